@@ -1,0 +1,45 @@
+//! The CPU: faer for dense products, rayon for threads, our own kernels for sketches.
+//!
+//! Work is cut into tasks whose number and size depend on shapes only, never on the number of
+//! threads, and sums are joined in a fixed order: results are the same bits for any pool.
+
+mod pool;
+
+pub use pool::Cpu;
+
+use super::{Device, HostBuffer};
+use crate::{Element, Result};
+
+impl Device for Cpu {
+    type Buffer<E: Element> = HostBuffer<E>;
+
+    fn zeroed<E: Element>(&self, len: usize) -> Result<HostBuffer<E>> {
+        HostBuffer::zeroed(len)
+    }
+
+    fn as_ptr<E: Element>(buffer: &HostBuffer<E>) -> *const E {
+        buffer.as_slice().as_ptr()
+    }
+
+    fn as_mut_ptr<E: Element>(buffer: &mut HostBuffer<E>) -> *mut E {
+        buffer.as_mut_slice().as_mut_ptr()
+    }
+
+    fn upload<E: Element>(&self, host: &[E], buffer: &mut HostBuffer<E>) -> Result<()> {
+        buffer.as_mut_slice()[..host.len()].copy_from_slice(host);
+        Ok(())
+    }
+
+    fn download<E: Element>(&self, buffer: &HostBuffer<E>, host: &mut [E]) -> Result<()> {
+        host.copy_from_slice(&buffer.as_slice()[..host.len()]);
+        Ok(())
+    }
+
+    fn is_compatible(&self, _other: &Self) -> bool {
+        true
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,279 @@
+//! Where matrices live and what algorithms may ask of that place.
+//!
+//! [`Device`] is memory: allocate, copy from and to the host. The kernel traits are the whole
+//! arithmetic that algorithms use, by area:
+//!
+//! | trait | kernels |
+//! |---|---|
+//! | [`Blas`] | products, Gram matrices, triangular solves, scaled copies, norms, gather and scatter |
+//! | [`SketchKernels`] | entries of random operators, and their application |
+//! | [`TransformKernels`] | mixing by Walsh-Hadamard and cosine transforms |
+//! | [`SparseKernels`] | products with compressed sparse rows |
+//!
+//! No kernel reads single elements on behalf of an algorithm, and none is told where its caller
+//! runs: a new device is a folder beside [`cpu`] that implements these traits, and every algorithm
+//! runs on it unchanged. The traits are open: the tests bring a device of plain loops in `f64`,
+//! which is the oracle of the fast ones.
+//!
+//! # What a kernel may assume
+//! Callers have checked shapes, ranges and aliasing. Views may have any strides, zero and negative
+//! ones included when they are only read. `beta == 0` means that the output is not read (it may
+//! hold NaN), `alpha == 0` that the inputs are not read.
+
+pub mod cpu;
+mod memory;
+
+pub use cpu::Cpu;
+pub use memory::HostBuffer;
+
+use crate::matrix::CsrRef;
+use crate::{Element, MatMut, MatRef, Result, Scalar, Sketch};
+use core::fmt::Debug;
+
+/// A place where matrices live: a cheap handle, passed by clone.
+///
+/// Two kinds of device never mix: the type forbids it.
+pub trait Device: Clone + Debug + Send + Sync + 'static {
+    /// Owned memory of `E`s.
+    type Buffer<E: Element>: Send + Sync;
+
+    /// Memory of `len` zeros.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    fn zeroed<E: Element>(&self, len: usize) -> Result<Self::Buffer<E>>;
+
+    /// The address of the first element, meaningful on this device only.
+    fn as_ptr<E: Element>(buffer: &Self::Buffer<E>) -> *const E;
+
+    /// The address of the first element, writable, meaningful on this device only.
+    fn as_mut_ptr<E: Element>(buffer: &mut Self::Buffer<E>) -> *mut E;
+
+    /// Copies from the host to the start of `buffer`, which is at least as long.
+    fn upload<E: Element>(&self, host: &[E], buffer: &mut Self::Buffer<E>) -> Result<()>;
+
+    /// Copies the start of `buffer` to the host; `buffer` is at least as long as `host`.
+    fn download<E: Element>(&self, buffer: &Self::Buffer<E>, host: &mut [E]) -> Result<()>;
+
+    /// Whether memory of the two handles may be used in one call.
+    fn is_compatible(&self, other: &Self) -> bool;
+
+    /// Waits until every call issued so far has finished.
+    fn synchronize(&self) -> Result<()>;
+}
+
+/// Whether an operand enters a product as it is or transposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// As it is.
+    NoTrans,
+    /// Transposed.
+    Trans,
+}
+
+/// Which triangle of a matrix holds the data; the other is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uplo {
+    /// The diagonal and what lies below.
+    Lower,
+    /// The diagonal and what lies above.
+    Upper,
+}
+
+/// Dense linear algebra.
+pub trait Blas<T: Scalar>: Device {
+    /// `C ← α A B + β C`; C (m×n), A (m×k), B (k×n). 2mnk flops.
+    fn gemm(
+        &self,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        b: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// [`gemm`](Blas::gemm) of `batch` triples of equal shape: triple `i` starts `i` times the
+    /// batch stride (in elements) after the given views. The outputs must not overlap.
+    fn gemm_batched(
+        &self,
+        alpha: T,
+        a: (MatRef<'_, T, Self>, isize),
+        b: (MatRef<'_, T, Self>, isize),
+        beta: T,
+        c: (MatMut<'_, T, Self>, isize),
+        batch: usize,
+    ) -> Result<()>;
+
+    /// `G ← Aᵀ A`, both triangles of the n×n matrix written. mn² flops.
+    ///
+    /// Sums over rows are taken in chunks of fixed size, joined in fixed order.
+    fn gram(&self, a: MatRef<'_, T, Self>, g: MatMut<'_, T, Self>) -> Result<()>;
+
+    /// `B ← B op(A)⁻¹` for the triangle `uplo` of A (n×n), B (m×n). mn² flops.
+    fn trsm_right(
+        &self,
+        uplo: Uplo,
+        op: Op,
+        a: MatRef<'_, T, Self>,
+        b: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// `B ← α A + β B` entry by entry, for any strides: a copy (α=1, β=0), a transposition, a
+    /// scaling (A = B is not allowed; use α=0), a fill with zeros (α=0, β=0).
+    fn axpby(
+        &self,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        beta: T,
+        b: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// `B[:, j] ← scale[j] · B[:, j]`, the factors on the host.
+    fn scale_columns(&self, scale: &[T], b: MatMut<'_, T, Self>) -> Result<()>;
+
+    /// `B[i, :] ← A[index[i], :]`: gathers rows; columns by transposed views.
+    fn gather_rows(
+        &self,
+        index: &[usize],
+        a: MatRef<'_, T, Self>,
+        b: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// `B[index[i], :] ← A[i, :]`: scatters rows; the indices are distinct.
+    fn scatter_rows(
+        &self,
+        index: &[usize],
+        a: MatRef<'_, T, Self>,
+        b: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// The largest |a_ij|, NaN if there is a NaN, 0 for an empty matrix. Synchronises.
+    fn max_abs(&self, a: MatRef<'_, T, Self>) -> Result<f64>;
+
+    /// Σ (2^exponent · a_ij)², summed in `f64` over chunks of fixed size. Synchronises.
+    ///
+    /// The power of two keeps the squares of extreme scales inside the range.
+    fn sum_of_squares(&self, a: MatRef<'_, T, Self>, exponent: i32) -> Result<f64>;
+
+    /// Σᵢ (2^exponent · a_ij)² for every column j, into `out` of n entries. Synchronises.
+    fn column_sums_of_squares(
+        &self,
+        a: MatRef<'_, T, Self>,
+        exponent: i32,
+        out: &mut [f64],
+    ) -> Result<()>;
+
+    /// The first entry in row order that is not finite. Synchronises.
+    fn find_non_finite(&self, a: MatRef<'_, T, Self>) -> Result<Option<(usize, usize)>>;
+}
+
+/// Random operators: their entries and their application. `s` is always the window that
+/// [`Sketch::rows`] and [`Sketch::columns`] left, d×m below.
+pub trait SketchKernels<T: Scalar>: Device {
+    /// The positions of a sparse operator's entries, on the device.
+    type Indices: Send + Sync;
+
+    /// `B ← α S` for a dense family (Gaussian, Rademacher, Uniform), any strides.
+    fn fill(&self, s: &Sketch, alpha: T, b: MatMut<'_, T, Self>) -> Result<()>;
+
+    /// How many entries of a dense operator are generated at once ahead of a product.
+    ///
+    /// A constant of the device: it decides where sums are cut, so it must not depend on the number
+    /// of threads.
+    fn panel_len(&self) -> usize;
+
+    /// How many columns the fused kernel [`fill_times`](SketchKernels::fill_times) serves better
+    /// than panels next to [`Blas::gemm`].
+    fn fused_columns(&self) -> usize;
+
+    /// `C ← α S A + β C` (op = NoTrans, A m×n) or `C ← α Sᵀ A + β C` (op = Trans, A d×n) for a
+    /// dense family and few columns, entries consumed as they are generated.
+    fn fill_times(
+        &self,
+        s: &Sketch,
+        op: Op,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// The positions and signs of columns `cols` of a column-sparse family (SparseSign,
+    /// SparseStack, CountSketch).
+    fn indices(&self, s: &Sketch) -> Result<Self::Indices>;
+
+    /// How many columns of a column-sparse operator are indexed at once.
+    fn index_chunk(&self, s: &Sketch) -> usize;
+
+    /// `C ← α S A + β C` (NoTrans) or `C ← α Sᵀ A + β C` (Trans) for a column-sparse family, where
+    /// `indices` are those of `s`.
+    #[allow(clippy::too_many_arguments)]
+    fn sparse_times(
+        &self,
+        s: &Sketch,
+        indices: &Self::Indices,
+        op: Op,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+}
+
+/// Fast transforms.
+pub trait TransformKernels<T: Scalar>: Device {
+    /// Each column x of A becomes H x without normalisation: H the Walsh-Hadamard matrix of ±1
+    /// of order n = rows, a power of two. n log₂ n additions a column.
+    fn fwht(&self, a: MatMut<'_, T, Self>) -> Result<()>;
+
+    /// Each column becomes its orthonormal DCT-II (`Op::NoTrans`) or the inverse of it, DCT-III
+    /// (`Op::Trans`), any length.
+    fn dct(&self, op: Op, a: MatMut<'_, T, Self>) -> Result<()>;
+
+    /// `C ← α S A + β C` (NoTrans) or `C ← α Sᵀ A + β C` (Trans) for a subsampled transform
+    /// (SRHT, SRCT, Hadamard-diagonal): sign, pad, mix and sample in one sweep.
+    fn mix_times(
+        &self,
+        s: &Sketch,
+        op: Op,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+}
+
+/// Products with a matrix in compressed sparse rows.
+pub trait SparseKernels<T: Scalar>: Device {
+    /// `C ← α X B + β C` (NoTrans) or `C ← α Xᵀ B + β C` (Trans), X sparse, B and C dense.
+    fn spmm(
+        &self,
+        alpha: T,
+        x: CsrRef<'_, T, Self>,
+        op: Op,
+        b: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// `C ← α X Y + β C`, X and Y sparse, C dense.
+    fn spspmm(
+        &self,
+        alpha: T,
+        x: CsrRef<'_, T, Self>,
+        y: CsrRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+}
+
+/// Every kernel: what an algorithm over scalars `T` asks of a device.
+pub trait Backend<T: Scalar>:
+    Blas<T> + SketchKernels<T> + TransformKernels<T> + SparseKernels<T>
+{
+}
+
+impl<T: Scalar, D> Backend<T> for D where
+    D: Blas<T> + SketchKernels<T> + TransformKernels<T> + SparseKernels<T>
+{
+}

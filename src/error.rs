@@ -1,0 +1,119 @@
+//! What can go wrong, named by operation, argument and value.
+
+/// The result of every fallible call of this crate.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// Why a call was refused or could not finish.
+///
+/// A call that returns [`Error::ShapeMismatch`] or [`Error::InvalidArgument`] has written nothing.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A matrix does not have the shape that the other arguments call for.
+    #[error("{op}: {argument} is {}×{}, expected {}×{}", got.0, got.1, expected.0, expected.1)]
+    ShapeMismatch {
+        /// The function that was called.
+        op: &'static str,
+        /// The name of the argument.
+        argument: &'static str,
+        /// Its rows and columns.
+        got: (usize, usize),
+        /// The rows and columns that would fit.
+        expected: (usize, usize),
+    },
+    /// An argument lies outside of its range.
+    #[error("{op}: {argument} = {value}, allowed: {allowed}")]
+    InvalidArgument {
+        /// The function that was called.
+        op: &'static str,
+        /// The name of the argument.
+        argument: &'static str,
+        /// Its value, as text.
+        value: String,
+        /// What would have been accepted.
+        allowed: String,
+    },
+    /// A decomposition met a NaN or an infinity in its input.
+    #[error("{op}: the input is not finite at row {row}, column {col}")]
+    NonFinite {
+        /// The function that was called.
+        op: &'static str,
+        /// The first such row, in row order.
+        row: usize,
+        /// The first such column of that row.
+        col: usize,
+    },
+    /// A finite input led to a value beyond the range of the scalar type.
+    #[error("{op}: {what} is beyond the range of {dtype}; scale the input by a power of two")]
+    Overflow {
+        /// The function that was called.
+        op: &'static str,
+        /// The quantity that left the range.
+        what: &'static str,
+        /// The scalar type.
+        dtype: &'static str,
+    },
+    /// An iteration ended before it reached what was asked.
+    #[error("{op}: no convergence after {iterations} iterations")]
+    NoConvergence {
+        /// The function that was called.
+        op: &'static str,
+        /// How many iterations ran.
+        iterations: usize,
+    },
+    /// Two arguments live on devices that cannot work together.
+    #[error("{op}: {argument} lives on another device than the other arguments")]
+    DeviceMismatch {
+        /// The function that was called.
+        op: &'static str,
+        /// The name of the argument.
+        argument: &'static str,
+    },
+    /// The device cannot be used.
+    #[error("device unavailable: {reason}")]
+    DeviceUnavailable {
+        /// What is missing or broken.
+        reason: String,
+    },
+    /// The device could not provide the memory.
+    #[error("out of memory: {bytes} bytes were asked for")]
+    OutOfMemory {
+        /// The size of the allocation that failed.
+        bytes: usize,
+    },
+    /// The combination is not offered.
+    #[error("{op}: {what} is not supported")]
+    Unsupported {
+        /// The function that was called.
+        op: &'static str,
+        /// The combination.
+        what: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::InvalidArgument`] from anything printable.
+    pub fn invalid(
+        op: &'static str,
+        argument: &'static str,
+        value: impl core::fmt::Display,
+        allowed: impl core::fmt::Display,
+    ) -> Self {
+        Self::InvalidArgument {
+            op,
+            argument,
+            value: value.to_string(),
+            allowed: allowed.to_string(),
+        }
+    }
+}
+
+/// `Ok` when `got == expected`, else [`Error::ShapeMismatch`].
+pub(crate) fn check_shape(
+    op: &'static str,
+    argument: &'static str,
+    got: (usize, usize),
+    expected: (usize, usize),
+) -> Result<()> {
+    if got == expected { Ok(()) } else { Err(Error::ShapeMismatch { op, argument, got, expected }) }
+}

@@ -1,0 +1,15 @@
+//! x
+#![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+pub mod device;
+mod error;
+pub mod matrix;
+mod scalar;
+pub mod sketch;
+
+pub use device::{
+    Backend, Blas, Cpu, Device, Op, SketchKernels, SparseKernels, TransformKernels, Uplo,
+};
+pub use error::{Error, Result};
+pub use matrix::{AsMatRef, Csc, CscRef, Csr, CsrRef, Mat, MatMut, MatRef};
+pub use scalar::{Element, Scalar};
+pub use sketch::{Family, Sketch};

@@ -1,0 +1,395 @@
+//! Compressed sparse rows and columns.
+//!
+//! Row pointers are `usize` and column indices `u32`, so an entry costs 4 bytes beside its value
+//! and a dimension may reach 2³² − 1. Indices of a row need not be sorted, duplicates add up. CSC
+//! is the transpose of CSR: one set of kernels serves both.
+
+use crate::{Cpu, Device, Error, Result, Scalar};
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::Range;
+
+/// An owned rows×cols matrix in compressed sparse rows.
+pub struct Csr<T: Scalar, D: Device = Cpu> {
+    rows: usize,
+    cols: usize,
+    entries: usize,
+    row_ptr: D::Buffer<usize>,
+    col_idx: D::Buffer<u32>,
+    values: D::Buffer<T>,
+    device: D,
+}
+
+impl<T: Scalar, D: Device> Csr<T, D> {
+    /// Copies a matrix to `device`: row i holds the entries `row_ptr[i]..row_ptr[i + 1]` of
+    /// `col_idx` and `values`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when `row_ptr` has not rows + 1 non-decreasing entries that end at
+    /// the number of values, or a column index is not below `cols`.
+    pub fn new(
+        device: &D,
+        (rows, cols): (usize, usize),
+        row_ptr: &[usize],
+        col_idx: &[u32],
+        values: &[T],
+    ) -> Result<Self> {
+        check_csr("Csr::new", (rows, cols), row_ptr, col_idx, values.len())?;
+        let mut row_ptr_buffer = device.zeroed(row_ptr.len())?;
+        device.upload(row_ptr, &mut row_ptr_buffer)?;
+        let mut col_idx_buffer = device.zeroed(col_idx.len())?;
+        device.upload(col_idx, &mut col_idx_buffer)?;
+        let mut values_buffer = device.zeroed(values.len())?;
+        device.upload(values, &mut values_buffer)?;
+        Ok(Self {
+            rows,
+            cols,
+            entries: row_ptr[rows],
+            row_ptr: row_ptr_buffer,
+            col_idx: col_idx_buffer,
+            values: values_buffer,
+            device: device.clone(),
+        })
+    }
+
+    /// The matrix with the given (row, column, value) triplets; duplicates are kept and add up.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when an index lies outside of the shape.
+    pub fn from_triplets(
+        device: &D,
+        (rows, cols): (usize, usize),
+        triplets: &[(usize, usize, T)],
+    ) -> Result<Self> {
+        let mut row_ptr = vec![0; rows + 1];
+        for &(i, j, _) in triplets {
+            if i >= rows || j >= cols {
+                let allowed = format!("inside of {rows}×{cols}");
+                return Err(Error::invalid(
+                    "Csr::from_triplets",
+                    "triplet",
+                    format!("({i}, {j})"),
+                    allowed,
+                ));
+            }
+            row_ptr[i + 1] += 1;
+        }
+        for i in 0..rows {
+            row_ptr[i + 1] += row_ptr[i];
+        }
+        let mut next = row_ptr.clone();
+        let mut col_idx = vec![0; triplets.len()];
+        let mut values = vec![T::zero(); triplets.len()];
+        for &(i, j, value) in triplets {
+            col_idx[next[i]] = index_u32("Csr::from_triplets", j)?;
+            values[next[i]] = value;
+            next[i] += 1;
+        }
+        Self::new(device, (rows, cols), &row_ptr, &col_idx, &values)
+    }
+
+    /// The whole matrix, readable.
+    pub fn as_ref(&self) -> CsrRef<'_, T, D> {
+        CsrRef {
+            rows: self.rows,
+            cols: self.cols,
+            entries: self.entries,
+            row_ptr: D::as_ptr(&self.row_ptr),
+            col_idx: D::as_ptr(&self.col_idx),
+            values: D::as_ptr(&self.values),
+            device: &self.device,
+            memory: PhantomData,
+        }
+    }
+}
+
+/// A readable view of a matrix in compressed sparse rows.
+pub struct CsrRef<'a, T: Scalar, D: Device = Cpu> {
+    rows: usize,
+    cols: usize,
+    entries: usize,
+    row_ptr: *const usize,
+    col_idx: *const u32,
+    values: *const T,
+    device: &'a D,
+    memory: PhantomData<&'a T>,
+}
+
+// SAFETY: a CsrRef is a shared borrow of plain numbers and of a device, which is Sync.
+unsafe impl<T: Scalar, D: Device> Send for CsrRef<'_, T, D> {}
+// SAFETY: as above.
+unsafe impl<T: Scalar, D: Device> Sync for CsrRef<'_, T, D> {}
+
+impl<T: Scalar, D: Device> Clone for CsrRef<'_, T, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Scalar, D: Device> Copy for CsrRef<'_, T, D> {}
+
+impl<'a, T: Scalar, D: Device> CsrRef<'a, T, D> {
+    /// A view of memory that someone else owns, with `entries` stored entries.
+    ///
+    /// # Safety
+    /// The three arrays must satisfy what [`Csr::new`] checks, lie in `device`'s memory, and stay
+    /// alive and unwritten during `'a`.
+    pub unsafe fn from_raw_parts(
+        device: &'a D,
+        (rows, cols): (usize, usize),
+        entries: usize,
+        row_ptr: *const usize,
+        col_idx: *const u32,
+        values: *const T,
+    ) -> Self {
+        Self { rows, cols, entries, row_ptr, col_idx, values, device, memory: PhantomData }
+    }
+
+    /// The number of rows.
+    pub fn nrows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub fn ncols(&self) -> usize {
+        self.cols
+    }
+
+    /// Rows and columns.
+    pub fn shape(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
+    /// The length of the entry arrays; a window of rows keeps the arrays of the whole.
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// The address of the row pointers on the device.
+    pub fn row_ptr(&self) -> *const usize {
+        self.row_ptr
+    }
+
+    /// The address of the column indices on the device.
+    pub fn col_idx(&self) -> *const u32 {
+        self.col_idx
+    }
+
+    /// The address of the values on the device.
+    pub fn values(&self) -> *const T {
+        self.values
+    }
+
+    /// The device of the memory.
+    pub fn device(&self) -> &'a D {
+        self.device
+    }
+
+    /// Rows `range`; the row pointers of a window do not start at zero.
+    ///
+    /// # Panics
+    /// When the range runs past the last row, as slicing does.
+    pub fn rows(self, range: Range<usize>) -> Self {
+        assert!(
+            range.start <= range.end && range.end <= self.rows,
+            "rows {range:?} of {}",
+            self.rows
+        );
+        Self { rows: range.len(), row_ptr: self.row_ptr.wrapping_add(range.start), ..self }
+    }
+
+    /// The transposed matrix, the same memory.
+    pub fn transpose(self) -> CscRef<'a, T, D> {
+        CscRef { transposed: self }
+    }
+
+    /// Row pointers, column indices and values, on the host.
+    ///
+    /// # Safety
+    /// The device's memory must be host memory.
+    pub unsafe fn host_slices(&self) -> (&'a [usize], &'a [u32], &'a [T]) {
+        // SAFETY: the arrays have these lengths by construction and are readable during 'a.
+        unsafe {
+            (
+                core::slice::from_raw_parts(self.row_ptr, self.rows + 1),
+                core::slice::from_raw_parts(self.col_idx, self.entries),
+                core::slice::from_raw_parts(self.values, self.entries),
+            )
+        }
+    }
+}
+
+impl<'a, T: Scalar> CsrRef<'a, T, Cpu> {
+    /// A view of host arrays, checked as in [`Csr::new`].
+    ///
+    /// # Errors
+    /// As [`Csr::new`].
+    pub fn from_slices(
+        cpu: &'a Cpu,
+        (rows, cols): (usize, usize),
+        row_ptr: &'a [usize],
+        col_idx: &'a [u32],
+        values: &'a [T],
+    ) -> Result<Self> {
+        check_csr("CsrRef::from_slices", (rows, cols), row_ptr, col_idx, values.len())?;
+        let (p, c, v) = (row_ptr.as_ptr(), col_idx.as_ptr(), values.as_ptr());
+        // SAFETY: checked above; the slices are borrowed for 'a.
+        Ok(unsafe { Self::from_raw_parts(cpu, (rows, cols), values.len(), p, c, v) })
+    }
+
+    /// Row pointers, column indices and values.
+    pub fn slices(&self) -> (&'a [usize], &'a [u32], &'a [T]) {
+        // SAFETY: the memory of a Cpu is host memory.
+        unsafe { self.host_slices() }
+    }
+}
+
+/// An owned rows×cols matrix in compressed sparse columns: the transpose of a [`Csr`].
+pub struct Csc<T: Scalar, D: Device = Cpu> {
+    transposed: Csr<T, D>,
+}
+
+impl<T: Scalar, D: Device> Csc<T, D> {
+    /// Copies a matrix to `device`: column j holds the entries `col_ptr[j]..col_ptr[j + 1]` of
+    /// `row_idx` and `values`.
+    ///
+    /// # Errors
+    /// As [`Csr::new`], with rows and columns exchanged.
+    pub fn new(
+        device: &D,
+        (rows, cols): (usize, usize),
+        col_ptr: &[usize],
+        row_idx: &[u32],
+        values: &[T],
+    ) -> Result<Self> {
+        Ok(Self { transposed: Csr::new(device, (cols, rows), col_ptr, row_idx, values)? })
+    }
+
+    /// The whole matrix, readable.
+    pub fn as_ref(&self) -> CscRef<'_, T, D> {
+        self.transposed.as_ref().transpose()
+    }
+}
+
+/// A readable view of a matrix in compressed sparse columns: the transpose of a [`CsrRef`].
+pub struct CscRef<'a, T: Scalar, D: Device = Cpu> {
+    transposed: CsrRef<'a, T, D>,
+}
+
+impl<T: Scalar, D: Device> Clone for CscRef<'_, T, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Scalar, D: Device> Copy for CscRef<'_, T, D> {}
+
+impl<'a, T: Scalar, D: Device> CscRef<'a, T, D> {
+    /// The number of rows.
+    pub fn nrows(&self) -> usize {
+        self.transposed.cols
+    }
+
+    /// The number of columns.
+    pub fn ncols(&self) -> usize {
+        self.transposed.rows
+    }
+
+    /// Rows and columns.
+    pub fn shape(&self) -> (usize, usize) {
+        (self.nrows(), self.ncols())
+    }
+
+    /// The device of the memory.
+    pub fn device(&self) -> &'a D {
+        self.transposed.device
+    }
+
+    /// The transposed matrix in compressed sparse rows, the same memory.
+    pub fn transpose(self) -> CsrRef<'a, T, D> {
+        self.transposed
+    }
+}
+
+fn check_csr(
+    op: &'static str,
+    (rows, cols): (usize, usize),
+    row_ptr: &[usize],
+    col_idx: &[u32],
+    values: usize,
+) -> Result<()> {
+    if rows.checked_add(1) != Some(row_ptr.len()) {
+        return Err(Error::invalid(op, "row_ptr.len()", row_ptr.len(), format!("{rows} + 1")));
+    }
+    if col_idx.len() != values {
+        return Err(Error::invalid(
+            op,
+            "col_idx.len()",
+            col_idx.len(),
+            format!("{values}, as values"),
+        ));
+    }
+    if row_ptr[0] > row_ptr[rows] || row_ptr[rows] > values || !row_ptr.is_sorted() {
+        let allowed = format!("non-decreasing and at most {values}");
+        return Err(Error::invalid(op, "row_ptr", format!("ends at {}", row_ptr[rows]), allowed));
+    }
+    match col_idx.iter().find(|&&j| j as usize >= cols) {
+        Some(j) => Err(Error::invalid(op, "col_idx", j, format!("below {cols}"))),
+        None => Ok(()),
+    }
+}
+
+fn index_u32(op: &'static str, index: usize) -> Result<u32> {
+    u32::try_from(index).map_err(|_| Error::invalid(op, "index", index, "below 2^32"))
+}
+
+impl<T: Scalar, D: Device> fmt::Debug for CsrRef<'_, T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CsrRef {}×{}, {} entries", self.rows, self.cols, self.entries)
+    }
+}
+
+impl<T: Scalar, D: Device> fmt::Debug for Csr<T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl<T: Scalar, D: Device> fmt::Debug for CscRef<'_, T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CscRef {}×{}", self.nrows(), self.ncols())
+    }
+}
+
+impl<T: Scalar, D: Device> fmt::Debug for Csc<T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_arrays_are_refused() {
+        let cpu = Cpu::new();
+        let new = |shape, p: &[usize], c: &[u32], v: &[f64]| Csr::new(&cpu, shape, p, c, v);
+        assert!(new((2, 3), &[0, 1, 2], &[0, 2], &[1.0, 2.0]).is_ok());
+        assert!(new((2, 3), &[0, 2], &[0, 2], &[1.0, 2.0]).is_err());
+        assert!(new((2, 3), &[0, 2, 1], &[0, 2], &[1.0, 2.0]).is_err());
+        assert!(new((2, 3), &[0, 1, 3], &[0, 2], &[1.0, 2.0]).is_err());
+        assert!(new((2, 3), &[0, 1, 2], &[0, 3], &[1.0, 2.0]).is_err());
+        assert!(new((2, 3), &[0, 1, 2], &[0], &[1.0, 2.0]).is_err());
+        assert!(new((usize::MAX, 3), &[0], &[], &[]).is_err());
+        assert!(new((0, 0), &[0], &[], &[]).is_ok());
+    }
+
+    #[test]
+    fn triplets_are_grouped_by_row() {
+        let x = Csr::from_triplets(&Cpu::new(), (3, 4), &[(2, 1, 5.0), (0, 3, 1.0), (2, 0, 2.0)]);
+        let x = x.unwrap();
+        assert_eq!(x.as_ref().slices(), (&[0, 1, 1, 3][..], &[3, 1, 0][..], &[1.0, 5.0, 2.0][..]));
+        assert!(Csr::from_triplets(&Cpu::new(), (3, 4), &[(3, 0, 1.0)]).is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! The scalar types of matrices and the element types of device memory.
+
+use core::fmt::{Debug, Display};
+use num_traits::NumAssign;
+
+/// Plain data that device memory can hold: bits without padding, for which all zeros is a value.
+///
+/// # Safety
+/// Every bit pattern of the type's size must be a valid value.
+pub unsafe trait Element:
+    Copy + Default + Debug + PartialEq + Send + Sync + 'static
+{
+}
+
+// SAFETY: these are plain numbers; every bit pattern is a value.
+unsafe impl Element for f32 {}
+// SAFETY: as above.
+unsafe impl Element for f64 {}
+// SAFETY: as above.
+unsafe impl Element for u32 {}
+// SAFETY: as above.
+unsafe impl Element for u64 {}
+// SAFETY: as above.
+unsafe impl Element for usize {}
+
+/// The scalar of a matrix: `f32` or `f64`.
+///
+/// Algorithms ask for little of it, so that complex numbers and half-precision storage can join:
+/// constants, conversion from and to `f64`, and its relative precision. Arithmetic on whole
+/// matrices belongs to the kernels of a device.
+pub trait Scalar: Element + NumAssign + Display + core::ops::Neg<Output = Self> {
+    /// The name in messages: `f32`, `f64`.
+    const NAME: &'static str;
+    /// The unit roundoff u: half the distance from 1 to the next number (2⁻²⁴, 2⁻⁵³).
+    const UNIT_ROUNDOFF: f64;
+    /// The number nearest to `x`.
+    fn from_f64(x: f64) -> Self;
+    /// The value as `f64`, exact for `f32` and `f64`.
+    fn to_f64(self) -> f64;
+    /// Neither NaN nor infinite.
+    fn is_finite(self) -> bool;
+}
+
+impl Scalar for f32 {
+    const NAME: &'static str = "f32";
+    const UNIT_ROUNDOFF: f64 = f32::EPSILON as f64 / 2.0;
+    fn from_f64(x: f64) -> Self {
+        x as f32
+    }
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
+}
+
+impl Scalar for f64 {
+    const NAME: &'static str = "f64";
+    const UNIT_ROUNDOFF: f64 = f64::EPSILON / 2.0;
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+}

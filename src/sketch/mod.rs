@@ -1,0 +1,3 @@
+//! x
+mod operator;
+pub use operator::{Family, Sketch};
