@@ -68,3 +68,33 @@ impl Scalar for f64 {
         f64::is_finite(self)
     }
 }
+
+/// The e with 2^e ≤ |x| < 2^(e+1), for finite x ≠ 0.
+pub(crate) fn exponent(x: f64) -> i32 {
+    let bits = x.to_bits() >> 52 & 0x7ff;
+    if bits == 0 {
+        // A subnormal number: 2^54 brings it into the normal range, exactly.
+        exponent(x * f64::powi(2.0, 54)) - 54
+    } else {
+        bits as i32 - 1023
+    }
+}
+
+/// x · 2^e, in steps that stay inside of the exponent range.
+pub(crate) fn scale_by_power(x: f64, e: i32) -> f64 {
+    let half = e / 2;
+    x * f64::powi(2.0, half) * f64::powi(2.0, e - half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponents_bracket_the_number() {
+        for x in [1.0, 1.5, -2.0, 0.1, 1e300, -1e-300, 5e-324, f64::MAX, f64::MIN_POSITIVE] {
+            let mantissa = scale_by_power(x, -exponent(x)).abs();
+            assert!((1.0..2.0).contains(&mantissa), "{x}: {mantissa}");
+        }
+    }
+}

@@ -60,6 +60,11 @@ pub trait Device: Clone + Debug + Send + Sync + 'static {
 
     /// Waits until every call issued so far has finished.
     fn synchronize(&self) -> Result<()>;
+
+    /// The results of independent calls, in order; a device that can runs them side by side.
+    fn map_batch<R: Send>(&self, batch: usize, call: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        (0..batch).map(call).collect()
+    }
 }
 
 /// Whether an operand enters a product as it is or transposed.
@@ -118,8 +123,11 @@ pub trait Blas<T: Scalar>: Device {
         b: MatMut<'_, T, Self>,
     ) -> Result<()>;
 
-    /// `B ← α A + β B` entry by entry, for any strides: a copy (α=1, β=0), a transposition, a
-    /// scaling (A = B is not allowed; use α=0), a fill with zeros (α=0, β=0).
+    /// `B ← β B`; zeros when β = 0, whatever B held.
+    fn scale(&self, beta: T, b: MatMut<'_, T, Self>) -> Result<()>;
+
+    /// `B ← α A + β B` entry by entry, for any strides: a copy (α = 1, β = 0), a transposition, a
+    /// sum. A and B do not overlap.
     fn axpby(
         &self,
         alpha: T,
@@ -198,9 +206,13 @@ pub trait SketchKernels<T: Scalar>: Device {
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
 
-    /// The positions and signs of columns `cols` of a column-sparse family (SparseSign,
+    /// The positions and signs of the columns of a column-sparse family (SparseSign,
     /// SparseStack, CountSketch).
     fn indices(&self, s: &Sketch) -> Result<Self::Indices>;
+
+    /// A copy of the positions on the host: ζ a column, each `row << 1 | negative`, rows counted in
+    /// the whole operator.
+    fn download_indices(&self, indices: &Self::Indices) -> Result<Vec<u32>>;
 
     /// How many columns of a column-sparse operator are indexed at once.
     fn index_chunk(&self, s: &Sketch) -> usize;
@@ -245,6 +257,12 @@ pub trait TransformKernels<T: Scalar>: Device {
 
 /// Products with a matrix in compressed sparse rows.
 pub trait SparseKernels<T: Scalar>: Device {
+    /// The row pointers, rows + 1 of them, on the host. Synchronises.
+    fn row_pointers(&self, x: CsrRef<'_, T, Self>) -> Result<Vec<usize>>;
+
+    /// The column of the stored entry `entry`. Synchronises.
+    fn column_of(&self, x: CsrRef<'_, T, Self>, entry: usize) -> Result<usize>;
+
     /// `C ← α X B + β C` (NoTrans) or `C ← α Xᵀ B + β C` (Trans), X sparse, B and C dense.
     fn spmm(
         &self,

@@ -9,38 +9,16 @@
 
 mod convert;
 mod layout;
+mod operand;
 mod owned;
 mod sparse;
+mod tensor;
 mod view;
 mod view_mut;
 
+pub use operand::{AsOperand, Operand};
 pub use owned::Mat;
 pub use sparse::{Csc, CscRef, Csr, CsrRef};
+pub use tensor::{TensorMut, TensorRef};
 pub use view::MatRef;
 pub use view_mut::MatMut;
-
-use crate::{Cpu, Device, Scalar};
-
-/// What can be read as a dense matrix: [`Mat`], [`MatRef`], [`MatMut`].
-pub trait AsMatRef<T: Scalar, D: Device = Cpu> {
-    /// The view of the whole matrix.
-    fn as_mat_ref(&self) -> MatRef<'_, T, D>;
-}
-
-impl<T: Scalar, D: Device> AsMatRef<T, D> for Mat<T, D> {
-    fn as_mat_ref(&self) -> MatRef<'_, T, D> {
-        self.as_ref()
-    }
-}
-
-impl<T: Scalar, D: Device> AsMatRef<T, D> for MatRef<'_, T, D> {
-    fn as_mat_ref(&self) -> MatRef<'_, T, D> {
-        *self
-    }
-}
-
-impl<T: Scalar, D: Device> AsMatRef<T, D> for MatMut<'_, T, D> {
-    fn as_mat_ref(&self) -> MatRef<'_, T, D> {
-        self.as_ref()
-    }
-}

@@ -83,6 +83,17 @@ impl<T: Scalar, D: Device> Mat<T, D> {
         Self::from_column_major(device, &host, rows, cols)
     }
 
+    /// The identity of order `n`.
+    ///
+    /// # Errors
+    /// As [`Mat::zeros`].
+    pub fn identity(device: &D, n: usize) -> Result<Self> {
+        checked_len("Mat::identity", n, n)?;
+        let mut host = vec![T::zero(); n * n];
+        host.iter_mut().step_by(n + 1).for_each(|diagonal| *diagonal = T::one());
+        Self::from_column_major(device, &host, n, n)
+    }
+
     /// The number of rows.
     pub fn nrows(&self) -> usize {
         self.rows
@@ -152,6 +163,17 @@ impl<T: Scalar, D: Device> Mat<T, D> {
         debug_assert!(cols <= self.cols);
         self.cols = cols;
         self
+    }
+
+    /// The transposed matrix, the same memory.
+    pub fn into_transposed(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
     }
 
     /// A copy on the same device.

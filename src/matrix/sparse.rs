@@ -1,10 +1,10 @@
 //! Compressed sparse rows and columns.
 //!
 //! Row pointers are `usize` and column indices `u32`, so an entry costs 4 bytes beside its value
-//! and a dimension may reach 2³² − 1. Indices of a row need not be sorted, duplicates add up. CSC
+//! and a dimension may reach 2³² − 1. Indices of a row need not be sorted; none occurs twice. CSC
 //! is the transpose of CSR: one set of kernels serves both.
 
-use crate::{Cpu, Device, Error, Result, Scalar};
+use crate::{Cpu, Device, Error, MatRef, Result, Scalar};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -26,7 +26,7 @@ impl<T: Scalar, D: Device> Csr<T, D> {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when `row_ptr` has not rows + 1 non-decreasing entries that end at
-    /// the number of values, or a column index is not below `cols`.
+    /// the number of values, a column index is not below `cols`, or a row has a column twice.
     pub fn new(
         device: &D,
         (rows, cols): (usize, usize),
@@ -52,7 +52,7 @@ impl<T: Scalar, D: Device> Csr<T, D> {
         })
     }
 
-    /// The matrix with the given (row, column, value) triplets; duplicates are kept and add up.
+    /// The matrix with the given (row, column, value) triplets; duplicates add up.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when an index lies outside of the shape.
@@ -85,6 +85,7 @@ impl<T: Scalar, D: Device> Csr<T, D> {
             values[next[i]] = value;
             next[i] += 1;
         }
+        add_duplicates(cols, &mut row_ptr, &mut col_idx, &mut values);
         Self::new(device, (rows, cols), &row_ptr, &col_idx, &values)
     }
 
@@ -201,6 +202,13 @@ impl<'a, T: Scalar, D: Device> CsrRef<'a, T, D> {
     /// The transposed matrix, the same memory.
     pub fn transpose(self) -> CscRef<'a, T, D> {
         CscRef { transposed: self }
+    }
+
+    /// The stored values in `range` as a 1×n matrix.
+    pub(crate) fn values_in(&self, range: Range<usize>) -> MatRef<'a, T, D> {
+        let start = self.values.wrapping_add(range.start);
+        // SAFETY: callers take the range from the row pointers, so the values are readable.
+        unsafe { MatRef::from_raw_parts(self.device, start, (1, range.len()), (1, 1)) }
     }
 
     /// Row pointers, column indices and values, on the host.
@@ -333,10 +341,50 @@ fn check_csr(
         let allowed = format!("non-decreasing and at most {values}");
         return Err(Error::invalid(op, "row_ptr", format!("ends at {}", row_ptr[rows]), allowed));
     }
-    match col_idx.iter().find(|&&j| j as usize >= cols) {
-        Some(j) => Err(Error::invalid(op, "col_idx", j, format!("below {cols}"))),
-        None => Ok(()),
+    if let Some(j) = col_idx.iter().find(|&&j| j as usize >= cols) {
+        return Err(Error::invalid(op, "col_idx", j, format!("below {cols}")));
     }
+    let mut last_row = vec![usize::MAX; cols];
+    for i in 0..rows {
+        for &j in &col_idx[row_ptr[i]..row_ptr[i + 1]] {
+            if core::mem::replace(&mut last_row[j as usize], i) == i {
+                let allowed = "each column once a row (Csr::from_triplets adds duplicates up)";
+                return Err(Error::invalid(op, "col_idx", format!("({i}, {j}) twice"), allowed));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sums the entries of equal position, in their order.
+fn add_duplicates<T: Scalar>(
+    cols: usize,
+    row_ptr: &mut [usize],
+    col_idx: &mut Vec<u32>,
+    values: &mut Vec<T>,
+) {
+    let mut place = vec![usize::MAX; cols];
+    let (mut start, mut kept) = (0, 0);
+    for i in 0..row_ptr.len().saturating_sub(1) {
+        let (first, end) = (kept, row_ptr[i + 1]);
+        for k in start..end {
+            let j = col_idx[k] as usize;
+            // A place in an earlier row is below `first`.
+            if place[j] != usize::MAX && place[j] >= first {
+                let value = values[k];
+                values[place[j]] += value;
+            } else {
+                place[j] = kept;
+                col_idx[kept] = col_idx[k];
+                values[kept] = values[k];
+                kept += 1;
+            }
+        }
+        start = end;
+        row_ptr[i + 1] = kept;
+    }
+    col_idx.truncate(kept);
+    values.truncate(kept);
 }
 
 fn index_u32(op: &'static str, index: usize) -> Result<u32> {
@@ -383,6 +431,8 @@ mod tests {
         assert!(new((2, 3), &[0, 1, 2], &[0], &[1.0, 2.0]).is_err());
         assert!(new((usize::MAX, 3), &[0], &[], &[]).is_err());
         assert!(new((0, 0), &[0], &[], &[]).is_ok());
+        assert!(new((2, 3), &[0, 2, 3], &[1, 1, 1], &[1.0, 2.0, 3.0]).is_err());
+        assert!(new((2, 3), &[0, 1, 2], &[1, 1], &[1.0, 2.0]).is_ok());
     }
 
     #[test]
@@ -391,5 +441,8 @@ mod tests {
         let x = x.unwrap();
         assert_eq!(x.as_ref().slices(), (&[0, 1, 1, 3][..], &[3, 1, 0][..], &[1.0, 5.0, 2.0][..]));
         assert!(Csr::from_triplets(&Cpu::new(), (3, 4), &[(3, 0, 1.0)]).is_err());
+        let twice = [(0, 1, 1.0), (2, 0, 3.0), (0, 1, 2.0), (0, 0, 7.0), (2, 0, 5.0)];
+        let x = Csr::from_triplets(&Cpu::new(), (3, 4), &twice).unwrap();
+        assert_eq!(x.as_ref().slices(), (&[0, 2, 2, 3][..], &[1, 0, 0][..], &[3.0, 7.0, 8.0][..]));
     }
 }

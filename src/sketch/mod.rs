@@ -1,3 +1,36 @@
-//! x
+//! Random operators and how they are applied.
+//!
+//! A [`Sketch`] is plain data; applying it is a choice of kernel by family and by the format of
+//! the matrix:
+//!
+//! | family | dense A | sparse A |
+//! |---|---|---|
+//! | Gaussian, Rademacher, Uniform | panels of S next to a product, or fused for few columns | panels of S times CSR |
+//! | SparseSign, SparseStack, CountSketch | one pass over A | sparse × sparse |
+//! | LASO, row sampling | CSR × dense | sparse × sparse |
+//! | SRHT, SRCT, Hadamard-diagonal | sign, transform and sample in one sweep | column blocks made dense |
+//! | Haar | S is formed, then a product | S is formed, then CSR × dense |
+//!
+//! From the left `S·A`, from the right `A·Sᵀ`, and the adjoints `Sᵀ·Y`, `A·S`: the right-hand forms
+//! are the left-hand ones on transposed views. Each has a form `C ← α … + β C`. Calls follow BLAS:
+//! nothing is checked for NaN, α = 0 does not read A, β = 0 does not read C.
+//!
+//! # Scaling
+//! E‖Sx‖² = ‖x‖² unless [`Sketch::raw`] or [`Sketch::with_scale`] says otherwise.
+//!
+//! # Parts of a matrix
+//! S·A = Σ S\[:, j₀..j₁\]·A\[j₀..j₁, :\]: blocks of rows, streams and machines can each sketch their
+//! part with [`Sketch::columns`] of the same operator, and add.
+
+mod apply;
+mod axis;
+mod dense;
+mod haar;
+mod host_csr;
+mod mixing;
 mod operator;
+mod prepared;
+mod sparse;
+
 pub use operator::{Family, Sketch};
+pub use prepared::Prepared;

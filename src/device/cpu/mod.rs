@@ -3,7 +3,13 @@
 //! Work is cut into tasks whose number and size depend on shapes only, never on the number of
 //! threads, and sums are joined in a fixed order: results are the same bits for any pool.
 
+mod blas;
+mod dense;
 mod pool;
+mod random;
+mod sketch;
+mod sparse;
+mod transform;
 
 pub use pool::Cpu;
 
@@ -41,5 +47,9 @@ impl Device for Cpu {
 
     fn synchronize(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn map_batch<R: Send>(&self, batch: usize, call: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        self.map(batch, u64::MAX, call)
     }
 }

@@ -50,6 +50,11 @@ impl Cpu {
         Ok(Self { threads })
     }
 
+    /// The CPU without threads of its own, for calls inside of a task.
+    pub(crate) const fn one_thread() -> Self {
+        Self { threads: Threads::One }
+    }
+
     /// How many threads a large call uses.
     pub fn threads(&self) -> usize {
         match &self.threads {

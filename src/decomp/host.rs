@@ -1,0 +1,91 @@
+//! Small factorizations on the host, in `f64` and on one thread: the same bits for any pool.
+
+use crate::{Error, Result};
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
+use faer::{Mat, MatRef, Par};
+
+/// The factors of a small matrix: columns of `u` and `v` belong to the falling values `s`.
+pub(super) struct SmallSvd {
+    pub(super) u: Mat<f64>,
+    pub(super) s: Vec<f64>,
+    pub(super) v: Mat<f64>,
+}
+
+/// The thin SVD of a finite matrix.
+pub(super) fn small_svd(op: &'static str, a: MatRef<'_, f64>) -> Result<SmallSvd> {
+    let (m, n) = a.shape();
+    let k = m.min(n);
+    let (mut u, mut v) = (Mat::zeros(m, k), Mat::zeros(n, k));
+    let mut s = Diag::<f64>::zeros(k);
+    let thin = ComputeSvdVectors::Thin;
+    let scratch = svd_scratch::<f64>(m, n, thin, thin, Par::Seq, Default::default());
+    let mut memory = MemBuffer::new(scratch);
+    let stack = MemStack::new(&mut memory);
+    svd(a, s.as_mut(), Some(u.as_mut()), Some(v.as_mut()), Par::Seq, stack, Default::default())
+        .map_err(|_| Error::NoConvergence { op, iterations: 0 })?;
+    Ok(SmallSvd { u, s: (0..k).map(|i| s[i]).collect(), v })
+}
+
+/// A Gram matrix factored with pivoting as far as it is well conditioned.
+pub(super) struct PivotedCholesky {
+    /// The columns taken, in order.
+    pub(super) pivots: Vec<usize>,
+    /// The inverse of the factor of the taken columns: r×r, upper triangular, column-major.
+    pub(super) inverse: Vec<f64>,
+}
+
+/// Rᵀ R = G\[pivots, pivots\] for the pivots whose residual is above `threshold` times their
+/// diagonal entry, largest residual first. G is n×n, symmetric, column-major.
+pub(super) fn pivoted_cholesky(g: &[f64], n: usize, threshold: f64) -> PivotedCholesky {
+    let mut residual: Vec<f64> = (0..n).map(|j| g[j * n + j]).collect();
+    let mut taken = vec![false; n];
+    let mut pivots: Vec<usize> = Vec::new();
+    // Row k of the factor over all columns.
+    let mut rows: Vec<Vec<f64>> = Vec::new();
+    loop {
+        let candidate = |&j: &usize| !taken[j] && residual[j] > threshold * g[j * n + j];
+        let larger = |a: &usize, b: &usize| residual[*a].total_cmp(&residual[*b]).then(b.cmp(a));
+        let Some(p) = (0..n).filter(candidate).max_by(larger) else { break };
+        let mut row = g[p * n..(p + 1) * n].to_vec();
+        for known in &rows {
+            let factor = known[p];
+            row.iter_mut().zip(known).for_each(|(x, k)| *x -= factor * k);
+        }
+        let factor = 1.0 / residual[p].sqrt();
+        row.iter_mut().for_each(|x| *x *= factor);
+        residual.iter_mut().zip(&row).for_each(|(residual, x)| *residual -= x * x);
+        taken[p] = true;
+        pivots.push(p);
+        rows.push(row);
+    }
+    let r = pivots.len();
+    let mut inverse = vec![0.0; r * r];
+    for j in 0..r {
+        for i in (0..=j).rev() {
+            let known: f64 = (i + 1..=j).map(|k| rows[i][pivots[k]] * inverse[j * r + k]).sum();
+            let one = if i == j { 1.0 } else { 0.0 };
+            inverse[j * r + i] = (one - known) / rows[i][pivots[i]];
+        }
+    }
+    PivotedCholesky { pivots, inverse }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pivots_stop_at_the_rank() {
+        // Columns: e₀, 2e₁, e₀ + e₁, 0.
+        let a = [[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 0.0]];
+        let dot = |x: [f64; 2], y: [f64; 2]| x[0] * y[0] + x[1] * y[1];
+        let g: Vec<f64> = (0..16).map(|k| dot(a[k / 4], a[k % 4])).collect();
+        let factor = pivoted_cholesky(&g, 4, 1e-10);
+        assert_eq!(factor.pivots, [1, 0]);
+        assert_eq!(factor.inverse, [0.5, 0.0, 0.0, 1.0]);
+        assert!(pivoted_cholesky(&[0.0], 1, 1e-10).pivots.is_empty());
+        assert!(pivoted_cholesky(&[], 0, 1e-10).pivots.is_empty());
+    }
+}

@@ -1,0 +1,64 @@
+//! Randomised factorizations.
+//!
+//! | function | gives | flops | passes over A |
+//! |---|---|---|---|
+//! | [`qb`] | A ≈ Q B, Q orthonormal | 2mnl a pass + O((m + n)l²) | 2q + 2 |
+//! | [`rsvd`] | A ≈ U Σ Vᵀ | the same | 2q + 2 |
+//!
+//! l is the rank with oversampling and q the number of power passes. Both work to a rank or to a
+//! relative tolerance, on anything that is a [`LinearOperator`](crate::LinearOperator), and return
+//! an [`ErrorEstimate`] that says what kind of statement it is.
+//!
+//! # Numerics
+//! Bases are orthonormal to working precision whatever the condition of A (see `basis`). Nothing
+//! depends on the scale of A: multiplied by a power of two, it gives the same bits, scaled. The
+//! numerical rank is what rises above max(m, n)·2u·σ₁; columns beyond it are not returned, so a
+//! result can have a smaller rank than was asked for.
+
+mod basis;
+mod estimate;
+mod host;
+mod qb;
+mod rsvd;
+
+pub use estimate::{ErrorEstimate, ErrorKind};
+pub use qb::{Qb, QbParams, qb};
+pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched};
+
+use crate::{Backend, Error, LinearOperator, MatRef, Result, Scalar};
+
+/// How far a factorization goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Target {
+    Rank(usize),
+    Tolerance(f64),
+}
+
+impl Target {
+    fn check(self, op: &'static str, (m, n): (usize, usize)) -> Result<()> {
+        match self {
+            Self::Rank(k) if k > m.min(n) => {
+                Err(Error::invalid(op, "rank", k, format!("at most min(m, n) = {}", m.min(n))))
+            }
+            Self::Tolerance(tol) if !(tol > 0.0 && tol < 1.0) => {
+                Err(Error::invalid(op, "tolerance", tol, "between 0 and 1, both excluded"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A sketch of A that is not finite: says where A is not, or that the product overflowed.
+fn explain_non_finite<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &dyn LinearOperator<T, D>,
+    sketch: MatRef<'_, T, D>,
+) -> Result<()> {
+    if sketch.device().max_abs(sketch)?.is_finite() {
+        return Ok(());
+    }
+    match a.find_non_finite()? {
+        Some((row, col)) => Err(Error::NonFinite { op, row, col }),
+        None => Err(Error::Overflow { op, what: "the product of A with a block", dtype: T::NAME }),
+    }
+}

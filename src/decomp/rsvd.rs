@@ -1,0 +1,228 @@
+//! The randomised singular value decomposition A ≈ U Σ Vᵀ.
+//!
+//! The basis Q of [`qb`](super::qb()) turns A into Bᵀ = AᵀQ. Then Bᵀ = Q₂R by the same block
+//! CholeskyQR, R = WΣXᵀ on the host in `f64`, U = QX and V = Q₂W: beside the passes over A, two thin
+//! products and an SVD of order l.
+//!
+//! Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, §5.
+
+use super::Target;
+use super::basis::Basis;
+use super::estimate::ErrorEstimate;
+use super::host::{SmallSvd, small_svd};
+use super::qb::{QbParams, Range, find};
+use crate::{Backend, Error, LinearOperator, Mat, Result, Scalar, scalar};
+
+/// What [`rsvd`] is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RsvdParams {
+    qb: QbParams,
+    oversampling: usize,
+}
+
+impl RsvdParams {
+    /// The leading `rank` singular triplets (fewer when the numerical rank of A is smaller).
+    pub fn rank(rank: usize) -> Self {
+        Self { qb: QbParams::rank(rank), oversampling: 10 }
+    }
+
+    /// The smallest rank found with ‖A − UΣVᵀ‖_F ≤ `tolerance`·‖A‖_F.
+    pub fn tolerance(tolerance: f64) -> Self {
+        Self { qb: QbParams::tolerance(tolerance), oversampling: 0 }
+    }
+
+    /// p: columns of the basis beyond the rank. Default 10; a search to a tolerance ignores it.
+    pub fn oversampling(self, oversampling: usize) -> Self {
+        Self { oversampling, ..self }
+    }
+
+    /// q, as [`QbParams::power_passes`]. Default 2.
+    pub fn power_passes(self, power_passes: usize) -> Self {
+        Self { qb: self.qb.power_passes(power_passes), ..self }
+    }
+
+    /// Block Krylov, as [`QbParams::krylov`]. Default false.
+    pub fn krylov(self, krylov: bool) -> Self {
+        Self { qb: self.qb.krylov(krylov), ..self }
+    }
+
+    /// Columns of a start block, as [`QbParams::block_size`].
+    pub fn block_size(self, block_size: usize) -> Self {
+        Self { qb: self.qb.block_size(block_size), ..self }
+    }
+
+    /// Where a search to a tolerance ends. Default min(m, n).
+    pub fn max_rank(self, max_rank: usize) -> Self {
+        Self { qb: self.qb.max_rank(max_rank), ..self }
+    }
+
+    /// The seed of the test matrix. Default 0.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { qb: self.qb.seed(seed), ..self }
+    }
+
+    /// Report a bound, as [`QbParams::failure_probability`].
+    pub fn failure_probability(self, probability: f64) -> Self {
+        Self { qb: self.qb.failure_probability(probability), ..self }
+    }
+}
+
+/// A ≈ U·diag(s)·Vᵀ.
+#[derive(Debug)]
+pub struct Svd<T: Scalar, D: Backend<T>> {
+    /// m×k, orthonormal columns.
+    pub u: Mat<T, D>,
+    /// The k singular values, falling, on the host.
+    pub s: Vec<T>,
+    /// k×n, orthonormal rows.
+    pub vt: Mat<T, D>,
+    /// ‖A − U·diag(s)·Vᵀ‖_F.
+    pub error: ErrorEstimate,
+    /// How often A was multiplied by a block: 2q + 2 to a rank, one more when the error was probed.
+    pub passes: usize,
+}
+
+impl<T: Scalar, D: Backend<T>> Svd<T, D> {
+    /// The number of singular values.
+    pub fn rank(&self) -> usize {
+        self.s.len()
+    }
+}
+
+/// The leading singular triplets of A, to a rank or to a relative tolerance.
+///
+/// Dense, sparse or any [`LinearOperator`]; tall and wide alike. With the defaults the Frobenius
+/// error is within 1 % of the best of that rank on polynomially decaying spectra.
+///
+/// # Errors
+/// As [`qb`](super::qb()).
+///
+/// # Cost
+/// (2q + 2)·2mn(k + p) flops in passes over A, O((m + n)(k + p)²) beside, memory for about
+/// 3(m + n)(k + p) entries. ‖A‖_F is one more reading of a dense A.
+///
+/// ```
+/// use randnla::{Cpu, Mat, decomp::{RsvdParams, rsvd}};
+/// let a = Mat::from_fn(&Cpu::new(), 300, 200, |i, j| 1.0 / (1 + i + j) as f64)?;
+/// let svd = rsvd(&a, RsvdParams::rank(8).seed(7))?;
+/// assert_eq!((svd.u.shape(), svd.vt.shape()), ((300, 8), (8, 200)));
+/// println!("‖A − USVᵀ‖ / ‖A‖ = {:.1e} ({})", svd.error.relative, svd.error.kind);
+/// # Ok::<(), randnla::Error>(())
+/// ```
+pub fn rsvd<T: Scalar, D: Backend<T>>(
+    a: &impl LinearOperator<T, D>,
+    params: RsvdParams,
+) -> Result<Svd<T, D>> {
+    decompose(a, params)
+}
+
+/// [`rsvd`] of every matrix of a batch, as if one after the other, side by side where the device
+/// can. The same seed serves all, so a matrix gives the same bits alone and in a batch.
+///
+/// # Errors
+/// That of the first matrix that fails.
+pub fn rsvd_batched<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + Sync>(
+    batch: &[A],
+    params: RsvdParams,
+) -> Result<Vec<Svd<T, D>>> {
+    let Some(first) = batch.first() else { return Ok(Vec::new()) };
+    first.device().map_batch(batch.len(), |i| decompose(&batch[i], params)).into_iter().collect()
+}
+
+fn decompose<T: Scalar, D: Backend<T>>(
+    a: &dyn LinearOperator<T, D>,
+    params: RsvdParams,
+) -> Result<Svd<T, D>> {
+    let op = "rsvd";
+    let (m, n) = a.shape();
+    let mut plan = params.qb;
+    if let Target::Rank(k) = plan.target {
+        plan.target.check(op, (m, n))?;
+        plan.target = Target::Rank(k.saturating_add(params.oversampling).min(m.min(n)));
+    }
+    // Nothing is asked for: no column of the basis is needed.
+    if params.qb.target == Target::Rank(0) {
+        plan.target = Target::Rank(0);
+    }
+    let mut range = find(op, a, &plan)?;
+    let device = a.device();
+    let mut right = Basis::new(device, n, range.bt.len())?;
+    let mut bt = range.bt.as_ref().to_owned()?;
+    right.extend(op, bt.as_mut())?;
+    let small = small_factor(op, &range, &right)?;
+    let k = rank::<T, D>(&range, params.qb.target, &small.s, m.max(n))?;
+    let tail = small.s[k..].iter().map(|s| s * s).sum::<f64>().sqrt();
+    let error = range.error(a, &params.qb, tail)?;
+    let mut u = Mat::zeros(device, m, k)?;
+    let left = upload::<T, D>(device, small.v.as_ref(), k)?;
+    device.gemm(T::one(), range.q.as_ref(), left.as_ref(), T::zero(), u.as_mut())?;
+    let mut v = Mat::zeros(device, n, k)?;
+    let w = upload::<T, D>(device, small.u.as_ref(), k)?;
+    device.gemm(T::one(), right.as_ref(), w.as_ref(), T::zero(), v.as_mut())?;
+    let s = small.s[..k].iter().map(|&s| T::from_f64(s)).collect();
+    Ok(Svd { u, s, vt: v.into_transposed(), error, passes: range.passes })
+}
+
+/// The SVD of R = Q₂ᵀBᵀ, computed at a scale where its largest entry is in [1, 2).
+fn small_factor<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    range: &Range<T, D>,
+    right: &Basis<T, D>,
+) -> Result<SmallSvd> {
+    let bt = range.bt.as_ref();
+    let device = bt.device();
+    let mut r = Mat::zeros(device, right.len(), bt.ncols())?;
+    device.gemm(T::one(), right.as_ref().transpose(), bt, T::zero(), r.as_mut())?;
+    let largest = device.max_abs(r.as_ref())?;
+    if !largest.is_finite() {
+        return Err(Error::Overflow { op, what: "QᵀA", dtype: T::NAME });
+    }
+    let e = if largest == 0.0 { 0 } else { scalar::exponent(largest) };
+    let entries = r.to_vec()?;
+    let scaled = faer::Mat::from_fn(r.nrows(), r.ncols(), |i, j| {
+        scalar::scale_by_power(entries[j * r.nrows() + i].to_f64(), -e)
+    });
+    let mut small = small_svd(op, scaled.as_ref())?;
+    small.s.iter_mut().for_each(|s| *s = scalar::scale_by_power(*s, e));
+    Ok(small)
+}
+
+/// How many of the values `s` belong to the result.
+fn rank<T: Scalar, D: Backend<T>>(
+    range: &Range<T, D>,
+    target: Target,
+    s: &[f64],
+    longest: usize,
+) -> Result<usize> {
+    let noise = 2.0 * T::UNIT_ROUNDOFF * longest as f64 * s.first().copied().unwrap_or(0.0);
+    let numerical = s.iter().take_while(|&&s| s > noise).count();
+    let Target::Tolerance(tolerance) = target else {
+        let Target::Rank(k) = target else { unreachable!("two kinds of target") };
+        return Ok(k.min(numerical));
+    };
+    let (allowance, norm) = range.allowance(tolerance)?;
+    let mut k = s.len();
+    let mut tail = 0.0;
+    while k > 0 {
+        let share = s[k - 1] / norm;
+        tail += share * share;
+        if tail > allowance * allowance {
+            break;
+        }
+        k -= 1;
+    }
+    Ok(k.min(numerical))
+}
+
+/// The first `cols` columns of a host matrix.
+fn upload<T: Scalar, D: Backend<T>>(
+    device: &D,
+    a: faer::MatRef<'_, f64>,
+    cols: usize,
+) -> Result<Mat<T, D>> {
+    let entries: Vec<T> = (0..cols)
+        .flat_map(|j| (0..a.nrows()).map(move |i| (i, j)))
+        .map(|(i, j)| T::from_f64(a[(i, j)]))
+        .collect();
+    Mat::from_column_major(device, &entries, a.nrows(), cols)
+}

@@ -1,0 +1,18 @@
+//! Dense operators: entries generated in L1-sized tiles, then stored or consumed.
+//!
+//! Bounds: the generation of dm entries (a fraction of a nanosecond to two each, see
+//! [`super::random`]), and for [`fill`] one write an entry. Tiles start at multiples of the Philox
+//! block, so where a window begins does not change an entry.
+
+mod fill;
+mod fused;
+mod tile;
+
+pub(super) use fill::fill;
+pub(super) use fused::fill_times;
+
+/// Entries of S generated ahead of a product: 6 MiB of f64, which stays in the last-level cache.
+pub(super) const PANEL_LEN: usize = 3 << 18;
+
+/// Columns that the fused kernel serves better than a panel next to a product.
+pub(super) const FUSED_COLUMNS: usize = 4;

@@ -1,0 +1,225 @@
+//! Vectorised fills of random numbers, bit for bit those of [`crate::random`].
+//!
+//! Philox runs on eight (AVX-512) or four (AVX2) blocks at a time, one 64-bit lane a block with
+//! the upper half of the lane left as garbage: `lo32(c)·M` is then a single widening multiply and
+//! its high half a shift, with no shuffle. The transforms follow in registers, on f32 in full
+//! 32-bit lanes. A lane is a flat index over (unit, block), so short columns do not waste lanes.
+//!
+//! One generic body a family (`fill` with `transform`, `signs`, `sparse`) is compiled for each instruction set
+//! (`avx2`, `avx512`); `portable` runs the scalar definitions. The instruction set is detected at
+//! run time, and never changes a bit.
+//!
+//! # Cost
+//! Nanoseconds of CPU time of one thread an entry, written to cache (Zen 5 at 3.6 GHz, columns of
+//! four entries or 1024 alike; signs for 1024 rows, sparse columns for ζ = 8):
+//!
+//! | | normal f32 | f64 | uniform f32 | f64 | sign f32 | f64 | sparse sign | sparse stack |
+//! |---|---|---|---|---|---|---|---|---|
+//! | AVX-512 | 0.38 | 1.03 | 0.26 | 0.50 | 0.10 | 0.11 | 1.15 | 0.97 |
+//! | AVX2 | 1.02 | 2.45 | 0.71 | 1.60 | 0.12 | 0.15 | 2.0 | 1.7 |
+//! | portable, `mul_add` a call | 22 | 44 | 2.9 | 7.0 | 0.6 | 0.5 | 10 | 10 |
+
+// Without a vector instruction set, the vector bodies are compiled but not called.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod fill;
+mod lanes;
+mod portable;
+mod signs;
+mod sparse;
+#[cfg(test)]
+mod tests;
+mod transform;
+
+use fill::Blocks;
+use lanes::Lanes;
+use signs::Signs;
+use sparse::Columns;
+use transform::{NormalF32, NormalF64, UniformF32, UniformF64};
+
+/// An instruction set for which the fills are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// The scalar definitions.
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, DQ, VL, BW.
+    Avx512,
+}
+
+impl Level {
+    /// The best level of this processor.
+    #[inline]
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if avx512::Avx512::detect().is_some() {
+                return Self::Avx512;
+            }
+            if avx2::Avx2::detect().is_some() {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+
+    /// Runs a kernel at this level, or at the portable one where the processor lacks it.
+    #[inline]
+    fn launch<K: Kernel>(self, kernel: K) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let (Self::Avx512, Some(lanes)) = (self, avx512::Avx512::detect()) {
+                return lanes.launch(kernel);
+            }
+            if let (Self::Avx2, Some(lanes)) = (self, avx2::Avx2::detect()) {
+                return lanes.launch(kernel);
+            }
+        }
+        kernel.run_portable();
+    }
+}
+
+/// Work that is compiled once an instruction set.
+trait Kernel {
+    /// The work in vector registers; must be `#[inline(always)]`.
+    fn run<L: Lanes>(self, lanes: L);
+    /// The work by the scalar definitions.
+    fn run_portable(self);
+}
+
+/// Defines the fills of whole blocks: one at the best level, one at a chosen level for tests.
+macro_rules! block_fills {
+    ($($(#[$doc:meta])* $name:ident, $at:ident, $type:ty, $family:ty;)*) => { $(
+        $(#[$doc])*
+        ///
+        /// Writes blocks `block0..block0 + blocks` of each of the units from `unit0` on, unit by
+        /// unit. The length of `out` must be a multiple of the entries of `blocks` blocks.
+        pub(crate) fn $name(
+            seed: u64,
+            stream: u32,
+            block0: u32,
+            blocks: usize,
+            unit0: u64,
+            out: &mut [$type],
+        ) {
+            $at(Level::detect(), seed, stream, block0, blocks, unit0, out);
+        }
+
+        #[doc = concat!("[`", stringify!($name), "`] at a given level.")]
+        pub(crate) fn $at(
+            level: Level,
+            seed: u64,
+            stream: u32,
+            block0: u32,
+            blocks: usize,
+            unit0: u64,
+            out: &mut [$type],
+        ) {
+            level.launch(Blocks::<$family>::new(seed, stream, block0, blocks, unit0, out));
+        }
+    )* };
+}
+
+block_fills! {
+    /// Standard normals in f32, four a block ([`crate::random::normal_f32`]).
+    fill_normal_f32, fill_normal_f32_at, f32, NormalF32;
+    /// Standard normals in f64, two a block ([`crate::random::normal_f64`]).
+    fill_normal_f64, fill_normal_f64_at, f64, NormalF64;
+    /// Uniforms of variance 1 in f32, four a block ([`crate::random::uniform_f32`]).
+    fill_uniform_f32, fill_uniform_f32_at, f32, UniformF32;
+    /// Uniforms of variance 1 in f64, two a block ([`crate::random::uniform_f64`]).
+    fill_uniform_f64, fill_uniform_f64_at, f64, UniformF64;
+}
+
+/// Defines the fills with signs: one at the best level, one at a chosen level for tests.
+macro_rules! sign_fills {
+    ($($(#[$doc:meta])* $name:ident, $at:ident, $type:ty;)*) => { $(
+        $(#[$doc])*
+        ///
+        /// `out` is column-major with `rows` rows without gaps: signs of rows
+        /// `row0..row0 + rows` of the units from `unit0` on, as +1 and −1.
+        pub(crate) fn $name(
+            seed: u64,
+            stream: u32,
+            row0: u64,
+            rows: usize,
+            unit0: u64,
+            out: &mut [$type],
+        ) {
+            $at(Level::detect(), seed, stream, row0, rows, unit0, out);
+        }
+
+        #[doc = concat!("[`", stringify!($name), "`] at a given level.")]
+        pub(crate) fn $at(
+            level: Level,
+            seed: u64,
+            stream: u32,
+            row0: u64,
+            rows: usize,
+            unit0: u64,
+            out: &mut [$type],
+        ) {
+            level.launch(Signs { seed, stream, row0, rows, unit0, out });
+        }
+    )* };
+}
+
+sign_fills! {
+    /// Signs in f32 ([`crate::random::sign`]).
+    fill_signs_f32, fill_signs_f32_at, f32;
+    /// Signs in f64 ([`crate::random::sign`]).
+    fill_signs_f64, fill_signs_f64_at, f64;
+}
+
+/// Columns of a sparse sign operator from `unit0` on, `zeta` packed entries each
+/// ([`crate::random::sparse_sign_column`]); `out` holds whole columns.
+pub(crate) fn sparse_sign_columns(seed: u64, d: u32, zeta: u32, unit0: u64, out: &mut [u32]) {
+    sparse_sign_columns_at(Level::detect(), seed, d, zeta, unit0, out);
+}
+
+/// [`sparse_sign_columns`] at a given level.
+pub(crate) fn sparse_sign_columns_at(
+    level: Level,
+    seed: u64,
+    d: u32,
+    zeta: u32,
+    unit0: u64,
+    out: &mut [u32],
+) {
+    level.launch(Columns::<true> {
+        seed,
+        d,
+        zeta,
+        unit0,
+        out,
+    });
+}
+
+/// Columns of a sparse stack operator from `unit0` on, `zeta` packed entries each
+/// ([`crate::random::sparse_stack_column`]); `out` holds whole columns.
+pub(crate) fn sparse_stack_columns(seed: u64, d: u32, zeta: u32, unit0: u64, out: &mut [u32]) {
+    sparse_stack_columns_at(Level::detect(), seed, d, zeta, unit0, out);
+}
+
+/// [`sparse_stack_columns`] at a given level.
+pub(crate) fn sparse_stack_columns_at(
+    level: Level,
+    seed: u64,
+    d: u32,
+    zeta: u32,
+    unit0: u64,
+    out: &mut [u32],
+) {
+    level.launch(Columns::<false> {
+        seed,
+        d,
+        zeta,
+        unit0,
+        out,
+    });
+}

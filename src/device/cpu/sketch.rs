@@ -1,0 +1,69 @@
+//! The operator kernels of the CPU.
+
+use super::{dense, sparse};
+use crate::{Cpu, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
+
+/// The positions of a column-sparse operator's entries: ζ a column, `row << 1 | negative`.
+#[derive(Debug)]
+pub struct Indices(Vec<u32>);
+
+macro_rules! impl_sketch_kernels {
+    ($t:ty) => {
+        impl SketchKernels<$t> for Cpu {
+            type Indices = Indices;
+
+            fn fill(&self, s: &Sketch, alpha: $t, b: MatMut<'_, $t>) -> Result<()> {
+                dense::fill(self, s, alpha, b);
+                Ok(())
+            }
+
+            fn panel_len(&self) -> usize {
+                dense::PANEL_LEN
+            }
+
+            fn fused_columns(&self) -> usize {
+                dense::FUSED_COLUMNS
+            }
+
+            fn fill_times(
+                &self,
+                s: &Sketch,
+                op: Op,
+                alpha: $t,
+                a: MatRef<'_, $t>,
+                beta: $t,
+                c: MatMut<'_, $t>,
+            ) -> Result<()> {
+                dense::fill_times(self, s, op, alpha, a, beta, c)
+            }
+
+            fn indices(&self, s: &Sketch) -> Result<Indices> {
+                sparse::indices(self, s).map(Indices)
+            }
+
+            fn download_indices(&self, indices: &Indices) -> Result<Vec<u32>> {
+                Ok(indices.0.clone())
+            }
+
+            fn index_chunk(&self, s: &Sketch) -> usize {
+                sparse::index_chunk(s)
+            }
+
+            fn sparse_times(
+                &self,
+                s: &Sketch,
+                indices: &Indices,
+                op: Op,
+                alpha: $t,
+                a: MatRef<'_, $t>,
+                beta: $t,
+                c: MatMut<'_, $t>,
+            ) -> Result<()> {
+                sparse::sparse_times(self, s, &indices.0, op, alpha, a, beta, c)
+            }
+        }
+    };
+}
+
+impl_sketch_kernels!(f32);
+impl_sketch_kernels!(f64);

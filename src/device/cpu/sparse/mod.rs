@@ -1,0 +1,108 @@
+//! Products with sparse factors: column-sparse operators (SparseSign, SparseStack, CountSketch)
+//! and matrices in compressed sparse rows.
+//!
+//! The columns of an operator S are the rows of Sᵀ, which makes four products two:
+//!
+//! | product | driver | |
+//! |---|---|---|
+//! | S·A, Xᵀ·B | [`scatter`] | rows of A are added to rows of C that their column of S names |
+//! | Sᵀ·Y, X·B | [`gather`] | a row of C is a sum of rows of Y |
+//!
+//! Both work on column blocks ([`panel`]): the side that is met at random, C or Y, is a row-major
+//! panel of at most 512 bytes a row that stays in the L2 cache, and the other side streams by once.
+//! Layouts differ in how panels are packed and stored, nothing else. X·Y with both factors sparse
+//! is [`spspmm`].
+//!
+//! Sums run over the entries of the sparse factor in their order, products are rounded before they
+//! are added: the same bits for any number of threads, instruction set and layout.
+//!
+//! Cost of S·A for ζ entries a column, A m×n: 2ζmn flops, one pass over A, ζ row updates of the
+//! panel for every row of A. Measured on two cores of Zen 5 against a parallel sum of A (16384×1024
+//! f64, d = 1536): see `examples/sparse_bench.rs`.
+
+mod gather;
+mod indices;
+mod kernel;
+mod panel;
+mod rows;
+mod scatter;
+mod spspmm;
+#[cfg(test)]
+mod tests;
+
+pub(in crate::device::cpu) use indices::{index_chunk, indices};
+pub(in crate::device::cpu) use kernel::{Isa, SparseScalar};
+
+use crate::matrix::CsrRef;
+use crate::{Cpu, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
+use gather::gather_times;
+use rows::{CsrRows, SignRows};
+use scatter::scatter_times;
+
+/// `C ← α S A + β C` (NoTrans) or `C ← α Sᵀ A + β C` (Trans) for a column-sparse family, where
+/// `indices` are those of `s`, or of the operator of which `s` is a window of rows.
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+#[allow(clippy::too_many_arguments)]
+pub(in crate::device::cpu) fn sparse_times<T: SparseScalar>(
+    cpu: &Cpu,
+    s: &Sketch,
+    indices: &[u32],
+    op: Op,
+    alpha: T,
+    a: MatRef<'_, T>,
+    beta: T,
+    c: MatMut<'_, T>,
+) -> Result<()> {
+    let rows = SignRows::new(s, indices);
+    let alpha = T::from_f64(alpha.to_f64() * s.scale());
+    match op {
+        Op::NoTrans => scatter_times(cpu, Isa::detect(), &rows, alpha, a, beta, c),
+        Op::Trans => gather_times(cpu, Isa::detect(), &rows, alpha, a, beta, c),
+    }
+}
+
+macro_rules! sparse_kernels {
+    ($T:ty) => {
+        impl SparseKernels<$T> for Cpu {
+            fn row_pointers(&self, x: CsrRef<'_, $T>) -> Result<Vec<usize>> {
+                Ok(x.slices().0.to_vec())
+            }
+
+            fn column_of(&self, x: CsrRef<'_, $T>, entry: usize) -> Result<usize> {
+                Ok(x.slices().1[entry] as usize)
+            }
+
+            fn spmm(
+                &self,
+                alpha: $T,
+                x: CsrRef<'_, $T>,
+                op: Op,
+                b: MatRef<'_, $T>,
+                beta: $T,
+                c: MatMut<'_, $T>,
+            ) -> Result<()> {
+                let rows = CsrRows::new(x);
+                match op {
+                    Op::NoTrans => gather_times(self, Isa::detect(), &rows, alpha, b, beta, c),
+                    Op::Trans => scatter_times(self, Isa::detect(), &rows, alpha, b, beta, c),
+                }
+            }
+
+            fn spspmm(
+                &self,
+                alpha: $T,
+                x: CsrRef<'_, $T>,
+                y: CsrRef<'_, $T>,
+                beta: $T,
+                c: MatMut<'_, $T>,
+            ) -> Result<()> {
+                spspmm::spspmm(self, Isa::detect(), alpha, x, y, beta, c)
+            }
+        }
+    };
+}
+
+sparse_kernels!(f32);
+sparse_kernels!(f64);

@@ -1,0 +1,104 @@
+//! Transforms on the CPU: Walsh-Hadamard, cosine, and the subsampled operators made of them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `fwht` | the Walsh-Hadamard transform, with its butterflies for each instruction set |
+//! | `dct` | the orthonormal cosine transform |
+//! | `mix` | `C ← α S A + β C` for SRHT, SRCT and Hadamard-diagonal operators |
+//! | `plan` | the signs and sampled rows of such an operator |
+//! | `panel` | strided loads and stores of panels of columns, with signs and factors |
+//!
+//! Columns never meet, so any division of them among threads gives the same bits.
+
+mod dct;
+mod fwht;
+mod mix;
+mod panel;
+mod plan;
+
+use super::Cpu;
+use crate::{MatMut, MatRef, Op, Result, Scalar, Sketch, TransformKernels};
+
+/// A scalar that can be transformed: its bits, and its vector registers.
+trait Real: Scalar + PartialOrd + rustdct::DctNum {
+    /// An integer with a sign bit for each of [`Real::BITS`] entries.
+    type Word: Copy + Default + Send + Sync;
+    /// Bits of [`Real::Word`], and of the scalar.
+    const BITS: usize;
+    #[cfg(target_arch = "x86_64")]
+    /// The register of AVX2.
+    type Avx2: fwht::Lanes<Self>;
+    #[cfg(target_arch = "x86_64")]
+    /// The register of AVX-512.
+    type Avx512: fwht::Lanes<Self>;
+
+    /// A block of 128 sign bits as words.
+    fn words(block: [u32; 4]) -> impl Iterator<Item = Self::Word>;
+
+    /// The word whose bits all are bit `k` of `word`.
+    fn spread(word: Self::Word, k: usize) -> Self::Word;
+
+    /// −x where bit `k < BITS` of `word` is set.
+    fn flipped(self, word: Self::Word, k: usize) -> Self;
+}
+
+/// The scalar nearest to `x`. (rustdct's scalars have a conversion of the same name.)
+fn number<T: Real>(x: f64) -> T {
+    <T as Scalar>::from_f64(x)
+}
+
+/// Implements [`Real`] and the kernels for a scalar, its word and its registers.
+macro_rules! real {
+    ($t:ty, $word:ty, $avx2:ident, $avx512:ident, $words:expr) => {
+        impl Real for $t {
+            type Word = $word;
+            const BITS: usize = <$word>::BITS as usize;
+            #[cfg(target_arch = "x86_64")]
+            type Avx2 = core::arch::x86_64::$avx2;
+            #[cfg(target_arch = "x86_64")]
+            type Avx512 = core::arch::x86_64::$avx512;
+
+            fn words(block: [u32; 4]) -> impl Iterator<Item = $word> {
+                $words(block).into_iter()
+            }
+
+            #[inline(always)]
+            fn spread(word: $word, k: usize) -> $word {
+                (word >> k & 1).wrapping_neg()
+            }
+
+            #[inline(always)]
+            fn flipped(self, word: $word, k: usize) -> Self {
+                const SIGN: $word = 1 << (<$word>::BITS - 1);
+                Self::from_bits(self.to_bits() ^ (word << (Self::BITS - 1 - k) & SIGN))
+            }
+        }
+
+        impl TransformKernels<$t> for Cpu {
+            fn fwht(&self, a: MatMut<'_, $t, Self>) -> Result<()> {
+                fwht::fwht(self, fwht::Isa::detect(), a)
+            }
+
+            fn dct(&self, op: Op, a: MatMut<'_, $t, Self>) -> Result<()> {
+                dct::dct(self, op, a)
+            }
+
+            fn mix_times(
+                &self,
+                s: &Sketch,
+                op: Op,
+                alpha: $t,
+                a: MatRef<'_, $t, Self>,
+                beta: $t,
+                c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                mix::mix_times(self, fwht::Isa::detect(), s, op, (alpha, beta), a, c)
+            }
+        }
+    };
+}
+
+real!(f32, u32, __m256, __m512, |block: [u32; 4]| block);
+real!(f64, u64, __m256d, __m512d, |[a, b, c, d]: [u32; 4]| {
+    [u64::from(a) | u64::from(b) << 32, u64::from(c) | u64::from(d) << 32]
+});

@@ -1,0 +1,124 @@
+//! What can be decomposed: anything that multiplies blocks of vectors.
+
+use crate::{AsOperand, Backend, CsrRef, Device, MatMut, MatRef, Op, Operand, Result, Scalar};
+
+/// A linear map A of rows×cols, given by its action on blocks of vectors.
+///
+/// Dense and sparse matrices are linear operators as they are; what a user brings himself (a
+/// matrix-free A, a product of factors, a centred matrix) implements this trait. It is object-safe.
+pub trait LinearOperator<T: Scalar, D: Device> {
+    /// Rows and columns.
+    fn shape(&self) -> (usize, usize);
+
+    /// The device of the blocks that it multiplies.
+    fn device(&self) -> &D;
+
+    /// `Y ← A X`: X (cols×k), Y (rows×k), not read.
+    ///
+    /// # Errors
+    /// What the implementation reports; it reaches the caller of the algorithm.
+    fn apply(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()>;
+
+    /// `Y ← Aᵀ X`: X (rows×k), Y (cols×k), not read.
+    ///
+    /// # Errors
+    /// As [`LinearOperator::apply`].
+    fn apply_adjoint(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()>;
+
+    /// ‖A‖_F when it is known or cheap: exact error identities need it. Default: unknown.
+    ///
+    /// # Errors
+    /// As [`LinearOperator::apply`].
+    fn norm_fro(&self) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    /// The first entry that is not finite, when entries can be looked at. Default: unknown.
+    ///
+    /// # Errors
+    /// As [`LinearOperator::apply`].
+    fn find_non_finite(&self) -> Result<Option<(usize, usize)>> {
+        Ok(None)
+    }
+}
+
+impl<T: Scalar, D: Backend<T>, A: AsOperand<T, D>> LinearOperator<T, D> for A {
+    fn shape(&self) -> (usize, usize) {
+        self.as_operand().shape()
+    }
+
+    fn device(&self) -> &D {
+        self.as_operand().device()
+    }
+
+    fn apply(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()> {
+        multiply(self.as_operand(), x, y)
+    }
+
+    fn apply_adjoint(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()> {
+        multiply(self.as_operand().transpose(), x, y)
+    }
+
+    fn norm_fro(&self) -> Result<Option<f64>> {
+        match self.as_operand() {
+            Operand::Dense(a) => norm_fro(a),
+            Operand::Csr(x) => norm_fro(stored(x)?.1),
+            Operand::Csc(x) => norm_fro(stored(x.transpose())?.1),
+        }
+        .map(Some)
+    }
+
+    fn find_non_finite(&self) -> Result<Option<(usize, usize)>> {
+        match self.as_operand() {
+            Operand::Dense(a) => a.device().find_non_finite(a),
+            Operand::Csr(x) => find_in_rows(x),
+            Operand::Csc(x) => Ok(find_in_rows(x.transpose())?.map(|(j, i)| (i, j))),
+        }
+    }
+}
+
+/// The row pointers and the stored values.
+fn stored<T: Scalar, D: Backend<T>>(x: CsrRef<'_, T, D>) -> Result<(Vec<usize>, MatRef<'_, T, D>)> {
+    let row_ptr = x.device().row_pointers(x)?;
+    let values = x.values_in(row_ptr[0]..row_ptr[x.nrows()]);
+    Ok((row_ptr, values))
+}
+
+fn find_in_rows<T: Scalar, D: Backend<T>>(x: CsrRef<'_, T, D>) -> Result<Option<(usize, usize)>> {
+    let (row_ptr, values) = stored(x)?;
+    let Some((_, k)) = x.device().find_non_finite(values)? else { return Ok(None) };
+    let entry = row_ptr[0] + k;
+    let row = row_ptr.partition_point(|&start| start <= entry) - 1;
+    Ok(Some((row, x.device().column_of(x, entry)?)))
+}
+
+fn multiply<T: Scalar, D: Backend<T>>(
+    a: Operand<'_, T, D>,
+    x: MatRef<'_, T, D>,
+    y: MatMut<'_, T, D>,
+) -> Result<()> {
+    let device = y.device();
+    match a {
+        Operand::Dense(a) => device.gemm(T::one(), a, x, T::zero(), y),
+        Operand::Csr(a) => device.spmm(T::one(), a, Op::NoTrans, x, T::zero(), y),
+        Operand::Csc(a) => device.spmm(T::one(), a.transpose(), Op::Trans, x, T::zero(), y),
+    }
+}
+
+/// ‖A‖_F, free of over- and underflow, and scaling exactly with powers of two.
+pub(crate) fn norm_fro<T: Scalar, D: Backend<T>>(a: MatRef<'_, T, D>) -> Result<f64> {
+    /// Sums of squares in this range have lost nothing to the ends of the exponent range.
+    const SAFE: core::ops::Range<f64> = 1e-200..1e200;
+    let device = a.device();
+    let sum = device.sum_of_squares(a, 0)?;
+    if SAFE.contains(&sum) {
+        return Ok(sum.sqrt());
+    }
+    let largest = device.max_abs(a)?;
+    if largest == 0.0 || !largest.is_finite() {
+        return Ok(largest);
+    }
+    let exponent = crate::scalar::exponent(largest);
+    let sum = device.sum_of_squares(a, -exponent)?;
+    Ok(crate::scalar::scale_by_power(sum.sqrt(), exponent))
+}

@@ -1,0 +1,161 @@
+//! An operator with what is worth keeping between applications.
+
+use super::apply::{Kept, run};
+use super::host_csr::HostCsr;
+use super::{Family, Sketch};
+use crate::{AsOperand, Backend, Mat, MatMut, Op, Result, Scalar};
+
+/// An operator prepared for many applications: the same results as [`Sketch`], bit for bit, without
+/// generating again what fits in memory.
+///
+/// | family | kept | bytes |
+/// |---|---|---|
+/// | SparseSign, SparseStack, CountSketch | positions | 4ζm |
+/// | LASO, row sampling | S and Sᵀ in CSR | about 2ζd (4 + size of T) + 8(d + m) |
+/// | Haar | S | dm · size of T |
+/// | others | nothing | 0 |
+///
+/// Gaussian, Rademacher and Uniform are generated again each time: that costs a few per cent of the
+/// product. Who applies one to many vectors keeps [`Sketch::to_mat`] and uses a product.
+pub struct Prepared<T: Scalar, D: Backend<T>> {
+    sketch: Sketch,
+    kept: Option<Kept<T, D>>,
+    device: D,
+}
+
+impl Sketch {
+    /// Prepares the operator for many applications on `device`; [`Prepared`] says what is kept.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn prepare<T: Scalar, D: Backend<T>>(&self, device: &D) -> Result<Prepared<T, D>> {
+        let kept = match self.family() {
+            Family::SparseSign | Family::SparseStack | Family::CountSketch => {
+                Some(Kept::Indices(device.indices(self)?))
+            }
+            Family::Laso | Family::RowSampling => match HostCsr::of(self, device)? {
+                Some(s) => {
+                    let transposed = s.transpose().upload(device)?;
+                    Some(Kept::Csr { s: s.upload(device)?, transposed })
+                }
+                None => None,
+            },
+            Family::Haar => Some(Kept::Dense(self.to_mat(device)?)),
+            _ => None,
+        };
+        Ok(Prepared { sketch: *self, kept, device: device.clone() })
+    }
+}
+
+impl<T: Scalar, D: Backend<T>> Prepared<T, D> {
+    /// The operator.
+    pub fn sketch(&self) -> &Sketch {
+        &self.sketch
+    }
+
+    /// S·A, as [`Sketch::apply`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply(&self, a: impl AsOperand<T, D>) -> Result<Mat<T, D>> {
+        let a = a.as_operand();
+        let mut c = Mat::zeros(&self.device, self.sketch.nrows(), a.shape().1)?;
+        self.apply_into(T::one(), a, T::zero(), c.as_mut())?;
+        Ok(c)
+    }
+
+    /// `C ← α S·A + β C`, as [`Sketch::apply_into`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_into(
+        &self,
+        alpha: T,
+        a: impl AsOperand<T, D>,
+        beta: T,
+        c: MatMut<'_, T, D>,
+    ) -> Result<()> {
+        let (kept, a) = (self.kept.as_ref(), a.as_operand());
+        run("Prepared::apply_into", &self.sketch, kept, Op::NoTrans, alpha, a, beta, c)
+    }
+
+    /// Sᵀ·Y, as [`Sketch::apply_adjoint`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_adjoint(&self, y: impl AsOperand<T, D>) -> Result<Mat<T, D>> {
+        let y = y.as_operand();
+        let mut c = Mat::zeros(&self.device, self.sketch.ncols(), y.shape().1)?;
+        self.apply_adjoint_into(T::one(), y, T::zero(), c.as_mut())?;
+        Ok(c)
+    }
+
+    /// `C ← α Sᵀ·Y + β C`, as [`Sketch::apply_adjoint_into`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_adjoint_into(
+        &self,
+        alpha: T,
+        y: impl AsOperand<T, D>,
+        beta: T,
+        c: MatMut<'_, T, D>,
+    ) -> Result<()> {
+        let (kept, y) = (self.kept.as_ref(), y.as_operand());
+        run("Prepared::apply_adjoint_into", &self.sketch, kept, Op::Trans, alpha, y, beta, c)
+    }
+
+    /// A·Sᵀ, as [`Sketch::apply_right`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_right(&self, a: impl AsOperand<T, D>) -> Result<Mat<T, D>> {
+        let a = a.as_operand();
+        let mut c = Mat::zeros(&self.device, a.shape().0, self.sketch.nrows())?;
+        self.apply_right_into(T::one(), a, T::zero(), c.as_mut())?;
+        Ok(c)
+    }
+
+    /// `C ← α A·Sᵀ + β C`, as [`Sketch::apply_right_into`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_right_into(
+        &self,
+        alpha: T,
+        a: impl AsOperand<T, D>,
+        beta: T,
+        c: MatMut<'_, T, D>,
+    ) -> Result<()> {
+        let (kept, a) = (self.kept.as_ref(), a.as_operand().transpose());
+        let c = c.transpose();
+        run("Prepared::apply_right_into", &self.sketch, kept, Op::NoTrans, alpha, a, beta, c)
+    }
+
+    /// Y·S, as [`Sketch::apply_right_adjoint`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_right_adjoint(&self, y: impl AsOperand<T, D>) -> Result<Mat<T, D>> {
+        let y = y.as_operand();
+        let mut c = Mat::zeros(&self.device, y.shape().0, self.sketch.ncols())?;
+        self.apply_right_adjoint_into(T::one(), y, T::zero(), c.as_mut())?;
+        Ok(c)
+    }
+
+    /// `C ← α Y·S + β C`, as [`Sketch::apply_right_adjoint_into`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_right_adjoint_into(
+        &self,
+        alpha: T,
+        y: impl AsOperand<T, D>,
+        beta: T,
+        c: MatMut<'_, T, D>,
+    ) -> Result<()> {
+        let (kept, y) = (self.kept.as_ref(), y.as_operand().transpose());
+        let c = c.transpose();
+        run("Prepared::apply_right_adjoint_into", &self.sketch, kept, Op::Trans, alpha, y, beta, c)
+    }
+}
