@@ -1,32 +1,42 @@
 //! An orthonormal basis that grows by blocks: rank-revealing block CholeskyQR.
 //!
 //! A block Y is projected on the complement of the basis, twice. Then, on what is left,
-//! 1. columns are scaled to norms in [1, 2) by powers of two, which is exact;
-//! 2. the Gram matrix G = YᵀY is factored on the host with pivoting, as far as it is well
-//!    conditioned: residual above τ² = 64·l·u of the diagonal, so cond ≲ 1/τ;
-//! 3. the taken columns become Q₁ = Y·R⁻¹ by a product, are projected once more and corrected by a
+//! 1. the Gram matrix G = YᵀY is factored on the host with pivoting, as far as it is well
+//!    conditioned: residual above τ² = 64·l·u of the diagonal, so cond ≲ 1/τ. Columns keep their
+//!    scales: pivots by falling residual do not amplify the errors of the others;
+//! 2. the taken columns become Q₁ = Y·R⁻¹ by a product, are projected once more and corrected by a
 //!    second Gram matrix, which makes them orthonormal to a few u (CholeskyQR2, Yamamoto et al.
 //!    2015);
-//! 4. the columns that were left start again at the projection. A column whose residual has fallen
-//!    to the rounding errors of the projection is dependent, and is dropped.
+//! 3. the columns that were left start again at the projection.
+//!
+//! A small residual, scaled up to a unit vector, scales up its errors too: those of the product
+//! that made it, and those of the basis vectors that were subtracted. The basis keeps a bound for
+//! the errors of every vector, and a column whose residual is not well above what it inherits is
+//! dependent and is dropped. Without that, Krylov blocks fill the basis with noise once they stop
+//! being new.
 //!
 //! So condition numbers up to 1/u are split into stages of √(1/u), and a block of deficient rank
 //! gives exactly its rank. All work on long vectors is products: 4ml² + 4mkl flops a stage for l
 //! columns next to a basis of k; the host sees l×l matrices only.
 
-use super::host::pivoted_cholesky;
+use super::host::{PivotedCholesky, pivoted_cholesky};
 use crate::{Backend, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar};
 
 /// Orthonormal columns of length m.
 pub(super) struct Basis<T: Scalar, D: Backend<T>> {
     memory: Mat<T, D>,
     len: usize,
+    /// For every column, the size of its part that is rounding errors.
+    noise: Vec<f64>,
 }
+
+/// How far a residual has to be above its errors, so that it is a direction and not noise.
+const CLEARANCE: f64 = 16.0;
 
 impl<T: Scalar, D: Backend<T>> Basis<T, D> {
     /// No columns, memory for `capacity`.
     pub(super) fn new(device: &D, m: usize, capacity: usize) -> Result<Self> {
-        Ok(Self { memory: Mat::zeros(device, m, capacity)?, len: 0 })
+        Ok(Self { memory: Mat::zeros(device, m, capacity)?, len: 0, noise: Vec::new() })
     }
 
     /// The number of columns.
@@ -52,6 +62,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
     /// Forgets the columns from `len` on.
     pub(super) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+        self.noise.truncate(len);
     }
 
     /// Room for `more` columns, whose values are up to the caller.
@@ -71,8 +82,14 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
 
     /// Adds orthonormal columns that span, with the basis, the columns of `y`; returns how many.
     ///
-    /// `y` is overwritten.
-    pub(super) fn extend(&mut self, op: &'static str, mut y: MatMut<'_, T, D>) -> Result<usize> {
+    /// `norm` is that of the operator which made `y` from orthonormal columns: what lies below its
+    /// rounding errors is not taken. `y` is overwritten.
+    pub(super) fn extend(
+        &mut self,
+        op: &'static str,
+        mut y: MatMut<'_, T, D>,
+        norm: f64,
+    ) -> Result<usize> {
         let device = y.device();
         let start = self.len;
         // 2^-e puts the largest entry into [1, 2): sums of squares stay inside of the range.
@@ -83,90 +100,108 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         if !largest.is_finite() {
             return Err(Error::Overflow { op, what: "a product with A", dtype: T::NAME });
         }
-        scale_exactly(&mut y, -scalar::exponent(largest))?;
-        let mut original = vec![0.0; y.ncols()];
-        device.column_sums_of_squares(y.as_ref(), 0, &mut original)?;
+        let exponent = scalar::exponent(largest);
+        scale_exactly(&mut y, -exponent)?;
+        let norm = scalar::scale_by_power(norm, -exponent);
+        let mut sums = vec![0.0; y.ncols()];
+        device.column_sums_of_squares(y.as_ref(), 0, &mut sums)?;
+        let rounding = T::UNIT_ROUNDOFF * ((self.len + y.ncols()) as f64).sqrt();
+        let mut noise: Vec<f64> = sums.iter().map(|sum| rounding * sum.sqrt().max(norm)).collect();
         let mut left: Mat<T, D>;
         let mut y = y;
         // Each stage takes a column or drops all, so there are at most as many as columns.
         while !y.is_empty() {
-            let rest = self.stage(op, y.as_mut(), &mut original)?;
+            let rest = self.stage(op, y.as_mut(), &mut noise)?;
             if rest.is_empty() {
                 break;
             }
             let mut gathered = Mat::zeros(device, y.nrows(), rest.len())?;
             let columns = y.as_ref().transpose();
             device.gather_rows(&rest, columns, gathered.as_mut().transpose())?;
-            original = rest.iter().map(|&j| original[j]).collect();
+            noise = rest.iter().map(|&j| noise[j]).collect();
             left = gathered;
             y = left.as_mut();
         }
         Ok(self.len - start)
     }
 
-    /// One stage; returns the columns that are neither taken nor dropped.
+    /// One stage; returns the columns that are neither taken nor dropped. `noise` is the size of the
+    /// errors in the columns of `y`.
     fn stage(
         &mut self,
         op: &'static str,
         mut y: MatMut<'_, T, D>,
-        original: &mut [f64],
+        noise: &mut [f64],
     ) -> Result<Vec<usize>> {
         let device = y.device();
         let l = y.ncols();
-        self.project(y.as_mut())?;
-        self.project(y.as_mut())?;
-        let mut residual = vec![0.0; l];
-        device.column_sums_of_squares(y.as_ref(), 0, &mut residual)?;
-        // What a projection leaves of a dependent column are its own rounding errors.
-        let noise = 8.0 * T::UNIT_ROUNDOFF * ((self.len + l) as f64).sqrt();
-        let independent: Vec<bool> =
-            (0..l).map(|j| residual[j] > noise * noise * original[j]).collect();
-        let exponents: Vec<i32> = (0..l)
-            .map(|j| if independent[j] { scalar::exponent(residual[j].sqrt()) } else { 0 })
-            .collect();
-        let factors: Vec<T> = (0..l)
-            .map(|j| {
-                let factor = scalar::scale_by_power(1.0, -exponents[j]);
-                if independent[j] { T::from_f64(factor) } else { T::zero() }
-            })
-            .collect();
-        device.scale_columns(&factors, y.as_mut())?;
-        (0..l).for_each(|j| original[j] *= scalar::scale_by_power(1.0, -2 * exponents[j]));
+        if let Some(coefficients) = self.project(y.as_mut())? {
+            self.inherit(noise, &coefficients.to_vec()?);
+            self.project(y.as_mut())?;
+        }
         let mut gram = Mat::zeros(device, l, l)?;
         device.gram(y.as_ref(), gram.as_mut())?;
         let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
+        let least: Vec<f64> = noise.iter().map(|noise| (CLEARANCE * noise).powi(2)).collect();
         let threshold = 64.0 * l as f64 * T::UNIT_ROUNDOFF;
-        let factor = pivoted_cholesky(&gram, l, threshold);
-        let r = factor.pivots.len();
-        if r == 0 {
+        let floor: Vec<f64> = (0..l).map(|j| (threshold * gram[j * l + j]).max(least[j])).collect();
+        let factor = pivoted_cholesky(&gram, &floor);
+        let taken = self.take_clear(&factor, noise);
+        if taken == 0 {
             return Ok(Vec::new());
         }
-        let mut combination = vec![T::zero(); l * r];
-        for (k, &pivot) in factor.pivots.iter().enumerate() {
-            (k..r)
-                .for_each(|j| combination[j * l + pivot] = T::from_f64(factor.inverse[j * r + k]));
-        }
-        let combination = Mat::from_column_major(device, &combination, l, r)?;
-        let mut q = Mat::zeros(device, y.nrows(), r)?;
+        let combination: Vec<T> = factor.combination(l, taken).map(T::from_f64).collect();
+        let combination = Mat::from_column_major(device, &combination, l, taken)?;
+        let mut q = Mat::zeros(device, y.nrows(), taken)?;
         device.gemm(T::one(), y.as_ref(), combination.as_ref(), T::zero(), q.as_mut())?;
         self.project(q.as_mut())?;
         self.correct(op, &mut q)?;
-        let added = self.grow(r)?;
+        let added = self.grow(taken)?;
         device.axpby(T::one(), q.as_ref(), T::zero(), added)?;
-        Ok((0..l).filter(|&j| independent[j] && !factor.pivots.contains(&j)).collect())
+        let pivots = &factor.pivots[..taken];
+        Ok((0..l).filter(|j| gram[j * l + j] > least[*j] && !pivots.contains(j)).collect())
     }
 
-    /// `Y ← Y − Q (Qᵀ Y)`.
-    fn project(&self, mut y: MatMut<'_, T, D>) -> Result<()> {
+    /// A column from which basis vectors were subtracted has their errors too.
+    fn inherit(&self, noise: &mut [f64], coefficients: &[T]) {
+        let l = noise.len();
+        for (j, noise) in noise.iter_mut().enumerate() {
+            let inherited = (0..self.noise.len())
+                .map(|k| (self.noise[k] * coefficients[k * l + j].to_f64()).powi(2))
+                .sum::<f64>();
+            *noise = (*noise * *noise + inherited).sqrt();
+        }
+    }
+
+    /// How many of the pivots are clear of the errors that they combine; notes these errors.
+    fn take_clear(&mut self, factor: &PivotedCholesky, noise: &[f64]) -> usize {
+        let r = factor.pivots.len();
+        for j in 0..r {
+            let combined = (0..=j)
+                .map(|k| (factor.inverse[j * r + k] * noise[factor.pivots[k]]).powi(2))
+                .sum::<f64>()
+                .sqrt();
+            // The first one is clear because its residual is above the floor.
+            if j > 0 && combined * CLEARANCE > 1.0 {
+                return j;
+            }
+            self.noise.push(combined);
+        }
+        r
+    }
+
+    /// `Y ← Y − Q (Qᵀ Y)`; returns YᵀQ.
+    fn project(&self, mut y: MatMut<'_, T, D>) -> Result<Option<Mat<T, D>>> {
         if self.len == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let device = y.device();
         let q = self.as_ref();
         let mut coefficients = Mat::zeros(device, y.ncols(), self.len)?;
         // (YᵀQ)ᵀ: the short factor on the left, since faer is faster on that side.
         device.gemm(T::one(), y.as_ref().transpose(), q, T::zero(), coefficients.as_mut())?;
-        device.gemm(-T::one(), q, coefficients.transpose(), T::one(), y.as_mut())
+        device.gemm(-T::one(), q, coefficients.transpose(), T::one(), y.as_mut())?;
+        Ok(Some(coefficients))
     }
 
     /// The second pass of CholeskyQR2, in place.

@@ -36,16 +36,30 @@ pub(super) struct PivotedCholesky {
     pub(super) inverse: Vec<f64>,
 }
 
-/// Rᵀ R = G\[pivots, pivots\] for the pivots whose residual is above `threshold` times their
-/// diagonal entry, largest residual first. G is n×n, symmetric, column-major.
-pub(super) fn pivoted_cholesky(g: &[f64], n: usize, threshold: f64) -> PivotedCholesky {
+impl PivotedCholesky {
+    /// The l×`taken` matrix X, column by column, such that Y·X are the first `taken` pivots made
+    /// orthonormal.
+    pub(super) fn combination(&self, l: usize, taken: usize) -> impl Iterator<Item = f64> {
+        let r = self.pivots.len();
+        let mut x = vec![0.0; l * taken];
+        for j in 0..taken {
+            (0..=j).for_each(|k| x[j * l + self.pivots[k]] = self.inverse[j * r + k]);
+        }
+        x.into_iter()
+    }
+}
+
+/// Rᵀ R = G\[pivots, pivots\] for the pivots whose residual is above `floor`, largest residual
+/// first. G is symmetric, column-major, of the order of `floor`.
+pub(super) fn pivoted_cholesky(g: &[f64], floor: &[f64]) -> PivotedCholesky {
+    let n = floor.len();
     let mut residual: Vec<f64> = (0..n).map(|j| g[j * n + j]).collect();
     let mut taken = vec![false; n];
     let mut pivots: Vec<usize> = Vec::new();
     // Row k of the factor over all columns.
     let mut rows: Vec<Vec<f64>> = Vec::new();
     loop {
-        let candidate = |&j: &usize| !taken[j] && residual[j] > threshold * g[j * n + j];
+        let candidate = |&j: &usize| !taken[j] && residual[j] > floor[j];
         let larger = |a: &usize, b: &usize| residual[*a].total_cmp(&residual[*b]).then(b.cmp(a));
         let Some(p) = (0..n).filter(candidate).max_by(larger) else { break };
         let mut row = g[p * n..(p + 1) * n].to_vec();
@@ -82,10 +96,10 @@ mod tests {
         let a = [[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 0.0]];
         let dot = |x: [f64; 2], y: [f64; 2]| x[0] * y[0] + x[1] * y[1];
         let g: Vec<f64> = (0..16).map(|k| dot(a[k / 4], a[k % 4])).collect();
-        let factor = pivoted_cholesky(&g, 4, 1e-10);
+        let factor = pivoted_cholesky(&g, &[1e-10; 4]);
         assert_eq!(factor.pivots, [1, 0]);
         assert_eq!(factor.inverse, [0.5, 0.0, 0.0, 1.0]);
-        assert!(pivoted_cholesky(&[0.0], 1, 1e-10).pivots.is_empty());
-        assert!(pivoted_cholesky(&[], 0, 1e-10).pivots.is_empty());
+        assert!(pivoted_cholesky(&[0.0], &[0.0]).pivots.is_empty());
+        assert!(pivoted_cholesky(&[], &[]).pivots.is_empty());
     }
 }

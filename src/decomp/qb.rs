@@ -14,7 +14,7 @@
 use super::basis::Basis;
 use super::estimate::{ErrorEstimate, ErrorKind, Probes, identity_floor};
 use super::{Target, explain_non_finite};
-use crate::{Backend, LinearOperator, Mat, Result, Scalar, Sketch, operator};
+use crate::{Backend, Cpu, Device, LinearOperator, Mat, Result, Scalar, Sketch, operator};
 
 /// Columns a block has when the rank is open.
 const DEFAULT_BLOCK: usize = 32;
@@ -108,7 +108,7 @@ impl QbParams {
 
 /// A ≈ Q B.
 #[derive(Debug)]
-pub struct Qb<T: Scalar, D: Backend<T>> {
+pub struct Qb<T: Scalar, D: Device = Cpu> {
     /// m×r, orthonormal columns.
     pub q: Mat<T, D>,
     /// r×n, QᵀA.
@@ -154,6 +154,8 @@ pub(super) struct Range<T: Scalar, D: Backend<T>> {
     pub(super) passes: usize,
     /// ‖A‖_F, if it is known.
     norm: Option<f64>,
+    /// ‖A‖_F, or its size as the first block shows it.
+    pub(super) size: f64,
     /// ‖B‖²_F/‖A‖²_F.
     energy: f64,
     probes: Option<Probes<T, D>>,
@@ -178,11 +180,13 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
     });
     let columns = if params.krylov { (params.power_passes + 1) * block } else { block };
     let capacity = limit.min(columns.max(limit / 4));
+    let norm = a.norm_fro()?;
     let mut range = Range {
         q: Basis::new(device, m, capacity)?,
         bt: Basis::new(device, n, capacity)?,
         passes: 0,
-        norm: a.norm_fro()?,
+        norm,
+        size: norm.unwrap_or(0.0),
         energy: 0.0,
         probes: None,
     };
@@ -227,9 +231,12 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
             self.multiply(a, &omega, m)?
         };
         explain_non_finite(op, a, y.as_ref())?;
+        if self.size == 0.0 {
+            self.size = operator::norm_fro(y.as_ref())? / (y.ncols() as f64).sqrt();
+        }
         for pass in 0..=params.power_passes {
             let start = self.q.len();
-            let mut added = self.q.extend(op, y.as_mut())?;
+            let mut added = self.q.extend(op, y.as_mut(), self.size)?;
             if self.q.len() > limit {
                 self.q.truncate(limit);
                 added = limit - start;
@@ -251,7 +258,7 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
                 self.q.truncate(start);
             }
             let mut basis = Basis::new(device, n, added)?;
-            basis.extend(op, z.as_mut())?;
+            basis.extend(op, z.as_mut(), self.size)?;
             if basis.len() == 0 {
                 break;
             }

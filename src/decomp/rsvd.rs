@@ -11,7 +11,7 @@ use super::basis::Basis;
 use super::estimate::ErrorEstimate;
 use super::host::{SmallSvd, small_svd};
 use super::qb::{QbParams, Range, find};
-use crate::{Backend, Error, LinearOperator, Mat, Result, Scalar, scalar};
+use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, Result, Scalar, scalar};
 
 /// What [`rsvd`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +69,7 @@ impl RsvdParams {
 
 /// A ≈ U·diag(s)·Vᵀ.
 #[derive(Debug)]
-pub struct Svd<T: Scalar, D: Backend<T>> {
+pub struct Svd<T: Scalar, D: Device = Cpu> {
     /// m×k, orthonormal columns.
     pub u: Mat<T, D>,
     /// The k singular values, falling, on the host.
@@ -82,10 +82,26 @@ pub struct Svd<T: Scalar, D: Backend<T>> {
     pub passes: usize,
 }
 
-impl<T: Scalar, D: Backend<T>> Svd<T, D> {
+impl<T: Scalar, D: Device> Svd<T, D> {
     /// The number of singular values.
     pub fn rank(&self) -> usize {
         self.s.len()
+    }
+
+    /// U·diag(s)·Vᵀ. 2mnk flops.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn reconstruct(&self) -> Result<Mat<T, D>>
+    where
+        D: Backend<T>,
+    {
+        let device = self.u.device();
+        let mut us = self.u.try_clone()?;
+        device.scale_columns(&self.s, us.as_mut())?;
+        let mut a = Mat::zeros(device, self.u.nrows(), self.vt.ncols())?;
+        device.gemm(T::one(), us.as_ref(), self.vt.as_ref(), T::zero(), a.as_mut())?;
+        Ok(a)
     }
 }
 
@@ -148,10 +164,10 @@ fn decompose<T: Scalar, D: Backend<T>>(
     let device = a.device();
     let mut right = Basis::new(device, n, range.bt.len())?;
     let mut bt = range.bt.as_ref().to_owned()?;
-    right.extend(op, bt.as_mut())?;
+    right.extend(op, bt.as_mut(), range.size)?;
     let small = small_factor(op, &range, &right)?;
     let k = rank::<T, D>(&range, params.qb.target, &small.s, m.max(n))?;
-    let tail = small.s[k..].iter().map(|s| s * s).sum::<f64>().sqrt();
+    let tail = norm(&small.s[k..]);
     let error = range.error(a, &params.qb, tail)?;
     let mut u = Mat::zeros(device, m, k)?;
     let left = upload::<T, D>(device, small.v.as_ref(), k)?;
@@ -212,6 +228,15 @@ fn rank<T: Scalar, D: Backend<T>>(
         k -= 1;
     }
     Ok(k.min(numerical))
+}
+
+/// The 2-norm of falling values of any scale.
+fn norm(s: &[f64]) -> f64 {
+    let largest = s.first().copied().unwrap_or(0.0);
+    if largest == 0.0 {
+        return 0.0;
+    }
+    largest * s.iter().map(|s| (s / largest).powi(2)).sum::<f64>().sqrt()
 }
 
 /// The first `cols` columns of a host matrix.

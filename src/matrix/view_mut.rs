@@ -2,7 +2,8 @@
 
 use super::layout::{check_distinct, check_within};
 use super::view::{check_ld, exact_len};
-use crate::{Cpu, Device, MatRef, Result, Scalar};
+use crate::error::check_shape;
+use crate::{Blas, Cpu, Device, Error, MatRef, Result, Scalar};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -29,7 +30,7 @@ impl<'a, T: Scalar, D: Device> MatMut<'a, T, D> {
     /// A writable view of memory that someone else owns.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when two positions share memory.
+    /// [`Error::InvalidArgument`] when two positions share memory.
     ///
     /// # Safety
     /// Every entry (i, j) of the rows×cols matrix must be an initialised `T` in `device`'s memory,
@@ -109,6 +110,24 @@ impl<'a, T: Scalar, D: Device> MatMut<'a, T, D> {
         MatMut { memory: PhantomData, ..*self }
     }
 
+    /// `C ← α A + β C` for this matrix C, for instance the sum of two sketches.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`], [`Error::DeviceMismatch`]; C is then untouched.
+    pub fn axpby(self, alpha: T, a: MatRef<'_, T, D>, beta: T) -> Result<()>
+    where
+        D: Blas<T>,
+    {
+        check_shape("MatMut::axpby", "A", a.shape(), self.shape())?;
+        if !self.device.is_compatible(a.device()) {
+            return Err(Error::DeviceMismatch { op: "MatMut::axpby", argument: "A" });
+        }
+        if alpha == T::zero() {
+            return self.device.scale(beta, self);
+        }
+        self.device.axpby(alpha, a, beta, self)
+    }
+
     /// The transposed matrix, the same memory.
     pub fn transpose(self) -> Self {
         Self {
@@ -166,7 +185,7 @@ impl<'a, T: Scalar> MatMut<'a, T, Cpu> {
     /// A writable view of rows×cols entries in row-major order without gaps.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) unless the slice holds exactly
+    /// [`Error::InvalidArgument`] unless the slice holds exactly
     /// rows·cols entries.
     pub fn from_row_major(
         cpu: &'a Cpu,
@@ -181,7 +200,7 @@ impl<'a, T: Scalar> MatMut<'a, T, Cpu> {
     /// A writable view of rows×cols entries in column-major order without gaps.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) unless the slice holds exactly
+    /// [`Error::InvalidArgument`] unless the slice holds exactly
     /// rows·cols entries.
     pub fn from_column_major(
         cpu: &'a Cpu,
@@ -196,7 +215,7 @@ impl<'a, T: Scalar> MatMut<'a, T, Cpu> {
     /// A row-major view whose rows start `ld ≥ cols` entries apart (C, NumPy).
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when ld < cols or the slice is
+    /// [`Error::InvalidArgument`] when ld < cols or the slice is
     /// too short.
     pub fn from_row_major_with_ld(
         cpu: &'a Cpu,
@@ -211,7 +230,7 @@ impl<'a, T: Scalar> MatMut<'a, T, Cpu> {
     /// A column-major view whose columns start `ld ≥ rows` entries apart (LAPACK).
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when ld < rows or the slice is
+    /// [`Error::InvalidArgument`] when ld < rows or the slice is
     /// too short.
     pub fn from_column_major_with_ld(
         cpu: &'a Cpu,
@@ -226,7 +245,7 @@ impl<'a, T: Scalar> MatMut<'a, T, Cpu> {
     /// A writable view with any strides whose entry (0, 0) is `slice[offset]`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when an entry would lie outside
+    /// [`Error::InvalidArgument`] when an entry would lie outside
     /// of the slice, or when two positions would share memory.
     pub fn from_strided(
         cpu: &'a Cpu,

@@ -179,19 +179,12 @@ fn cos_sin_f32(y: u32) -> [f32; 2] {
     let t2 = theta * theta;
     let s = SIN_F32[2].mul_add(t2, SIN_F32[1]).mul_add(t2, SIN_F32[0]);
     let sin = (theta * t2).mul_add(s, theta);
-    let c = COS_F32[3]
-        .mul_add(t2, COS_F32[2])
-        .mul_add(t2, COS_F32[1])
-        .mul_add(t2, COS_F32[0]);
+    let c = COS_F32[3].mul_add(t2, COS_F32[2]).mul_add(t2, COS_F32[1]).mul_add(t2, COS_F32[0]);
     let cos = c.mul_add(t2, 1.0);
     // Bits 31 and 30 of `q` are the quadrant: 1 and 3 swap the two, 2 and 3 negate the sine,
     // 1 and 2 the cosine.
     let q = y.wrapping_add(1 << 29);
-    let (c, s) = if q & 1 << 30 == 0 {
-        (cos, sin)
-    } else {
-        (sin, cos)
-    };
+    let (c, s) = if q & 1 << 30 == 0 { (cos, sin) } else { (sin, cos) };
     let minus = 1 << 31;
     [
         f32::from_bits(c.to_bits() ^ ((q ^ q << 1) & minus)),
@@ -212,11 +205,7 @@ fn cos_sin_f64(y: u64) -> [f64; 2] {
     let sin = s * t;
     let cos = c.mul_add(t2, 1.0);
     let q = y.wrapping_add(1 << 61);
-    let (c, s) = if q & 1 << 62 == 0 {
-        (cos, sin)
-    } else {
-        (sin, cos)
-    };
+    let (c, s) = if q & 1 << 62 == 0 { (cos, sin) } else { (sin, cos) };
     let minus = 1 << 63;
     [
         f64::from_bits(c.to_bits() ^ ((q ^ q << 1) & minus)),
@@ -241,11 +230,7 @@ mod tests {
         let worst = words().map(|w| w >> 32).fold(0f64, |worst, x| {
             let u = (x as u32 as f32 + 0.5) * (1.0 / 4_294_967_296.0);
             let (got, want) = (f64::from(minus_two_ln_f32(u)), -2.0 * f64::from(u).ln());
-            worst.max(if want == 0.0 {
-                got
-            } else {
-                ((got - want) / want).abs()
-            })
+            worst.max(if want == 0.0 { got } else { ((got - want) / want).abs() })
         });
         assert!(worst < f64::from(f32::EPSILON), "{worst:e}");
     }
@@ -256,11 +241,7 @@ mod tests {
         let worst = words().fold(0f64, |worst, w| {
             let u = ((w >> 11) + 1) as f64 * (1.0 / 9_007_199_254_740_992.0);
             let (got, want) = (minus_two_ln_f64(u), -2.0 * u.ln());
-            worst.max(if want == 0.0 {
-                got
-            } else {
-                ((got - want) / want).abs()
-            })
+            worst.max(if want == 0.0 { got } else { ((got - want) / want).abs() })
         });
         assert!(worst < 1.5 * f64::EPSILON, "{worst:e}");
     }

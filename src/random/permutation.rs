@@ -44,14 +44,7 @@ impl Permutation {
         let b = n.div_ceil(a).max(1);
         let bits = b.ilog2().max(1);
         let rounds = (2 * (32u32.div_ceil(bits) + 1)).max(10);
-        Self {
-            seed,
-            stream,
-            n,
-            a,
-            b,
-            rounds,
-        }
+        Self { seed, stream, n, a, b, rounds }
     }
 
     /// Image of `i`. Indices from `n` on are their own image.
@@ -139,14 +132,8 @@ mod tests {
 
     #[test]
     fn large_domains() {
-        for n in [
-            1 << 31,
-            (1 << 32) - 1,
-            (1 << 32) + 1,
-            (1 << 52) + 12_345,
-            (1 << 63) - 1,
-            1 << 63,
-        ] {
+        for n in [1 << 31, (1 << 32) - 1, (1 << 32) + 1, (1 << 52) + 12_345, (1 << 63) - 1, 1 << 63]
+        {
             let p = Permutation::new(3, Stream::DctRows, n);
             assert_eq!(p.size(), n);
             for i in (0..500).chain(n - 500..n) {
@@ -155,9 +142,6 @@ mod tests {
                 assert_eq!(p.inverse(y), i);
             }
         }
-        assert_eq!(
-            Permutation::new(0, Stream::DctRows, u64::MAX).size(),
-            1 << 63
-        );
+        assert_eq!(Permutation::new(0, Stream::DctRows, u64::MAX).size(), 1 << 63);
     }
 }

@@ -49,10 +49,7 @@ pub fn block(seed: u64, stream: Stream, unit: u64, block: u32) -> [u32; 4] {
 #[inline]
 pub fn words64(seed: u64, stream: Stream, unit: u64, block: u32) -> [u64; 2] {
     let [x0, x1, x2, x3] = self::block(seed, stream, unit, block);
-    [
-        u64::from(x0) | u64::from(x1) << 32,
-        u64::from(x2) | u64::from(x3) << 32,
-    ]
+    [u64::from(x0) | u64::from(x1) << 32, u64::from(x2) | u64::from(x3) << 32]
 }
 
 /// Uniform index in `0..n` from a uniform 64-bit word: `⌊w·n / 2⁶⁴⌋`; 0 when `n` is 0.
@@ -94,10 +91,8 @@ mod tests {
         let seed = 0xfedc_ba98_7654_3210;
         let stream = Stream::SparseSign;
         assert_eq!(stream.number(), 0x0001_0006);
-        let x = philox4x32_10(
-            [7, 0x89ab_cdef, 0x0123_4567, 0x0001_0006],
-            [0x7654_3210, 0xfedc_ba98],
-        );
+        let x =
+            philox4x32_10([7, 0x89ab_cdef, 0x0123_4567, 0x0001_0006], [0x7654_3210, 0xfedc_ba98]);
         assert_eq!(block(seed, stream, unit, 7), x);
         let w = words64(seed, stream, unit, 7);
         assert_eq!(w[0] as u32, x[0]);

@@ -54,11 +54,7 @@ pub struct LasoEntry {
 pub fn laso_row(seed: u64, m: u64, zeta: u32, i: u64, out: &mut Vec<LasoEntry>) {
     out.clear();
     let words = draws(seed, Stream::Laso, i).take(zeta as usize);
-    out.extend(words.map(|w| LasoEntry {
-        column: index(w, m),
-        negative: w & 1 == 1,
-        count: 1,
-    }));
+    out.extend(words.map(|w| LasoEntry { column: index(w, m), negative: w & 1 == 1, count: 1 }));
     // Stable, so the entry kept below is the first drawn.
     out.sort_by_key(|entry| entry.column);
     out.dedup_by(|later, first| {
@@ -97,9 +93,7 @@ fn floyd(d: u32, words: impl Iterator<Item = u64>, out: &mut [u32]) {
     for (t, w) in words.take(zeta).enumerate() {
         let last = d - (zeta - t) as u32;
         let pick = index(w, u64::from(last) + 1) as u32;
-        let taken = out[..t]
-            .iter()
-            .fold(false, |found, &p| found | (p >> 1 == pick));
+        let taken = out[..t].iter().fold(false, |found, &p| found | (p >> 1 == pick));
         let row = if taken { last } else { pick };
         out[t] = row << 1 | (w & 1) as u32;
     }
@@ -158,10 +152,7 @@ mod tests {
         }
         let mut all = vec![0; 1000];
         sparse_sign_column(9, 1000, 3, &mut all);
-        assert_eq!(
-            all.iter().map(|p| p >> 1).collect::<HashSet<_>>().len(),
-            1000
-        );
+        assert_eq!(all.iter().map(|p| p >> 1).collect::<HashSet<_>>().len(), 1000);
     }
 
     #[test]

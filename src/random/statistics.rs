@@ -42,20 +42,14 @@ fn assert_moments(samples: &[f64], m4: f64, m8: f64, column: usize) {
         let pairs = samples.iter().zip(&samples[lag..]);
         let correlation = pairs.clone().map(|(x, y)| x * y).sum::<f64>() / n;
         assert!(correlation.abs() < SIGMAS / n.sqrt(), "lag {lag}");
-        let squares = pairs
-            .map(|(x, y)| (x * x - 1.0) * (y * y - 1.0))
-            .sum::<f64>()
-            / n;
+        let squares = pairs.map(|(x, y)| (x * x - 1.0) * (y * y - 1.0)).sum::<f64>() / n;
         assert!(squares.abs() < SIGMAS * (m4 - 1.0) / n.sqrt(), "lag {lag}");
     }
 }
 
 /// 1024 columns of 1024 rows.
 fn matrix(entry: impl Fn(u32, u64) -> f64) -> Vec<f64> {
-    (0..1024)
-        .flat_map(|j| (0..1024).map(move |i| (i, j)))
-        .map(|(i, j)| entry(i, j))
-        .collect()
+    (0..1024).flat_map(|j| (0..1024).map(move |i| (i, j))).map(|(i, j)| entry(i, j)).collect()
 }
 
 #[test]
@@ -96,14 +90,7 @@ fn seeds_streams_and_precisions_are_unrelated() {
         matrix(|i, j| f64::from(normal_f32(SEED + 1, Stream::GaussianF32, i, j))),
         matrix(|i, j| f64::from(normal_f32(SEED, Stream::HaarGaussian, i, j))),
         matrix(|i, j| normal_f64(SEED, Stream::GaussianF64, i, j)),
-        matrix(|i, j| {
-            f64::from(normal_f32(
-                SEED,
-                Stream::GaussianF32,
-                j as u32,
-                u64::from(i) + 2,
-            ))
-        }),
+        matrix(|i, j| f64::from(normal_f32(SEED, Stream::GaussianF32, j as u32, u64::from(i) + 2))),
     ];
     for other in others {
         let n = base.len() as f64;
@@ -115,24 +102,14 @@ fn seeds_streams_and_precisions_are_unrelated() {
 #[test]
 fn signs_are_balanced() {
     let value = |i, j| {
-        if sign(SEED, Stream::Rademacher, i, j) {
-            -1.0
-        } else {
-            1.0
-        }
+        if sign(SEED, Stream::Rademacher, i, j) { -1.0 } else { 1.0 }
     };
-    let samples: Vec<f64> = (0..256)
-        .flat_map(|j| (0..4096).map(move |i| (i, j)))
-        .map(|(i, j)| value(i, j))
-        .collect();
+    let samples: Vec<f64> =
+        (0..256).flat_map(|j| (0..4096).map(move |i| (i, j))).map(|(i, j)| value(i, j)).collect();
     let n = samples.len() as f64;
     assert!(samples.iter().sum::<f64>().abs() < SIGMAS * n.sqrt());
     for lag in [1, 2, 31, 32, 127, 128, 4096] {
-        let sum: f64 = samples
-            .iter()
-            .zip(&samples[lag..])
-            .map(|(x, y)| x * y)
-            .sum();
+        let sum: f64 = samples.iter().zip(&samples[lag..]).map(|(x, y)| x * y).sum();
         assert!(sum.abs() < SIGMAS * n.sqrt(), "lag {lag}");
     }
 }
@@ -142,10 +119,7 @@ fn signs_are_balanced() {
 fn assert_uniform(counts: &[u64], what: &str) {
     let total: u64 = counts.iter().sum();
     let expected = total as f64 / counts.len() as f64;
-    let chi2: f64 = counts
-        .iter()
-        .map(|&c| (c as f64 - expected).powi(2) / expected)
-        .sum();
+    let chi2: f64 = counts.iter().map(|&c| (c as f64 - expected).powi(2) / expected).sum();
     assert_below_quantile(chi2, counts.len() - 1, what);
 }
 
@@ -222,10 +196,7 @@ fn samples_without_replacement_have_the_right_variance() {
         sum += (hits - d as f64 / 2.0).powi(2) / variance;
     }
     let mean = sum / seeds as f64;
-    assert!(
-        (mean - 1.0).abs() < SIGMAS * (2.0 / seeds as f64).sqrt(),
-        "{mean}"
-    );
+    assert!((mean - 1.0).abs() < SIGMAS * (2.0 / seeds as f64).sqrt(), "{mean}");
 }
 
 #[test]
@@ -235,9 +206,7 @@ fn every_subset_is_equally_likely_in_sparse_sign() {
         let mut column = [0; 3];
         sparse_sign_column(SEED, 6, j, &mut column);
         sets[column.iter().fold(0, |set, p| set | 1 << (p >> 1))] += 1;
-        signs[column
-            .iter()
-            .fold(0, |signs, p| signs << 1 | (p & 1) as usize)] += 1;
+        signs[column.iter().fold(0, |signs, p| signs << 1 | (p & 1) as usize)] += 1;
     }
     let counts: Vec<u64> = sets.into_iter().filter(|&c| c > 0).collect();
     assert_eq!(counts.len(), 20);
@@ -260,8 +229,6 @@ fn sparse_stack_and_laso_indices_are_uniform() {
             laso[entry.column as usize] += u64::from(entry.count);
         }
     }
-    stack
-        .iter()
-        .for_each(|counts| assert_uniform(counts, "stack"));
+    stack.iter().for_each(|counts| assert_uniform(counts, "stack"));
     assert_uniform(&laso, "laso");
 }

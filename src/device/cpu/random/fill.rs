@@ -80,14 +80,7 @@ impl<'a, F: Family> Blocks<'a, F> {
             out.is_empty() || blocks > 0 && out.len().is_multiple_of(F::ENTRIES * blocks)
         );
         debug_assert!(u64::from(block0) + blocks as u64 <= 1 << 32);
-        let position = Position {
-            seed,
-            stream,
-            block0,
-            blocks,
-            block: block0,
-            unit: unit0,
-        };
+        let position = Position { seed, stream, block0, blocks, block: block0, unit: unit0 };
         Self { position, out }
     }
 }

@@ -191,13 +191,7 @@ pub(crate) fn sparse_sign_columns_at(
     unit0: u64,
     out: &mut [u32],
 ) {
-    level.launch(Columns::<true> {
-        seed,
-        d,
-        zeta,
-        unit0,
-        out,
-    });
+    level.launch(Columns::<true> { seed, d, zeta, unit0, out });
 }
 
 /// Columns of a sparse stack operator from `unit0` on, `zeta` packed entries each
@@ -215,11 +209,5 @@ pub(crate) fn sparse_stack_columns_at(
     unit0: u64,
     out: &mut [u32],
 ) {
-    level.launch(Columns::<false> {
-        seed,
-        d,
-        zeta,
-        unit0,
-        out,
-    });
+    level.launch(Columns::<false> { seed, d, zeta, unit0, out });
 }

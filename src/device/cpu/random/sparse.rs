@@ -79,11 +79,7 @@ fn group<L: Lanes, const DISTINCT: bool>(
     out: &mut [u32],
 ) {
     let one = l.splat64(1);
-    let stream = if DISTINCT {
-        Stream::SparseSign
-    } else {
-        Stream::SparseStack
-    };
+    let stream = if DISTINCT { Stream::SparseSign } else { Stream::SparseStack };
     let stream = l.splat64(u64::from(stream.number()));
     let mut words = [[one; 2]; UNROLL];
     for (t, range) in row_blocks(d, zeta).enumerate() {
@@ -98,11 +94,8 @@ fn group<L: Lanes, const DISTINCT: bool>(
             }
         }
         let last = d - zeta + t as u32;
-        let (start, length) = if DISTINCT {
-            (0, last + 1)
-        } else {
-            (range.start, range.end - range.start)
-        };
+        let (start, length) =
+            if DISTINCT { (0, last + 1) } else { (range.start, range.end - range.start) };
         let (start, length) = (l.splat64(u64::from(start)), l.splat64(u64::from(length)));
         let last = l.splat64(u64::from(last));
         for u in 0..UNROLL {

@@ -23,15 +23,7 @@ macro_rules! check_blocks {
                 for units in [1usize, 2, 3, 5, 8, 17] {
                     for (unit0, block0) in UNITS.into_iter().zip([0u32, 1, 1000, (1 << 29) + 7]) {
                         let mut out = vec![<$type>::NAN; $per * blocks * units];
-                        $fill(
-                            level,
-                            SEED,
-                            $stream.number(),
-                            block0,
-                            blocks,
-                            unit0,
-                            &mut out,
-                        );
+                        $fill(level, SEED, $stream.number(), block0, blocks, unit0, &mut out);
                         let shown = (level, blocks, units, unit0, block0);
                         let stride = if blocks > 100 { 61 } else { 1 };
                         for k in (0..out.len()).step_by(stride) {
@@ -49,46 +41,22 @@ macro_rules! check_blocks {
 
 #[test]
 fn normal_f32_fills_equal_scalar() {
-    check_blocks!(
-        fill_normal_f32_at,
-        random::normal_f32,
-        Stream::GaussianF32,
-        f32,
-        4
-    );
+    check_blocks!(fill_normal_f32_at, random::normal_f32, Stream::GaussianF32, f32, 4);
 }
 
 #[test]
 fn normal_f64_fills_equal_scalar() {
-    check_blocks!(
-        fill_normal_f64_at,
-        random::normal_f64,
-        Stream::GaussianF64,
-        f64,
-        2
-    );
+    check_blocks!(fill_normal_f64_at, random::normal_f64, Stream::GaussianF64, f64, 2);
 }
 
 #[test]
 fn uniform_f32_fills_equal_scalar() {
-    check_blocks!(
-        fill_uniform_f32_at,
-        random::uniform_f32,
-        Stream::UniformF32,
-        f32,
-        4
-    );
+    check_blocks!(fill_uniform_f32_at, random::uniform_f32, Stream::UniformF32, f32, 4);
 }
 
 #[test]
 fn uniform_f64_fills_equal_scalar() {
-    check_blocks!(
-        fill_uniform_f64_at,
-        random::uniform_f64,
-        Stream::UniformF64,
-        f64,
-        2
-    );
+    check_blocks!(fill_uniform_f64_at, random::uniform_f64, Stream::UniformF64, f64, 2);
 }
 
 #[test]
@@ -118,15 +86,7 @@ fn sign_fills_equal_scalar() {
 #[test]
 fn sparse_columns_equal_scalar() {
     for level in LEVELS {
-        for (d, zeta) in [
-            (1, 1),
-            (8, 8),
-            (100, 3),
-            (4096, 8),
-            (1000, 64),
-            (70, 65),
-            (2000, 777),
-        ] {
+        for (d, zeta) in [(1, 1), (8, 8), (100, 3), (4096, 8), (1000, 64), (70, 65), (2000, 777)] {
             for (units, unit0) in [1usize, 2, 70, 300].into_iter().zip(UNITS) {
                 let mut signs = vec![0; zeta * units];
                 let mut stacks = signs.clone();
@@ -168,33 +128,10 @@ fn transforms_equal_scalar_on_edge_words() {
         }
     }
 
-    let mut words = vec![
-        0u32,
-        1,
-        2,
-        3,
-        5,
-        0x3fff_ffff,
-        0x4000_0000,
-        0x4000_0001,
-        u32::MAX,
-    ];
+    let mut words = vec![0u32, 1, 2, 3, 5, 0x3fff_ffff, 0x4000_0000, 0x4000_0001, u32::MAX];
     words.extend((0..32).flat_map(|b| [1u32 << b, (1 << b) - 1, !(1 << b), (1 << b) + 1]));
-    words.extend([
-        0x2000_0000,
-        0x5fff_ffff,
-        0x6000_0000,
-        0x9fff_ffff,
-        0xa000_0000,
-        0xdfff_ffff,
-    ]);
-    words.extend([
-        0xaaaa_aaaa,
-        0xaaaa_aaab,
-        0x5555_5555,
-        0x5555_5556,
-        u32::MAX - 127,
-    ]);
+    words.extend([0x2000_0000, 0x5fff_ffff, 0x6000_0000, 0x9fff_ffff, 0xa000_0000, 0xdfff_ffff]);
+    words.extend([0xaaaa_aaaa, 0xaaaa_aaab, 0x5555_5555, 0x5555_5556, u32::MAX - 127]);
     for level in [Level::Avx2, Level::Avx512] {
         for &a in &words {
             for &b in &words {
@@ -233,49 +170,17 @@ fn golden_hashes() {
         let hash_f64 = |d: &[f64]| fnv(d.iter().flat_map(|x| x.to_le_bytes()));
         let hash_u32 = |p: &[u32]| fnv(p.iter().flat_map(|x| x.to_le_bytes()));
 
-        fill_normal_f32_at(
-            level,
-            SEED,
-            Stream::GaussianF32.number(),
-            0,
-            256,
-            u0,
-            &mut f,
-        );
+        fill_normal_f32_at(level, SEED, Stream::GaussianF32.number(), 0, 256, u0, &mut f);
         check("normal f32", 0xdfd7_5bcb_891c_129b, hash_f32(&f));
-        fill_normal_f64_at(
-            level,
-            SEED,
-            Stream::GaussianF64.number(),
-            0,
-            512,
-            u0,
-            &mut d,
-        );
+        fill_normal_f64_at(level, SEED, Stream::GaussianF64.number(), 0, 512, u0, &mut d);
         check("normal f64", 0x957a_0a4a_af5a_f75a, hash_f64(&d));
         fill_uniform_f32_at(level, SEED, Stream::UniformF32.number(), 0, 256, u0, &mut f);
         check("uniform f32", 0x20b2_2fdb_de1d_b476, hash_f32(&f));
         fill_uniform_f64_at(level, SEED, Stream::UniformF64.number(), 0, 512, u0, &mut d);
         check("uniform f64", 0x7b11_52a0_9340_40a7, hash_f64(&d));
-        fill_signs_f32_at(
-            level,
-            SEED,
-            Stream::Rademacher.number(),
-            0,
-            1024,
-            u0,
-            &mut f,
-        );
+        fill_signs_f32_at(level, SEED, Stream::Rademacher.number(), 0, 1024, u0, &mut f);
         check("signs f32", 0xb94a_a433_6cd3_0b25, hash_f32(&f));
-        fill_signs_f64_at(
-            level,
-            SEED,
-            Stream::Rademacher.number(),
-            0,
-            1024,
-            u0,
-            &mut d,
-        );
+        fill_signs_f64_at(level, SEED, Stream::Rademacher.number(), 0, 1024, u0, &mut d);
         check("signs f64", 0xf04f_828d_fff5_0c25, hash_f64(&d));
         sparse_sign_columns_at(level, SEED, 1000, 8, u0, &mut p);
         check("sparse sign", 0x9a65_6912_8c06_2ba5, hash_u32(&p));
@@ -288,9 +193,7 @@ fn golden_hashes() {
         let entry = |e: &random::LasoEntry| {
             (e.column << 32 | u64::from(e.count) << 1) + u64::from(e.negative)
         };
-        row.iter()
-            .flat_map(|e| entry(e).to_le_bytes())
-            .collect::<Vec<_>>()
+        row.iter().flat_map(|e| entry(e).to_le_bytes()).collect::<Vec<_>>()
     }));
     assert_eq!(laso, 0x8ae6_82cd_95f7_8929, "laso: {laso:#018x}");
     let mut permutation = Vec::new();
@@ -299,10 +202,7 @@ fn golden_hashes() {
         permutation.extend((0..n.min(4096)).flat_map(|i| p.get(i).to_le_bytes()));
     }
     let permutation = fnv(permutation);
-    assert_eq!(
-        permutation, 0x9aae_081c_c0f4_17d4,
-        "permutation: {permutation:#018x}"
-    );
+    assert_eq!(permutation, 0x9aae_081c_c0f4_17d4, "permutation: {permutation:#018x}");
 }
 
 /// Thread CPU time in seconds.
@@ -343,30 +243,18 @@ fn timing() {
         println!("{level:?}");
         for blocks in [1usize, 2, 8, 256] {
             let t = [
-                median(8192, || {
-                    fill_normal_f32_at(level, SEED, 1, 0, blocks, 0, &mut f)
-                }),
-                median(4096, || {
-                    fill_normal_f64_at(level, SEED, 2, 0, blocks, 0, &mut d)
-                }),
-                median(8192, || {
-                    fill_uniform_f32_at(level, SEED, 3, 0, blocks, 0, &mut f)
-                }),
-                median(4096, || {
-                    fill_uniform_f64_at(level, SEED, 4, 0, blocks, 0, &mut d)
-                }),
+                median(8192, || fill_normal_f32_at(level, SEED, 1, 0, blocks, 0, &mut f)),
+                median(4096, || fill_normal_f64_at(level, SEED, 2, 0, blocks, 0, &mut d)),
+                median(8192, || fill_uniform_f32_at(level, SEED, 3, 0, blocks, 0, &mut f)),
+                median(4096, || fill_uniform_f64_at(level, SEED, 4, 0, blocks, 0, &mut d)),
             ];
             println!("  blocks {blocks}: normal, uniform f32 f64 {t:.3?}");
         }
         for rows in [8usize, 32, 100, 128, 1024] {
             let n = 4096 / rows * rows;
             let t = [
-                median(n, || {
-                    fill_signs_f32_at(level, SEED, 5, 0, rows, 0, &mut f[..n])
-                }),
-                median(n, || {
-                    fill_signs_f64_at(level, SEED, 5, 0, rows, 0, &mut d[..n])
-                }),
+                median(n, || fill_signs_f32_at(level, SEED, 5, 0, rows, 0, &mut f[..n])),
+                median(n, || fill_signs_f64_at(level, SEED, 5, 0, rows, 0, &mut d[..n])),
             ];
             println!("  rows {rows}: signs f32 f64 {t:.3?}");
         }

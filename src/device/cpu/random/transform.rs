@@ -86,11 +86,7 @@ impl Family for UniformF64 {
 fn uniform_f64<L: Lanes>(l: L, w: L::W) -> L::W {
     // 2k + 1 − 2⁵³ is an odd integer below 2⁵³ in magnitude, so the multiply-add is exact.
     let k = l.f64_from_u53(l.shr64::<11>(w));
-    let odd = l.fma_f64(
-        k,
-        l.splat_f64(2.0),
-        l.splat_f64(1.0 - 9_007_199_254_740_992.0),
-    );
+    let odd = l.fma_f64(k, l.splat_f64(2.0), l.splat_f64(1.0 - 9_007_199_254_740_992.0));
     l.mul_f64(odd, l.splat_f64(UNIFORM_STEP_F64))
 }
 
@@ -137,10 +133,7 @@ fn radius_f32<L: Lanes>(l: L, x: L::W) -> L::W {
 
 #[inline(always)]
 fn cos_sin_f32<L: Lanes>(l: L, y: L::W) -> [L::W; 2] {
-    let theta = l.mul_f32(
-        l.f32_from_i32(l.shl32::<2>(y)),
-        l.splat_f32(QUARTER_TURN_F32),
-    );
+    let theta = l.mul_f32(l.f32_from_i32(l.shl32::<2>(y)), l.splat_f32(QUARTER_TURN_F32));
     let t2 = l.mul_f32(theta, theta);
     let mut s = l.splat_f32(SIN_F32[2]);
     for k in (0..2).rev() {
@@ -194,10 +187,7 @@ fn radius_f64<L: Lanes>(l: L, w: L::W) -> L::W {
     let t = l.sub64(v, l.splat64(BASE.wrapping_sub(1024 << 52)));
     let e = l.or(l.shr64::<52>(t), l.splat64(TWO_52));
     let e = l.add_f64(e, l.splat_f64(-f64::from_bits(TWO_52 + 1024)));
-    let m = l.add64(
-        l.and(t, l.splat64(0x000f_ffff_ffff_ffff)),
-        l.splat64(TWO_THIRDS_F64),
-    );
+    let m = l.add64(l.and(t, l.splat64(0x000f_ffff_ffff_ffff)), l.splat64(TWO_THIRDS_F64));
     let f = l.add_f64(m, l.splat_f64(-1.0));
     let f2 = l.mul_f64(f, f);
     let (mut even, mut odd) = (l.splat_f64(LN_F64[18]), l.splat_f64(LN_F64[19]));

@@ -44,8 +44,7 @@ pub(super) fn gather_times<T: SparseScalar>(
     }
     let reuse = x.entries() / k;
     let packed = y.col_stride() != 1 || reuse >= REUSE;
-    let blocks =
-        if packed { Blocks::resident::<T>(isa, n, k) } else { Blocks::wide::<T>(isa, n) };
+    let blocks = if packed { Blocks::resident::<T>(isa, n, k) } else { Blocks::wide::<T>(isa, n) };
     let parts = (TASKS / blocks.count())
         .min(if packed && n > 1 { reuse / REUSE_PER_PART } else { TASKS })
         .min(x.entries().saturating_mul(n) / LEAST_UPDATES)

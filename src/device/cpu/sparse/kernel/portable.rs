@@ -139,11 +139,7 @@ pub(super) unsafe fn transpose_by<T: Scalar>(
 /// # Safety
 /// As [`transpose`].
 #[inline(always)]
-unsafe fn transpose_entries<T: Scalar>(
-    (rows, cols): (usize, usize),
-    a: Rows<T>,
-    b: RowsMut<T>,
-) {
+unsafe fn transpose_entries<T: Scalar>((rows, cols): (usize, usize), a: Rows<T>, b: RowsMut<T>) {
     for i in 0..rows {
         for j in 0..cols {
             // SAFETY: (i, j) is an entry of A, (j, i) one of B.
