@@ -2,7 +2,7 @@
 //!
 //! A block Y is projected on the complement of the basis, twice. Then, on what is left,
 //! 1. the Gram matrix G = YᵀY is factored on the host with pivoting, as far as it is well
-//!    conditioned: residual above τ² = 64·l·u of the diagonal, so cond ≲ 1/τ. Columns keep their
+//!    conditioned: residual above τ² = 64·√l·u of the diagonal, so cond ≲ 1/τ. Columns keep their
 //!    scales: pivots by falling residual do not amplify the errors of the others;
 //! 2. the taken columns become Q₁ = Y·R⁻¹ by a product, are projected once more and corrected by a
 //!    second Gram matrix, which makes them orthonormal to a few u (CholeskyQR2, Yamamoto et al.
@@ -19,7 +19,7 @@
 //! gives exactly its rank. All work on long vectors is products: 4ml² + 4mkl flops a stage for l
 //! columns next to a basis of k; the host sees l×l matrices only.
 
-use super::host::{PivotedCholesky, pivoted_cholesky};
+use super::host::{PivotedCholesky, cholesky, pivoted_cholesky};
 use crate::{Backend, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar};
 
 /// Orthonormal columns of length m.
@@ -143,7 +143,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         device.gram(y.as_ref(), gram.as_mut())?;
         let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
         let least: Vec<f64> = noise.iter().map(|noise| (CLEARANCE * noise).powi(2)).collect();
-        let threshold = 64.0 * l as f64 * T::UNIT_ROUNDOFF;
+        let threshold = 64.0 * (l as f64).sqrt() * T::UNIT_ROUNDOFF;
         let floor: Vec<f64> = (0..l).map(|j| (threshold * gram[j * l + j]).max(least[j])).collect();
         let factor = pivoted_cholesky(&gram, &floor);
         let taken = self.take_clear(&factor, noise);
@@ -178,7 +178,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         let r = factor.pivots.len();
         for j in 0..r {
             let combined = (0..=j)
-                .map(|k| (factor.inverse[j * r + k] * noise[factor.pivots[k]]).powi(2))
+                .map(|k| (factor.inverse[(k, j)] * noise[factor.pivots[k]]).powi(2))
                 .sum::<f64>()
                 .sqrt();
             // The first one is clear because its residual is above the floor.
@@ -216,7 +216,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         };
         let factor: Vec<T> = factor.into_iter().map(T::from_f64).collect();
         let factor = Mat::from_column_major(&device, &factor, r, r)?;
-        device.trsm_right(Uplo::Upper, Op::NoTrans, factor.as_ref(), q.as_mut())
+        device.trsm_right(Uplo::Lower, Op::Trans, factor.as_ref(), q.as_mut())
     }
 }
 
@@ -227,23 +227,4 @@ fn scale_exactly<T: Scalar, D: Backend<T>>(y: &mut MatMut<'_, T, D>, e: i32) -> 
         device.scale(T::from_f64(scalar::scale_by_power(1.0, e)), y.as_mut())?;
     }
     Ok(())
-}
-
-/// The upper R with RᵀR = G, column-major, or `None` when G is not positive definite.
-fn cholesky(g: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut r = vec![0.0; n * n];
-    for j in 0..n {
-        for i in 0..=j {
-            let known: f64 = (0..i).map(|k| r[i * n + k] * r[j * n + k]).sum();
-            let value = g[j * n + i] - known;
-            r[j * n + i] = if i < j {
-                value / r[i * n + i]
-            } else if value > 0.0 {
-                value.sqrt()
-            } else {
-                return None;
-            };
-        }
-    }
-    Some(r)
 }

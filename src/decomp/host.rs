@@ -3,8 +3,10 @@
 use crate::{Error, Result};
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
-use faer::{Mat, MatRef, Par};
+use faer::linalg::triangular_inverse::invert_upper_triangular;
+use faer::{Mat, MatMut, MatRef, Par, Spec};
 
 /// The factors of a small matrix: columns of `u` and `v` belong to the falling values `s`.
 pub(super) struct SmallSvd {
@@ -32,18 +34,17 @@ pub(super) fn small_svd(op: &'static str, a: MatRef<'_, f64>) -> Result<SmallSvd
 pub(super) struct PivotedCholesky {
     /// The columns taken, in order.
     pub(super) pivots: Vec<usize>,
-    /// The inverse of the factor of the taken columns: r×r, upper triangular, column-major.
-    pub(super) inverse: Vec<f64>,
+    /// The inverse of the upper triangular factor of the taken columns.
+    pub(super) inverse: Mat<f64>,
 }
 
 impl PivotedCholesky {
     /// The l×`taken` matrix X, column by column, such that Y·X are the first `taken` pivots made
     /// orthonormal.
     pub(super) fn combination(&self, l: usize, taken: usize) -> impl Iterator<Item = f64> {
-        let r = self.pivots.len();
         let mut x = vec![0.0; l * taken];
         for j in 0..taken {
-            (0..=j).for_each(|k| x[j * l + self.pivots[k]] = self.inverse[j * r + k]);
+            (0..=j).for_each(|k| x[j * l + self.pivots[k]] = self.inverse[(k, j)]);
         }
         x.into_iter()
     }
@@ -75,20 +76,34 @@ pub(super) fn pivoted_cholesky(g: &[f64], floor: &[f64]) -> PivotedCholesky {
         rows.push(row);
     }
     let r = pivots.len();
-    let mut inverse = vec![0.0; r * r];
-    for j in 0..r {
-        for i in (0..=j).rev() {
-            let known: f64 = (i + 1..=j).map(|k| rows[i][pivots[k]] * inverse[j * r + k]).sum();
-            let one = if i == j { 1.0 } else { 0.0 };
-            inverse[j * r + i] = (one - known) / rows[i][pivots[i]];
-        }
-    }
+    let upper = |i: usize, j: usize| if i <= j { rows[i][pivots[j]] } else { 0.0 };
+    let factor = Mat::from_fn(r, r, upper);
+    let mut inverse = Mat::zeros(r, r);
+    invert_upper_triangular(inverse.as_mut(), factor.as_ref(), Par::Seq);
     PivotedCholesky { pivots, inverse }
+}
+
+/// The lower L with LLᵀ = G, column-major, or `None` when G is not positive definite. Only the
+/// lower triangle of G, of order n and column-major, is read.
+pub(super) fn cholesky(g: &[f64], n: usize) -> Option<Vec<f64>> {
+    let mut factor = g.to_vec();
+    let view = MatMut::from_column_major_slice_mut(&mut factor, n, n);
+    let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default()));
+    let stack = MemStack::new(&mut memory);
+    cholesky_in_place(view, Default::default(), Par::Seq, stack, Spec::default()).ok()?;
+    Some(factor)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_indefinite_gram_matrix_is_told() {
+        assert_eq!(cholesky(&[4.0, 2.0, 2.0, 5.0], 2).unwrap()[..2], [2.0, 1.0]);
+        assert!(cholesky(&[1.0, 2.0, 2.0, 1.0], 2).is_none());
+        assert!(cholesky(&[f64::NAN], 1).is_none());
+    }
 
     #[test]
     fn pivots_stop_at_the_rank() {
@@ -98,7 +113,7 @@ mod tests {
         let g: Vec<f64> = (0..16).map(|k| dot(a[k / 4], a[k % 4])).collect();
         let factor = pivoted_cholesky(&g, &[1e-10; 4]);
         assert_eq!(factor.pivots, [1, 0]);
-        assert_eq!(factor.inverse, [0.5, 0.0, 0.0, 1.0]);
+        assert_eq!(factor.inverse, faer::mat![[0.5, 0.0], [0.0, 1.0]]);
         assert!(pivoted_cholesky(&[0.0], &[0.0]).pivots.is_empty());
         assert!(pivoted_cholesky(&[], &[]).pivots.is_empty());
     }

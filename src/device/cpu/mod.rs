@@ -5,12 +5,14 @@
 
 mod blas;
 mod dense;
+mod isa;
 mod pool;
 mod random;
 mod sketch;
 mod sparse;
 mod transform;
 
+pub(crate) use isa::Isa;
 pub use pool::Cpu;
 
 use super::{Device, HostBuffer};

@@ -4,9 +4,9 @@
 //! S·A is cut into rows of S and, when those are few, into ranges of columns of S that depend on
 //! the shape only; partial results are joined in order.
 
+use super::super::Isa;
 use super::super::blas::axpby;
 use super::super::pool::SharedMut;
-use super::super::random::Level;
 use super::tile::{Entries, Tile};
 use crate::{Cpu, Mat, MatMut, MatRef, Op, Result, Sketch};
 use core::ops::Range;
@@ -49,13 +49,13 @@ fn times<T: Entries>(
     let down = d.div_ceil(HEIGHT);
     let parts = TASKS.div_ceil(down).min(m.div_ceil(LEAST_COLUMNS)).max(1);
     let part = m.div_ceil(parts);
-    let level = Level::detect();
+    let isa = Isa::detect();
     let x = Mat::from_fn(cpu, m, n, |i, j| a.get(i, j))?;
     let work = 8 * (d as u64) * (m as u64);
     let sums = cpu.map(down * parts, work, |task| {
         let rows = task % down * HEIGHT..d.min((task % down + 1) * HEIGHT);
         let cols = (task / down * part).min(m)..((task / down + 1) * part).min(m);
-        accumulate(level, s, rows, cols, x.as_ref())
+        accumulate(isa, s, rows, cols, x.as_ref())
     });
     for (task, sum) in sums.iter().enumerate() {
         let rows = task % down * HEIGHT..d.min((task % down + 1) * HEIGHT);
@@ -68,7 +68,7 @@ fn times<T: Entries>(
 
 /// S\[rows, cols\]·X\[cols, :\], column-major.
 fn accumulate<T: Entries>(
-    level: Level,
+    isa: Isa,
     s: &Sketch,
     rows: Range<usize>,
     cols: Range<usize>,
@@ -84,7 +84,7 @@ fn accumulate<T: Entries>(
         tile.generate(s, row0 + rows.start..row0 + rows.end, col0 + j..col0 + end);
         for (k, sum) in sum.chunks_exact_mut(height).enumerate() {
             for i in j..end {
-                axpy(level, x.get(i, k), tile.column(i - j), sum);
+                axpy(isa, x.get(i, k), tile.column(i - j), sum);
             }
         }
     }
@@ -101,7 +101,7 @@ fn adjoint_times<T: Entries>(
 ) {
     let ((d, m), n) = (s.shape(), a.ncols());
     let (row0, col0) = (s.row_range().start, s.col_range().start);
-    let level = Level::detect();
+    let isa = Isa::detect();
     let y: Vec<T> = (0..n).flat_map(|k| (0..d).map(move |i| a.get(i, k))).collect();
     let (row_stride, col_stride) = (c.row_stride(), c.col_stride());
     let base = SharedMut(c.as_mut_ptr());
@@ -121,7 +121,7 @@ fn adjoint_times<T: Entries>(
                     let y = &y[k * d + rows.start..k * d + rows.end];
                     for column in j..end {
                         let sum = &mut sums[k * cols.len() + column - cols.start];
-                        *sum += dot(level, tile.column(column - j), y);
+                        *sum += dot(isa, tile.column(column - j), y);
                     }
                 }
             }
@@ -137,8 +137,8 @@ fn adjoint_times<T: Entries>(
     });
 }
 
-/// `y ← y + x·column`: the same operations in the same order at every level.
-fn axpy<T: Entries>(level: Level, x: T, column: &[T], y: &mut [T]) {
+/// `y ← y + x·column`: the same operations in the same order on every instruction set.
+fn axpy<T: Entries>(isa: Isa, x: T, column: &[T], y: &mut [T]) {
     #[inline(always)]
     fn body<T: Entries>(x: T, column: &[T], y: &mut [T]) {
         y.iter_mut().zip(column).for_each(|(y, &c)| *y += x * c);
@@ -153,20 +153,20 @@ fn axpy<T: Entries>(level: Level, x: T, column: &[T], y: &mut [T]) {
         fn avx2<T: Entries>(x: T, column: &[T], y: &mut [T]) {
             body(x, column, y);
         }
-        match level {
-            // SAFETY: the level was detected on this processor.
-            Level::Avx512 => return unsafe { avx512(x, column, y) },
+        match isa {
+            // SAFETY: the instruction set was detected on this processor.
+            Isa::Avx512 => return unsafe { avx512(x, column, y) },
             // SAFETY: as above.
-            Level::Avx2 => return unsafe { avx2(x, column, y) },
-            Level::Portable => {}
+            Isa::Avx2 => return unsafe { avx2(x, column, y) },
+            Isa::Portable => {}
         }
     }
-    let _ = level;
+    let _ = isa;
     body(x, column, y);
 }
 
-/// The inner product in 32 lanes, joined in order: the same bits at every level.
-fn dot<T: Entries>(level: Level, x: &[T], y: &[T]) -> T {
+/// The inner product in 32 lanes, joined in order: the same bits on every instruction set.
+fn dot<T: Entries>(isa: Isa, x: &[T], y: &[T]) -> T {
     const LANES: usize = 32;
     #[inline(always)]
     fn body<T: Entries>(x: &[T], y: &[T]) -> T {
@@ -189,14 +189,14 @@ fn dot<T: Entries>(level: Level, x: &[T], y: &[T]) -> T {
         fn avx2<T: Entries>(x: &[T], y: &[T]) -> T {
             body(x, y)
         }
-        match level {
-            // SAFETY: the level was detected on this processor.
-            Level::Avx512 => return unsafe { avx512(x, y) },
+        match isa {
+            // SAFETY: the instruction set was detected on this processor.
+            Isa::Avx512 => return unsafe { avx512(x, y) },
             // SAFETY: as above.
-            Level::Avx2 => return unsafe { avx2(x, y) },
-            Level::Portable => {}
+            Isa::Avx2 => return unsafe { avx2(x, y) },
+            Isa::Portable => {}
         }
     }
-    let _ = level;
+    let _ = isa;
     body(x, y)
 }

@@ -2,6 +2,7 @@
 //! integers are converted in two halves joined by one multiply-add, 53-bit integers in two halves
 //! placed in the mantissas of 2⁸⁴ and 2⁵².
 
+use super::Isa;
 use super::Kernel;
 use super::lanes::{Lanes, operations};
 use std::arch::x86_64::*;
@@ -13,7 +14,7 @@ pub(super) struct Avx2(());
 impl Avx2 {
     #[inline]
     pub(super) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        (Isa::detect() != Isa::Portable).then_some(Self(()))
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! AVX-512 (F, DQ, VL, BW): eight 64-bit lanes, 32 registers, masks, three-way logic and the
 //! conversions of unsigned integers.
 
+use super::Isa;
 use super::Kernel;
 use super::lanes::{Lanes, operations};
 use std::arch::x86_64::*;
@@ -12,13 +13,7 @@ pub(super) struct Avx512(());
 impl Avx512 {
     #[inline]
     pub(super) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma"))
-        .then_some(Self(()))
+        (Isa::detect() == Isa::Avx512).then_some(Self(()))
     }
 
     #[inline]

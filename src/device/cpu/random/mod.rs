@@ -35,53 +35,32 @@ mod sparse;
 mod tests;
 mod transform;
 
+use super::Isa;
 use fill::Blocks;
 use lanes::Lanes;
 use signs::Signs;
 use sparse::Columns;
 use transform::{NormalF32, NormalF64, UniformF32, UniformF64};
 
-/// An instruction set for which the fills are compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// The scalar definitions.
-    Portable,
-    /// AVX2 and FMA.
-    Avx2,
-    /// AVX-512 F, DQ, VL, BW.
-    Avx512,
-}
-
-impl Level {
-    /// The best level of this processor.
-    #[inline]
-    pub(crate) fn detect() -> Self {
+/// Runs a kernel on an instruction set, or portably where the processor lacks it.
+#[inline]
+fn launch<K: Kernel>(isa: Isa, kernel: K) {
+    match isa {
         #[cfg(target_arch = "x86_64")]
-        {
-            if avx512::Avx512::detect().is_some() {
-                return Self::Avx512;
-            }
-            if avx2::Avx2::detect().is_some() {
-                return Self::Avx2;
-            }
-        }
-        Self::Portable
-    }
-
-    /// Runs a kernel at this level, or at the portable one where the processor lacks it.
-    #[inline]
-    fn launch<K: Kernel>(self, kernel: K) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if let (Self::Avx512, Some(lanes)) = (self, avx512::Avx512::detect()) {
-                return lanes.launch(kernel);
-            }
-            if let (Self::Avx2, Some(lanes)) = (self, avx2::Avx2::detect()) {
+        Isa::Avx512 => {
+            if let Some(lanes) = avx512::Avx512::detect() {
                 return lanes.launch(kernel);
             }
         }
-        kernel.run_portable();
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => {
+            if let Some(lanes) = avx2::Avx2::detect() {
+                return lanes.launch(kernel);
+            }
+        }
+        Isa::Portable => {}
     }
+    kernel.run_portable();
 }
 
 /// Work that is compiled once an instruction set.
@@ -92,7 +71,7 @@ trait Kernel {
     fn run_portable(self);
 }
 
-/// Defines the fills of whole blocks: one at the best level, one at a chosen level for tests.
+/// Defines the fills of whole blocks: one on the best instruction set, one on a chosen one for tests.
 macro_rules! block_fills {
     ($($(#[$doc:meta])* $name:ident, $at:ident, $type:ty, $family:ty;)*) => { $(
         $(#[$doc])*
@@ -107,12 +86,12 @@ macro_rules! block_fills {
             unit0: u64,
             out: &mut [$type],
         ) {
-            $at(Level::detect(), seed, stream, block0, blocks, unit0, out);
+            $at(Isa::detect(), seed, stream, block0, blocks, unit0, out);
         }
 
-        #[doc = concat!("[`", stringify!($name), "`] at a given level.")]
+        #[doc = concat!("[`", stringify!($name), "`] on a given instruction set.")]
         pub(crate) fn $at(
-            level: Level,
+            isa: Isa,
             seed: u64,
             stream: u32,
             block0: u32,
@@ -120,7 +99,7 @@ macro_rules! block_fills {
             unit0: u64,
             out: &mut [$type],
         ) {
-            level.launch(Blocks::<$family>::new(seed, stream, block0, blocks, unit0, out));
+            launch(isa, Blocks::<$family>::new(seed, stream, block0, blocks, unit0, out));
         }
     )* };
 }
@@ -136,7 +115,7 @@ block_fills! {
     fill_uniform_f64, fill_uniform_f64_at, f64, UniformF64;
 }
 
-/// Defines the fills with signs: one at the best level, one at a chosen level for tests.
+/// Defines the fills with signs: one on the best instruction set, one on a chosen one for tests.
 macro_rules! sign_fills {
     ($($(#[$doc:meta])* $name:ident, $at:ident, $type:ty;)*) => { $(
         $(#[$doc])*
@@ -151,12 +130,12 @@ macro_rules! sign_fills {
             unit0: u64,
             out: &mut [$type],
         ) {
-            $at(Level::detect(), seed, stream, row0, rows, unit0, out);
+            $at(Isa::detect(), seed, stream, row0, rows, unit0, out);
         }
 
-        #[doc = concat!("[`", stringify!($name), "`] at a given level.")]
+        #[doc = concat!("[`", stringify!($name), "`] on a given instruction set.")]
         pub(crate) fn $at(
-            level: Level,
+            isa: Isa,
             seed: u64,
             stream: u32,
             row0: u64,
@@ -164,7 +143,7 @@ macro_rules! sign_fills {
             unit0: u64,
             out: &mut [$type],
         ) {
-            level.launch(Signs { seed, stream, row0, rows, unit0, out });
+            launch(isa, Signs { seed, stream, row0, rows, unit0, out });
         }
     )* };
 }
@@ -179,35 +158,35 @@ sign_fills! {
 /// Columns of a sparse sign operator from `unit0` on, `zeta` packed entries each
 /// ([`crate::random::sparse_sign_column`]); `out` holds whole columns.
 pub(crate) fn sparse_sign_columns(seed: u64, d: u32, zeta: u32, unit0: u64, out: &mut [u32]) {
-    sparse_sign_columns_at(Level::detect(), seed, d, zeta, unit0, out);
+    sparse_sign_columns_at(Isa::detect(), seed, d, zeta, unit0, out);
 }
 
-/// [`sparse_sign_columns`] at a given level.
+/// [`sparse_sign_columns`] on a given instruction set.
 pub(crate) fn sparse_sign_columns_at(
-    level: Level,
+    isa: Isa,
     seed: u64,
     d: u32,
     zeta: u32,
     unit0: u64,
     out: &mut [u32],
 ) {
-    level.launch(Columns::<true> { seed, d, zeta, unit0, out });
+    launch(isa, Columns::<true> { seed, d, zeta, unit0, out });
 }
 
 /// Columns of a sparse stack operator from `unit0` on, `zeta` packed entries each
 /// ([`crate::random::sparse_stack_column`]); `out` holds whole columns.
 pub(crate) fn sparse_stack_columns(seed: u64, d: u32, zeta: u32, unit0: u64, out: &mut [u32]) {
-    sparse_stack_columns_at(Level::detect(), seed, d, zeta, unit0, out);
+    sparse_stack_columns_at(Isa::detect(), seed, d, zeta, unit0, out);
 }
 
-/// [`sparse_stack_columns`] at a given level.
+/// [`sparse_stack_columns`] on a given instruction set.
 pub(crate) fn sparse_stack_columns_at(
-    level: Level,
+    isa: Isa,
     seed: u64,
     d: u32,
     zeta: u32,
     unit0: u64,
     out: &mut [u32],
 ) {
-    level.launch(Columns::<false> { seed, d, zeta, unit0, out });
+    launch(isa, Columns::<false> { seed, d, zeta, unit0, out });
 }

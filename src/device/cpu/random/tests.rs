@@ -1,11 +1,10 @@
-//! The fills against the scalar definitions, bit for bit, at every level of this processor; the
-//! golden hashes that freeze the format; and a timing table (ignored by default).
+//! The fills against the scalar definitions, bit for bit, on every instruction set of this processor; the
+//! golden hashes that freeze the format.
 
 use super::*;
 use crate::random::{self, Stream};
 
 const SEED: u64 = 0x0123_4567_89ab_cdef;
-const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
 const UNITS: [u64; 4] = [0, 5, (1 << 32) - 3, u64::MAX - 2];
 
 /// FNV-1a, 64 bits, of little-endian bytes.
@@ -18,13 +17,13 @@ fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
 /// Compares a fill of blocks with the scalar entries over many shapes.
 macro_rules! check_blocks {
     ($fill:ident, $scalar:path, $stream:expr, $type:ty, $per:expr) => {
-        for level in LEVELS {
+        for isa in Isa::available() {
             for blocks in [1usize, 2, 3, 5, 7, 8, 9, 16, 19, 384] {
                 for units in [1usize, 2, 3, 5, 8, 17] {
                     for (unit0, block0) in UNITS.into_iter().zip([0u32, 1, 1000, (1 << 29) + 7]) {
                         let mut out = vec![<$type>::NAN; $per * blocks * units];
-                        $fill(level, SEED, $stream.number(), block0, blocks, unit0, &mut out);
-                        let shown = (level, blocks, units, unit0, block0);
+                        $fill(isa, SEED, $stream.number(), block0, blocks, unit0, &mut out);
+                        let shown = (isa, blocks, units, unit0, block0);
                         let stride = if blocks > 100 { 61 } else { 1 };
                         for k in (0..out.len()).step_by(stride) {
                             let j = unit0.wrapping_add((k / ($per * blocks)) as u64);
@@ -61,20 +60,20 @@ fn uniform_f64_fills_equal_scalar() {
 
 #[test]
 fn sign_fills_equal_scalar() {
-    for level in LEVELS {
+    for isa in Isa::available() {
         for rows in [1usize, 7, 8, 31, 32, 33, 64, 127, 128, 129, 500, 9000] {
             for units in [1usize, 2, 9] {
                 for (unit0, row0) in UNITS.into_iter().zip([0u64, 1, 77, (1 << 33) + 95]) {
                     let mut f = vec![0f32; rows * units];
                     let mut d = vec![0f64; rows * units];
                     let stream = Stream::Rademacher;
-                    fill_signs_f32_at(level, SEED, stream.number(), row0, rows, unit0, &mut f);
-                    fill_signs_f64_at(level, SEED, stream.number(), row0, rows, unit0, &mut d);
+                    fill_signs_f32_at(isa, SEED, stream.number(), row0, rows, unit0, &mut f);
+                    fill_signs_f64_at(isa, SEED, stream.number(), row0, rows, unit0, &mut d);
                     for k in 0..f.len() {
                         let (i, j) = (row0 + (k % rows) as u64, (k / rows) as u64);
                         let negative = random::sign(SEED, stream, i, unit0.wrapping_add(j));
                         let want = if negative { -1.0 } else { 1.0 };
-                        assert_eq!(f[k], want, "{level:?} {rows} {units} {i} {j}");
+                        assert_eq!(f[k], want, "{isa:?} {rows} {units} {i} {j}");
                         assert_eq!(d[k], f64::from(want));
                     }
                 }
@@ -85,20 +84,20 @@ fn sign_fills_equal_scalar() {
 
 #[test]
 fn sparse_columns_equal_scalar() {
-    for level in LEVELS {
+    for isa in Isa::available() {
         for (d, zeta) in [(1, 1), (8, 8), (100, 3), (4096, 8), (1000, 64), (70, 65), (2000, 777)] {
             for (units, unit0) in [1usize, 2, 70, 300].into_iter().zip(UNITS) {
                 let mut signs = vec![0; zeta * units];
                 let mut stacks = signs.clone();
-                sparse_sign_columns_at(level, SEED, d, zeta as u32, unit0, &mut signs);
-                sparse_stack_columns_at(level, SEED, d, zeta as u32, unit0, &mut stacks);
+                sparse_sign_columns_at(isa, SEED, d, zeta as u32, unit0, &mut signs);
+                sparse_stack_columns_at(isa, SEED, d, zeta as u32, unit0, &mut stacks);
                 let mut want = vec![0; zeta];
                 for c in 0..units {
                     let j = unit0.wrapping_add(c as u64);
                     random::sparse_sign_column(SEED, d, j, &mut want);
-                    assert_eq!(signs[c * zeta..][..zeta], want, "{level:?} {d} {zeta} {j}");
+                    assert_eq!(signs[c * zeta..][..zeta], want, "{isa:?} {d} {zeta} {j}");
                     random::sparse_stack_column(SEED, d, j, &mut want);
-                    assert_eq!(stacks[c * zeta..][..zeta], want, "{level:?} {d} {zeta} {j}");
+                    assert_eq!(stacks[c * zeta..][..zeta], want, "{isa:?} {d} {zeta} {j}");
                 }
             }
         }
@@ -132,24 +131,24 @@ fn transforms_equal_scalar_on_edge_words() {
     words.extend((0..32).flat_map(|b| [1u32 << b, (1 << b) - 1, !(1 << b), (1 << b) + 1]));
     words.extend([0x2000_0000, 0x5fff_ffff, 0x6000_0000, 0x9fff_ffff, 0xa000_0000, 0xdfff_ffff]);
     words.extend([0xaaaa_aaaa, 0xaaaa_aaab, 0x5555_5555, 0x5555_5556, u32::MAX - 127]);
-    for level in [Level::Avx2, Level::Avx512] {
+    for isa in Isa::available() {
         for &a in &words {
             for &b in &words {
                 let x = [a, b, b, a];
                 let (mut p, mut q) = ([0f32; 4], [0f32; 4]);
-                level.launch(Edge::<NormalF32>(x, &mut p));
+                isa.launch(Edge::<NormalF32>(x, &mut p));
                 NormalF32::scalar(x, &mut q);
-                assert_eq!(p.map(f32::to_bits), q.map(f32::to_bits), "{level:?} {x:x?}");
-                level.launch(Edge::<UniformF32>(x, &mut p));
+                assert_eq!(p.map(f32::to_bits), q.map(f32::to_bits), "{isa:?} {x:x?}");
+                isa.launch(Edge::<UniformF32>(x, &mut p));
                 UniformF32::scalar(x, &mut q);
-                assert_eq!(p.map(f32::to_bits), q.map(f32::to_bits), "{level:?} {x:x?}");
+                assert_eq!(p.map(f32::to_bits), q.map(f32::to_bits), "{isa:?} {x:x?}");
                 let (mut p, mut q) = ([0f64; 2], [0f64; 2]);
-                level.launch(Edge::<NormalF64>(x, &mut p));
+                isa.launch(Edge::<NormalF64>(x, &mut p));
                 NormalF64::scalar(x, &mut q);
-                assert_eq!(p.map(f64::to_bits), q.map(f64::to_bits), "{level:?} {x:x?}");
-                level.launch(Edge::<UniformF64>(x, &mut p));
+                assert_eq!(p.map(f64::to_bits), q.map(f64::to_bits), "{isa:?} {x:x?}");
+                isa.launch(Edge::<UniformF64>(x, &mut p));
                 UniformF64::scalar(x, &mut q);
-                assert_eq!(p.map(f64::to_bits), q.map(f64::to_bits), "{level:?} {x:x?}");
+                assert_eq!(p.map(f64::to_bits), q.map(f64::to_bits), "{isa:?} {x:x?}");
             }
         }
     }
@@ -161,30 +160,30 @@ fn transforms_equal_scalar_on_edge_words() {
 fn golden_hashes() {
     const SIZE: usize = 1 << 16;
     let u0 = (1u64 << 32) - 32;
-    for level in LEVELS {
+    for isa in Isa::available() {
         let (mut f, mut d, mut p) = (vec![0f32; SIZE], vec![0f64; SIZE], vec![0u32; SIZE]);
         let check = |name: &str, want: u64, got: u64| {
-            assert_eq!(got, want, "{name} at {level:?}: {got:#018x}");
+            assert_eq!(got, want, "{name} at {isa:?}: {got:#018x}");
         };
         let hash_f32 = |f: &[f32]| fnv(f.iter().flat_map(|x| x.to_le_bytes()));
         let hash_f64 = |d: &[f64]| fnv(d.iter().flat_map(|x| x.to_le_bytes()));
         let hash_u32 = |p: &[u32]| fnv(p.iter().flat_map(|x| x.to_le_bytes()));
 
-        fill_normal_f32_at(level, SEED, Stream::GaussianF32.number(), 0, 256, u0, &mut f);
+        fill_normal_f32_at(isa, SEED, Stream::GaussianF32.number(), 0, 256, u0, &mut f);
         check("normal f32", 0xdfd7_5bcb_891c_129b, hash_f32(&f));
-        fill_normal_f64_at(level, SEED, Stream::GaussianF64.number(), 0, 512, u0, &mut d);
+        fill_normal_f64_at(isa, SEED, Stream::GaussianF64.number(), 0, 512, u0, &mut d);
         check("normal f64", 0x957a_0a4a_af5a_f75a, hash_f64(&d));
-        fill_uniform_f32_at(level, SEED, Stream::UniformF32.number(), 0, 256, u0, &mut f);
+        fill_uniform_f32_at(isa, SEED, Stream::UniformF32.number(), 0, 256, u0, &mut f);
         check("uniform f32", 0x20b2_2fdb_de1d_b476, hash_f32(&f));
-        fill_uniform_f64_at(level, SEED, Stream::UniformF64.number(), 0, 512, u0, &mut d);
+        fill_uniform_f64_at(isa, SEED, Stream::UniformF64.number(), 0, 512, u0, &mut d);
         check("uniform f64", 0x7b11_52a0_9340_40a7, hash_f64(&d));
-        fill_signs_f32_at(level, SEED, Stream::Rademacher.number(), 0, 1024, u0, &mut f);
+        fill_signs_f32_at(isa, SEED, Stream::Rademacher.number(), 0, 1024, u0, &mut f);
         check("signs f32", 0xb94a_a433_6cd3_0b25, hash_f32(&f));
-        fill_signs_f64_at(level, SEED, Stream::Rademacher.number(), 0, 1024, u0, &mut d);
+        fill_signs_f64_at(isa, SEED, Stream::Rademacher.number(), 0, 1024, u0, &mut d);
         check("signs f64", 0xf04f_828d_fff5_0c25, hash_f64(&d));
-        sparse_sign_columns_at(level, SEED, 1000, 8, u0, &mut p);
+        sparse_sign_columns_at(isa, SEED, 1000, 8, u0, &mut p);
         check("sparse sign", 0x9a65_6912_8c06_2ba5, hash_u32(&p));
-        sparse_stack_columns_at(level, SEED, 1000, 8, u0, &mut p);
+        sparse_stack_columns_at(isa, SEED, 1000, 8, u0, &mut p);
         check("sparse stack", 0xaabc_8914_72ef_59f8, hash_u32(&p));
     }
     let mut row = Vec::new();
@@ -218,57 +217,4 @@ fn cpu_seconds() -> f64 {
     // SAFETY: `time` has the layout of the 64-bit `struct timespec`.
     unsafe { clock_gettime(THREAD_CPUTIME, &mut time) };
     time.0 as f64 + time.1 as f64 * 1e-9
-}
-
-/// Prints nanoseconds an entry; `cargo test --release timing -- --ignored --nocapture`.
-#[test]
-#[ignore = "measurement"]
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn timing() {
-    fn median(entries: usize, mut work: impl FnMut()) -> f64 {
-        let mut times: Vec<f64> = (0..101)
-            .map(|_| {
-                let start = cpu_seconds();
-                for _ in 0..10 {
-                    work();
-                }
-                (cpu_seconds() - start) * 1e9 / (10 * entries) as f64
-            })
-            .collect();
-        times.sort_by(f64::total_cmp);
-        times[50]
-    }
-    let (mut f, mut d, mut p) = (vec![0f32; 8192], vec![0f64; 4096], vec![0u32; 8000]);
-    for level in LEVELS {
-        println!("{level:?}");
-        for blocks in [1usize, 2, 8, 256] {
-            let t = [
-                median(8192, || fill_normal_f32_at(level, SEED, 1, 0, blocks, 0, &mut f)),
-                median(4096, || fill_normal_f64_at(level, SEED, 2, 0, blocks, 0, &mut d)),
-                median(8192, || fill_uniform_f32_at(level, SEED, 3, 0, blocks, 0, &mut f)),
-                median(4096, || fill_uniform_f64_at(level, SEED, 4, 0, blocks, 0, &mut d)),
-            ];
-            println!("  blocks {blocks}: normal, uniform f32 f64 {t:.3?}");
-        }
-        for rows in [8usize, 32, 100, 128, 1024] {
-            let n = 4096 / rows * rows;
-            let t = [
-                median(n, || fill_signs_f32_at(level, SEED, 5, 0, rows, 0, &mut f[..n])),
-                median(n, || fill_signs_f64_at(level, SEED, 5, 0, rows, 0, &mut d[..n])),
-            ];
-            println!("  rows {rows}: signs f32 f64 {t:.3?}");
-        }
-        for zeta in [1usize, 2, 4, 8, 16, 32, 64, 100] {
-            let n = 8000 / zeta * zeta;
-            let t = [
-                median(n, || {
-                    sparse_sign_columns_at(level, SEED, 4096, zeta as u32, 0, &mut p[..n])
-                }),
-                median(n, || {
-                    sparse_stack_columns_at(level, SEED, 4096, zeta as u32, 0, &mut p[..n])
-                }),
-            ];
-            println!("  zeta {zeta}: sign, stack {t:.3?}");
-        }
-    }
 }

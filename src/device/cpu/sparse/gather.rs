@@ -6,8 +6,8 @@
 //!
 //! Cost: 2·entries·n flops, one load of the panel an entry and column, one pass over C.
 
-use super::kernel::{Isa, Rows, SparseScalar};
-use super::panel::{Blocks, Target, scale, zeroed_panel};
+use super::kernel::{Isa, Rows, SparseScalar, max_lines};
+use super::panel::{Blocks, NARROW_LINES, Target, scale, zeroed_panel};
 use super::rows::SparseRows;
 use crate::{Cpu, MatMut, MatRef, Result};
 
@@ -44,7 +44,7 @@ pub(super) fn gather_times<T: SparseScalar>(
     }
     let reuse = x.entries() / k;
     let packed = y.col_stride() != 1 || reuse >= REUSE;
-    let blocks = if packed { Blocks::resident::<T>(isa, n, k) } else { Blocks::wide::<T>(isa, n) };
+    let blocks = Blocks::new::<T>(n, if packed { NARROW_LINES } else { max_lines(isa) });
     let parts = (TASKS / blocks.count())
         .min(if packed && n > 1 { reuse / REUSE_PER_PART } else { TASKS })
         .min(x.entries().saturating_mul(n) / LEAST_UPDATES)

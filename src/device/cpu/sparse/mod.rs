@@ -9,7 +9,8 @@
 //! | Sᵀ·Y, X·B | [`gather`] | a row of C is a sum of rows of Y |
 //!
 //! Both work on column blocks ([`panel`]): the side that is met at random, C or Y, is a row-major
-//! panel of at most 512 bytes a row that stays in the L2 cache, and the other side streams by once.
+//! panel of 256 or 512 bytes a row that stays in the L2 cache up to 3000 rows, and the other side
+//! streams by once.
 //! Layouts differ in how panels are packed and stored, nothing else. X·Y with both factors sparse
 //! is [`spspmm`].
 //!
@@ -18,7 +19,7 @@
 //!
 //! Cost of S·A for ζ entries a column, A m×n: 2ζmn flops, one pass over A, ζ row updates of the
 //! panel for every row of A. Measured on two cores of Zen 5 against a parallel sum of A (16384×1024
-//! f64, d = 1536): see `examples/sparse_bench.rs`.
+//! f64, d = 1536): see `benches`.
 
 mod gather;
 mod indices;
@@ -30,8 +31,9 @@ mod spspmm;
 #[cfg(test)]
 mod tests;
 
+use super::Isa;
 pub(in crate::device::cpu) use indices::{index_chunk, indices};
-pub(in crate::device::cpu) use kernel::{Isa, SparseScalar};
+pub(in crate::device::cpu) use kernel::SparseScalar;
 
 use crate::matrix::CsrRef;
 use crate::{Cpu, MatMut, MatRef, Op, Result, Sketch, SparseKernels};

@@ -10,9 +10,15 @@ use crate::device::cpu::pool::SharedMut;
 use crate::{Cpu, MatMut, MatRef, Result};
 use core::mem::MaybeUninit;
 
-const LINE_BYTES: usize = 64;
+/// One cache line, one AVX-512 register.
+pub(super) const LINE_BYTES: usize = 64;
+/// The width of panels, in cache lines, where their traffic is the bound.
+///
+/// Half as wide costs more per entry, twice as wide drives more of the panel out of the L2 cache.
+/// A panel too long for that cache is better kept so wide than made to fit.
+pub(super) const NARROW_LINES: usize = 4;
 /// What a panel that is met at random may take of an L2 cache of 1 MiB.
-const PANEL_BYTES: usize = 768 << 10;
+pub(super) const PANEL_BYTES: usize = 768 << 10;
 /// What a panel that streams by may take of it.
 const TILE_BYTES: usize = 128 << 10;
 /// The stage between a panel and a column-major output: a part of the L1 cache.
@@ -21,7 +27,8 @@ const STAGE_BYTES: usize = 32 << 10;
 /// The column blocks of a matrix of n columns.
 pub(super) struct Blocks {
     n: usize,
-    width: usize,
+    /// Entries of a cache line.
+    line: usize,
     max_width: usize,
 }
 
@@ -34,25 +41,10 @@ pub(super) struct Block {
 }
 
 impl Blocks {
-    /// Blocks of n columns, as wide as the kernels go but so that a panel of `rows` rows stays in
-    /// the L2 cache.
-    ///
-    /// A panel that is too long for any width leaves the cache anyway, and then wide rows serve
-    /// better than narrow ones.
-    pub(super) fn resident<T>(isa: Isa, n: usize, rows: usize) -> Self {
-        let fits = |&lines: &usize| rows.saturating_mul(lines * LINE_BYTES) <= PANEL_BYTES;
-        let lines = [isa.max_lines(), 4, 1].into_iter().find(fits).unwrap_or(4);
-        Self::of_lines::<T>(n, lines)
-    }
-
-    /// Blocks of n columns, as wide as the kernels go.
-    pub(super) fn wide<T>(isa: Isa, n: usize) -> Self {
-        Self::of_lines::<T>(n, isa.max_lines())
-    }
-
-    fn of_lines<T>(n: usize, lines: usize) -> Self {
+    /// Blocks of n columns, `lines` cache lines wide, the last one maybe narrower.
+    pub(super) fn new<T>(n: usize, lines: usize) -> Self {
         let line = LINE_BYTES / size_of::<T>();
-        Self { n, width: line, max_width: lines * line }
+        Self { n, line, max_width: lines * line }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -67,7 +59,7 @@ impl Blocks {
     pub(super) fn get(&self, block: usize) -> Block {
         let start = block * self.max_width;
         let len = self.max_width.min(self.n - start);
-        let widths = [1, self.width, 4 * self.width];
+        let widths = [1, self.line, 4 * self.line];
         let width = widths.into_iter().find(|&w| w >= len).unwrap_or(self.max_width);
         Block { start, len, width: width.min(self.max_width) }
     }

@@ -35,8 +35,8 @@ pub(super) struct SignRows<'a> {
 
 impl<'a> SignRows<'a> {
     pub(super) fn new(s: &crate::Sketch, indices: &'a [u32]) -> Self {
-        // An operator without rows has no entries, whatever ζ says.
-        let entries_per_row = if s.full_shape().0 == 0 { 0 } else { s.nnz() };
+        // Without rows there are no entries, whatever ζ says.
+        let entries_per_row = if s.nrows() == 0 { 0 } else { s.nnz() };
         debug_assert!(indices.len() >= s.ncols() * entries_per_row);
         let (first, ncols) = (s.row_range().start as u32, s.nrows() as u32);
         Self { indices, entries_per_row, nrows: s.ncols(), first, ncols }

@@ -129,3 +129,74 @@ impl<T: Real> Kernel<T> for Columns<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{LAYOUTS, Strided, noise};
+    use super::*;
+
+    /// Entry (k, t) of the orthonormal DCT-II of order n.
+    fn entry(n: usize, k: usize, t: usize) -> f64 {
+        let angle = (((2 * t + 1) * k) % (4 * n)) as f64 * core::f64::consts::PI / (2 * n) as f64;
+        let norm = if k == 0 { 1.0 } else { 2.0 };
+        (norm / n as f64).sqrt() * angle.cos()
+    }
+
+    /// The error of fast cosine transforms grows like log n in the 2-norm; lengths with large
+    /// prime factors go through convolutions of a few times the length.
+    fn bound<T: Real>(x: &[f64]) -> f64 {
+        let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
+        10.0 * (x.len() as f64 + 2.0).log2() * T::UNIT_ROUNDOFF * norm
+    }
+
+    fn agrees_with_the_formula<T: Real>() {
+        let one = Cpu::with_threads(1).unwrap();
+        let three = Cpu::with_threads(3).unwrap();
+        for n in [0, 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 45, 64, 97, 128, 135, 211] {
+            for (cols, layout) in [0, 1, 3, 9, 33]
+                .into_iter()
+                .flat_map(|c| (0..LAYOUTS).map(move |layout| (c, layout)))
+            {
+                let source = Strided::<T>::from_fn(layout, n, cols, noise(n as u64));
+                for op in [Op::NoTrans, Op::Trans] {
+                    let mut a = source.clone();
+                    dct(&one, op, a.view_mut(&one)).unwrap();
+                    assert_eq!(a.gaps(), source.gaps(), "a gap was written");
+                    let mut b = source.clone();
+                    dct(&three, op, b.view_mut(&three)).unwrap();
+                    for j in 0..cols {
+                        assert_eq!(a.column(j), b.column(j));
+                        let x = source.column(j);
+                        for i in 0..n {
+                            let weight = |t| match op {
+                                Op::NoTrans => entry(n, i, t),
+                                Op::Trans => entry(n, t, i),
+                            };
+                            let want: f64 = (0..n).map(|t| weight(t) * x[t]).sum();
+                            let error = (a.get(i, j) - want).abs();
+                            assert!(error <= bound::<T>(&x), "{op:?} n = {n}, ({i}, {j}): {error}");
+                        }
+                    }
+                    let back = if op == Op::NoTrans { Op::Trans } else { Op::NoTrans };
+                    dct(&one, back, a.view_mut(&one)).unwrap();
+                    for j in 0..cols {
+                        let x = source.column(j);
+                        for (i, x_i) in x.iter().enumerate() {
+                            assert!((a.get(i, j) - x_i).abs() <= 2.0 * bound::<T>(&x));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_formula_f32() {
+        agrees_with_the_formula::<f32>();
+    }
+
+    #[test]
+    fn agrees_with_the_formula_f64() {
+        agrees_with_the_formula::<f64>();
+    }
+}

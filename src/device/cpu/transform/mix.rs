@@ -17,13 +17,17 @@
 //! which is exact and keeps the intermediate values in the range of the input.
 
 use super::dct::Cosine;
-use super::fwht::{Engine, Isa, Kernel, TASK, dispatch, transform};
+use super::fwht::{Engine, Isa, Kernel, TASK, absorb, dispatch, leaves};
 use super::panel::{Panel, Scratch, flip, gather, load, panel_width, rescale, scatter, store};
 use super::plan::Plan;
 use super::{Real, number};
 use crate::device::cpu::Cpu;
 use crate::{Family, MatMut, MatRef, Op, Result, Sketch};
 use core::ops::Range;
+
+/// Bytes of every row of a row-major matrix that pass through the buffer at once: 4 MiB of 2¹⁴
+/// rows.
+const ROW_BYTES: usize = 256;
 
 /// See [`TransformKernels::mix_times`](crate::TransformKernels::mix_times).
 pub(super) fn mix_times<T: Real>(
@@ -72,7 +76,7 @@ pub(super) fn mix_times<T: Real>(
         let factor =
             number::<T>(scale * root_power(n.ilog2() * rounds - 2 * between * (rounds - 1)));
         let between = number::<T>(root_power(2 * between));
-        let width = panel_width(n, cols, long);
+        let width = panel_width(n, cols, long, ROW_BYTES);
         let columns = TASK.div_ceil(n).next_multiple_of(width);
         let scratch = Scratch::new(n * width);
         cpu.map(cols.div_ceil(columns), work, |task| {
@@ -171,44 +175,30 @@ impl<T: Real> Kernel<T> for Hadamards<'_, T> {
             let buffer = &mut buffer[..job.plan.order * width];
             let (x, len) = (buffer.as_mut_ptr(), buffer.len());
             let tile = Panel::new(x, width as isize, 1);
-            for round in 0..rounds {
-                // The transpose scatters before its first transform and meets the signs of
-                // earlier rounds later.
-                let signs = match (job.op, round) {
-                    (Op::NoTrans, 0) => None,
-                    (Op::NoTrans, _) => Some(&job.plan.signs[round][..]),
-                    (Op::Trans, 0) => {
-                        // SAFETY: the tile is the buffer.
-                        unsafe {
-                            job.fill_sampled(
-                                core::slice::from_raw_parts_mut(x, len),
-                                tile,
-                                j,
-                                cols,
-                            );
+            // SAFETY: the tile is the buffer, whose leaves consist of rows of it.
+            unsafe {
+                if job.op == Op::Trans {
+                    let all = core::slice::from_raw_parts_mut(x, len);
+                    job.fill_sampled(all, tile, j, cols);
+                }
+                for round in 0..rounds {
+                    for (start, leaf) in leaves::<T>(len) {
+                        let row = start / width;
+                        if round > 0 {
+                            // Forwards D₂ and D₃ come before their transforms, backwards D₃ and
+                            // D₂; D₁ belongs to the load or the store.
+                            let forwards = job.op == Op::NoTrans;
+                            let signs = if forwards { round } else { rounds - round };
+                            let part = core::slice::from_raw_parts_mut(x.add(start), leaf);
+                            flip(part, row, width, &job.plan.signs[signs], between);
+                        } else if job.op == Op::NoTrans {
+                            job.load(tile, j, row..row + leaf / width, (cols, width));
                         }
-                        None
+                        absorb::<T, E>(x, len, width, (start, leaf));
                     }
-                    (Op::Trans, _) => Some(&job.plan.signs[rounds - round][..]),
-                };
-                let fill = |start: usize, len: usize| match signs {
-                    Some(signs) => {
-                        // SAFETY: transform fills parts of the buffer, which is len entries long.
-                        let part = unsafe { core::slice::from_raw_parts_mut(x.add(start), len) };
-                        flip(part, start / width, width, signs, between);
-                    }
-                    None if job.op == Op::NoTrans => {
-                        let rows = start / width..(start + len) / width;
-                        // SAFETY: these are rows of the tile.
-                        unsafe { job.load(tile, j, rows, (cols, width)) };
-                    }
-                    None => {}
-                };
-                // SAFETY: the buffer is len entries; a row of it fits into a leaf.
-                unsafe { transform::<T, E>(x, len, width, fill) };
+                }
+                job.emit(tile, j, cols, factor);
             }
-            // SAFETY: the tile is transformed and has the columns from j on.
-            unsafe { job.emit(tile, j, cols, factor) };
         }
     }
 }

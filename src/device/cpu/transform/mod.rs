@@ -13,18 +13,22 @@
 mod dct;
 mod fwht;
 mod mix;
+#[cfg(test)]
+mod mix_tests;
 mod panel;
 mod plan;
+#[cfg(test)]
+mod testing;
 
 use super::Cpu;
 use crate::{MatMut, MatRef, Op, Result, Scalar, Sketch, TransformKernels};
 
 /// A scalar that can be transformed: its bits, and its vector registers.
 trait Real: Scalar + PartialOrd + rustdct::DctNum {
-    /// An integer with a sign bit for each of [`Real::BITS`] entries.
+    /// An integer with a sign bit for each of [`Real::WORD`] entries.
     type Word: Copy + Default + Send + Sync;
     /// Bits of [`Real::Word`], and of the scalar.
-    const BITS: usize;
+    const WORD: usize;
     #[cfg(target_arch = "x86_64")]
     /// The register of AVX2.
     type Avx2: fwht::Lanes<Self>;
@@ -38,7 +42,7 @@ trait Real: Scalar + PartialOrd + rustdct::DctNum {
     /// The word whose bits all are bit `k` of `word`.
     fn spread(word: Self::Word, k: usize) -> Self::Word;
 
-    /// −x where bit `k < BITS` of `word` is set.
+    /// −x where bit `k < WORD` of `word` is set.
     fn flipped(self, word: Self::Word, k: usize) -> Self;
 }
 
@@ -52,7 +56,7 @@ macro_rules! real {
     ($t:ty, $word:ty, $avx2:ident, $avx512:ident, $words:expr) => {
         impl Real for $t {
             type Word = $word;
-            const BITS: usize = <$word>::BITS as usize;
+            const WORD: usize = <$word>::BITS as usize;
             #[cfg(target_arch = "x86_64")]
             type Avx2 = core::arch::x86_64::$avx2;
             #[cfg(target_arch = "x86_64")]
@@ -70,7 +74,7 @@ macro_rules! real {
             #[inline(always)]
             fn flipped(self, word: $word, k: usize) -> Self {
                 const SIGN: $word = 1 << (<$word>::BITS - 1);
-                Self::from_bits(self.to_bits() ^ (word << (Self::BITS - 1 - k) & SIGN))
+                Self::from_bits(self.to_bits() ^ (word << (Self::WORD - 1 - k) & SIGN))
             }
         }
 

@@ -11,9 +11,6 @@ use crate::{Element, Result, Scalar};
 use core::ops::Range;
 use std::sync::Mutex;
 
-/// Bytes of a row that a panel of a row-major matrix takes at once.
-const ROW_BYTES: usize = 1024;
-
 /// Where entry (t, j) of a panel lies: `t·down + j·right` entries after the first.
 #[derive(Clone, Copy)]
 pub(super) struct Panel<T> {
@@ -58,12 +55,12 @@ impl<T: Copy> Panel<T> {
 }
 
 /// How many of `cols` columns of length n, a power of two, are transformed together: one when
-/// their entries are neighbours, else some cache lines of every row, or what fills a leaf.
-pub(super) fn panel_width<T: Copy>(n: usize, cols: usize, panel: Panel<T>) -> usize {
+/// their entries are neighbours, else `bytes` of every row, or what fills a leaf.
+pub(super) fn panel_width<T: Copy>(n: usize, cols: usize, panel: Panel<T>, bytes: usize) -> usize {
     if cols == 1 || !panel.is_row_major() {
         return 1;
     }
-    let width = (ROW_BYTES / size_of::<T>()).max(LEAF_BYTES / size_of::<T>() / n);
+    let width = (bytes / size_of::<T>()).max(LEAF_BYTES / size_of::<T>() / n);
     width.min(cols.next_power_of_two())
 }
 
@@ -81,14 +78,14 @@ pub(super) unsafe fn load<T: Real>(
     (cols, width): (usize, usize),
     signs: Option<&[T::Word]>,
 ) {
-    let clamp = |t: usize| t.clamp(window.start, window.end);
-    let inside = clamp(rows.start)..clamp(rows.end);
+    let start = rows.start.clamp(window.start, window.end);
+    let end = rows.end.clamp(window.start, window.end);
     // SAFETY: the caller's promise, for parts of its ranges.
     unsafe {
-        zero(buffer, rows.start..inside.start.min(rows.end), 0..width);
-        copy(source, buffer, inside.clone(), cols, signs, |x, to| *to = x);
-        zero(buffer, inside.clone(), cols..width);
-        zero(buffer, inside.end.max(rows.start)..rows.end, 0..width);
+        zero(buffer, rows.start..start.min(rows.end), 0..width);
+        copy(source, buffer, start..end, cols, signs, Assign);
+        zero(buffer, start..end, cols..width);
+        zero(buffer, end.max(rows.start)..rows.end, 0..width);
     }
 }
 
@@ -108,9 +105,9 @@ pub(super) unsafe fn store<T: Real>(
     // SAFETY: the caller's promise.
     unsafe {
         if beta == T::zero() {
-            copy(buffer, target, rows, cols, signs, |x, to| *to = factor * x);
+            copy(buffer, target, rows, cols, signs, Scale(factor));
         } else {
-            copy(buffer, target, rows, cols, signs, |x, to| *to = factor * x + beta * *to);
+            copy(buffer, target, rows, cols, signs, Update(factor, beta));
         }
     }
 }
@@ -128,13 +125,14 @@ pub(super) unsafe fn gather<T: Real>(
     cols: usize,
     (factor, beta): (T, T),
 ) {
+    let pairs = |i| (index[i], i);
     // SAFETY: the caller's promise.
     unsafe {
-        let each = |i: usize, t: usize, j: usize| {
-            let (x, to) = (factor * *buffer.at(t, j), target.at(i, j));
-            *to = if beta == T::zero() { x } else { x + beta * *to };
-        };
-        walk(target.is_row_major(), index.len(), cols, |i, j| each(i, index[i], j));
+        if beta == T::zero() {
+            permute(buffer, target, index.len(), pairs, cols, Scale(factor));
+        } else {
+            permute(buffer, target, index.len(), pairs, cols, Update(factor, beta));
+        }
     }
 }
 
@@ -151,8 +149,7 @@ pub(super) unsafe fn scatter<T: Real>(
     cols: usize,
 ) {
     // SAFETY: the caller's promise.
-    let each = |i: usize, j: usize| unsafe { *buffer.at(index[i], j) = *source.at(i, j) };
-    walk(source.is_row_major(), index.len(), cols, each);
+    unsafe { permute(source, buffer, index.len(), |i| (i, index[i]), cols, Assign) };
 }
 
 /// `target ← beta·target`, written without being read when beta is zero.
@@ -161,18 +158,21 @@ pub(super) unsafe fn scatter<T: Real>(
 /// The panel is accessible in `rows` × `cols`.
 pub(super) unsafe fn rescale<T: Real>(target: Panel<T>, rows: usize, cols: usize, beta: T) {
     // SAFETY: the caller's promise.
-    walk(target.is_row_major(), rows, cols, |i, j| unsafe {
-        let to = target.at(i, j);
-        *to = if beta == T::zero() { beta } else { beta * *to };
-    });
+    unsafe {
+        if beta == T::zero() {
+            zero(target, 0..rows, 0..cols);
+        } else {
+            copy(target, target, 0..rows, cols, None, Scale(beta));
+        }
+    }
 }
 
 /// Multiplies rows of `width` entries, the first of which is row `row`, by `factor` or, where the
 /// bit of `signs` is set, by −`factor`.
 #[inline(always)]
 pub(super) fn flip<T: Real>(x: &mut [T], row: usize, width: usize, signs: &[T::Word], factor: T) {
-    if width == 1 && row.is_multiple_of(T::BITS) && x.len().is_multiple_of(T::BITS) {
-        for (x, &word) in x.chunks_exact_mut(T::BITS).zip(&signs[row / T::BITS..]) {
+    if width == 1 && row.is_multiple_of(T::WORD) && x.len().is_multiple_of(T::WORD) {
+        for (x, &word) in x.chunks_exact_mut(T::WORD).zip(&signs[row / T::WORD..]) {
             for (k, x) in x.iter_mut().enumerate() {
                 *x = x.flipped(word, k) * factor;
             }
@@ -181,30 +181,50 @@ pub(super) fn flip<T: Real>(x: &mut [T], row: usize, width: usize, signs: &[T::W
     }
     for (t, x) in x.chunks_exact_mut(width).enumerate() {
         let t = row + t;
-        let factor = factor.flipped(signs[t / T::BITS], t % T::BITS);
+        let factor = factor.flipped(signs[t / T::WORD], t % T::WORD);
         for x in x {
             *x *= factor;
         }
     }
 }
 
-/// Visits (i, j) with the nearer neighbours in the inner loop.
-#[inline(always)]
-fn walk(row_major: bool, rows: usize, cols: usize, mut each: impl FnMut(usize, usize)) {
-    if row_major {
-        (0..rows).for_each(|i| (0..cols).for_each(|j| each(i, j)));
-    } else {
-        (0..cols).for_each(|j| (0..rows).for_each(|i| each(i, j)));
+/// What becomes of an entry at its target. (A trait, because a closure need not be inlined, and
+/// would then not be compiled for the instruction set.)
+trait Put<T>: Copy {
+    fn put(self, x: T, to: &mut T);
+}
+
+/// `to ← x`.
+#[derive(Clone, Copy)]
+struct Assign;
+
+/// `to ← factor·x`.
+#[derive(Clone, Copy)]
+struct Scale<T>(T);
+
+/// `to ← factor·x + beta·to`.
+#[derive(Clone, Copy)]
+struct Update<T>(T, T);
+
+impl<T> Put<T> for Assign {
+    #[inline(always)]
+    fn put(self, x: T, to: &mut T) {
+        *to = x;
     }
 }
 
-#[inline(always)]
-unsafe fn zero<T: Real>(buffer: Panel<T>, rows: Range<usize>, cols: Range<usize>) {
-    let (top, left) = (rows.start, cols.start);
-    walk(buffer.is_row_major(), rows.len(), cols.len(), |i, j| {
-        // SAFETY: the caller promises that rows × cols is writable.
-        unsafe { *buffer.at(top + i, left + j) = T::zero() }
-    });
+impl<T: Real> Put<T> for Scale<T> {
+    #[inline(always)]
+    fn put(self, x: T, to: &mut T) {
+        *to = self.0 * x;
+    }
+}
+
+impl<T: Real> Put<T> for Update<T> {
+    #[inline(always)]
+    fn put(self, x: T, to: &mut T) {
+        *to = self.0 * x + self.1 * *to;
+    }
 }
 
 /// Puts every entry of `rows` × `cols`, negated where `signs` says so, into its place in `to`.
@@ -215,52 +235,131 @@ unsafe fn copy<T: Real>(
     rows: Range<usize>,
     cols: usize,
     signs: Option<&[T::Word]>,
-    put: impl Fn(T, &mut T),
+    put: impl Put<T>,
 ) {
-    let word = |t: usize| signs.map_or(T::Word::default(), |signs| signs[t / T::BITS]);
-    // The larger side decides: it is the matrix, the other one a buffer.
-    let row_major = from.is_row_major() && (to.is_row_major() || from.down.abs() > to.right.abs())
-        || to.is_row_major() && to.down.abs() > from.right.abs();
-    if row_major && cols > 1 {
-        for t in rows {
-            let negate = T::spread(word(t), t % T::BITS);
-            let row = |from: Panel<T>, to: Panel<T>| {
-                for j in 0..cols {
-                    // SAFETY: the caller promises the range of both panels.
-                    unsafe { put((*from.at(t, j)).flipped(negate, 0), &mut *to.at(t, j)) };
+    let word = |t: usize| signs.map_or(T::Word::default(), |signs| signs[t / T::WORD]);
+    // SAFETY: the caller promises rows × cols of both panels.
+    unsafe {
+        if matrix(from, to).is_row_major() && cols > 1 {
+            for t in rows {
+                let negate = T::spread(word(t), t % T::WORD);
+                let (source, target) = (from.at(t, 0), to.at(t, 0));
+                if from.right == 1 && to.right == 1 {
+                    row(source, 1, target, 1, cols, negate, put);
+                } else {
+                    row(source, from.right, target, to.right, cols, negate, put);
                 }
-            };
-            if from.right == 1 && to.right == 1 {
-                row(Panel { right: 1, ..from }, Panel { right: 1, ..to });
-            } else {
-                row(from, to);
+            }
+            return;
+        }
+        for j in 0..cols {
+            let mut t = rows.start;
+            while t < rows.end {
+                let first = t % T::WORD;
+                let last = T::WORD.min(first + rows.end - t);
+                let (source, target) = (from.at(t - first, j), to.at(t - first, j));
+                if from.down != 1 || to.down != 1 {
+                    column(source, from.down, target, to.down, first..last, word(t), put);
+                } else if last - first == T::WORD {
+                    column(source, 1, target, 1, 0..T::WORD, word(t), put);
+                } else {
+                    column(source, 1, target, 1, first..last, word(t), put);
+                }
+                t += last - first;
             }
         }
-        return;
     }
-    for j in 0..cols {
-        let mut t = rows.start;
-        while t < rows.end {
-            let (word, first) = (word(t), t % T::BITS);
-            let end = T::BITS.min(first + rows.end - t);
-            let run = |from: Panel<T>, to: Panel<T>, range: Range<usize>| {
-                for k in range {
-                    let t = t - first + k;
-                    // SAFETY: the caller promises the range of both panels.
-                    unsafe { put((*from.at(t, j)).flipped(word, k), &mut *to.at(t, j)) };
-                }
-            };
-            if from.down == 1 && to.down == 1 {
-                let (from, to) = (Panel { down: 1, ..from }, Panel { down: 1, ..to });
-                if end - first == T::BITS {
-                    run(from, to, 0..T::BITS);
+}
+
+/// Puts row `pair(i).0` of `from` into row `pair(i).1` of `to` for each `i < rows`.
+#[inline(always)]
+unsafe fn permute<T: Real>(
+    from: Panel<T>,
+    to: Panel<T>,
+    rows: usize,
+    pair: impl Fn(usize) -> (usize, usize),
+    cols: usize,
+    put: impl Put<T>,
+) {
+    let negate = T::Word::default();
+    // SAFETY: the caller promises the rows of both panels.
+    unsafe {
+        if matrix(from, to).is_row_major() && cols > 1 {
+            for i in 0..rows {
+                let (s, t) = pair(i);
+                let (source, target) = (from.at(s, 0), to.at(t, 0));
+                if from.right == 1 && to.right == 1 {
+                    row(source, 1, target, 1, cols, negate, put);
                 } else {
-                    run(from, to, first..end);
+                    row(source, from.right, target, to.right, cols, negate, put);
                 }
-            } else {
-                run(from, to, first..end);
             }
-            t += end - first;
+            return;
+        }
+        for j in 0..cols {
+            for i in 0..rows {
+                let (s, t) = pair(i);
+                put.put(*from.at(s, j), &mut *to.at(t, j));
+            }
+        }
+    }
+}
+
+/// The panel that is a matrix and not a buffer: the one with the larger strides.
+#[inline(always)]
+fn matrix<T: Copy>(from: Panel<T>, to: Panel<T>) -> Panel<T> {
+    let reach = |panel: Panel<T>| panel.down.unsigned_abs().max(panel.right.unsigned_abs());
+    if reach(from) > reach(to) { from } else { to }
+}
+
+#[inline(always)]
+unsafe fn row<T: Real>(
+    from: *const T,
+    from_step: isize,
+    to: *mut T,
+    to_step: isize,
+    len: usize,
+    negate: T::Word,
+    put: impl Put<T>,
+) {
+    for j in 0..len as isize {
+        // SAFETY: the caller promises len entries of both.
+        unsafe {
+            let x = (*from.wrapping_offset(j * from_step)).flipped(negate, 0);
+            put.put(x, &mut *to.wrapping_offset(j * to_step));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn column<T: Real>(
+    from: *const T,
+    from_step: isize,
+    to: *mut T,
+    to_step: isize,
+    range: Range<usize>,
+    word: T::Word,
+    put: impl Put<T>,
+) {
+    for k in range {
+        // SAFETY: the caller promises the entries of the range of both.
+        unsafe {
+            let x = (*from.wrapping_offset(k as isize * from_step)).flipped(word, k);
+            put.put(x, &mut *to.wrapping_offset(k as isize * to_step));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn zero<T: Real>(buffer: Panel<T>, rows: Range<usize>, cols: Range<usize>) {
+    let by_rows = buffer.is_row_major();
+    let (outer, inner) =
+        if by_rows { (rows.clone(), cols.clone()) } else { (cols.clone(), rows.clone()) };
+    for p in outer {
+        for q in inner.clone() {
+            let (t, j) = if by_rows { (p, q) } else { (q, p) };
+            // SAFETY: the caller promises that rows × cols is writable.
+            unsafe { *buffer.at(t, j) = T::zero() };
         }
     }
 }

@@ -7,12 +7,12 @@ use crate::device::cpu::sparse::rows::SparseRows;
 use core::arch::x86_64::*;
 use core::ops::Range;
 
-/// See [`SparseScalar::scatter`](super::SparseScalar::scatter).
+/// See [`SparseScalar::scatter`](super::SparseScalar::scatter); `FAR` when `acc` leaves the L2 cache.
 ///
 /// # Safety
 /// As there, with W = width.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn scatter<T: Scalar, const W: usize, X: SparseRows<T>>(
+pub(super) unsafe fn scatter<T: Scalar, const W: usize, const FAR: bool, X: SparseRows<T>>(
     x: &X,
     range: Range<usize>,
     a: Rows<T>,
@@ -20,7 +20,7 @@ pub(super) unsafe fn scatter<T: Scalar, const W: usize, X: SparseRows<T>>(
     acc: &mut [T],
 ) {
     // SAFETY: the contract is passed on.
-    unsafe { portable::scatter::<T, W, X>(x, range, a, ahead, acc) }
+    unsafe { portable::scatter::<T, W, FAR, X>(x, range, a, ahead, acc) }
 }
 
 /// See [`SparseScalar::gather`](super::SparseScalar::gather).

@@ -17,49 +17,19 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
-#[cfg(test)]
-mod tests;
 
+use super::panel::PANEL_BYTES;
 use super::rows::SparseRows;
 use crate::Scalar;
+pub(super) use crate::device::cpu::Isa;
 use core::ops::Range;
 
-/// What the processor offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::device::cpu) enum Isa {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Isa {
-    /// The best one of this machine. (The standard library caches the answer.)
-    pub(in crate::device::cpu) fn detect() -> Self {
+/// The widest panel, in cache lines, whose row fits into half of the registers.
+pub(super) fn max_lines(isa: Isa) -> usize {
+    match isa {
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512bw")
-            {
-                return Self::Avx512;
-            }
-            if is_x86_feature_detected!("avx2") {
-                return Self::Avx2;
-            }
-        }
-        Self::Portable
-    }
-
-    /// The widest panel, in cache lines, whose row fits into half of the registers.
-    pub(super) fn max_lines(self) -> usize {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 4,
-            _ => 4,
-        }
+        Isa::Avx512 => 8,
+        _ => 4,
     }
 }
 
@@ -151,25 +121,25 @@ pub(in crate::device::cpu) trait SparseScalar: Scalar {
 
 /// Calls `$isa::$kernel::<$T, W, _>` for the instruction set and the width at hand.
 macro_rules! dispatch {
-    ($T:ty, $line:literal, $isa:expr, $width:expr, $kernel:ident($($arg:expr),*)) => {
+    ($T:ty, $line:literal, $isa:expr, $width:expr, $kernel:ident $(<$far:literal>)? ($($arg:expr),*)) => {
         // SAFETY: by the contract of the method, the instruction set is offered and the panels
         // have rows of the given width.
         unsafe {
             match $isa {
-                Isa::Portable => dispatch!($T, $line, portable, $width, @ $kernel($($arg),*)),
+                Isa::Portable => dispatch!($T, $line, portable, $width, @ $kernel $(<$far>)? ($($arg),*)),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => dispatch!($T, $line, avx2, $width, @ $kernel($($arg),*)),
+                Isa::Avx2 => dispatch!($T, $line, avx2, $width, @ $kernel $(<$far>)? ($($arg),*)),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => dispatch!($T, $line, avx512, $width, @ $kernel($($arg),*)),
+                Isa::Avx512 => dispatch!($T, $line, avx512, $width, @ $kernel $(<$far>)? ($($arg),*)),
             }
         }
     };
-    ($T:ty, $line:literal, $set:ident, $width:expr, @ $kernel:ident($($arg:expr),*)) => {
+    ($T:ty, $line:literal, $set:ident, $width:expr, @ $kernel:ident $(<$far:literal>)? ($($arg:expr),*)) => {
         match $width / $line {
-            0 => $set::$kernel::<$T, 1, _>($($arg),*),
-            1 => $set::$kernel::<$T, { $line }, _>($($arg),*),
-            4 => $set::$kernel::<$T, { 4 * $line }, _>($($arg),*),
-            _ => $set::$kernel::<$T, { 8 * $line }, _>($($arg),*),
+            0 => $set::$kernel::<$T, 1, $($far,)? _>($($arg),*),
+            1 => $set::$kernel::<$T, { $line }, $($far,)? _>($($arg),*),
+            4 => $set::$kernel::<$T, { 4 * $line }, $($far,)? _>($($arg),*),
+            _ => $set::$kernel::<$T, { 8 * $line }, $($far,)? _>($($arg),*),
         }
     };
 }
@@ -192,7 +162,12 @@ macro_rules! sparse_scalar {
                 ahead: usize,
                 acc: &mut [Self],
             ) {
-                dispatch!($T, $line, isa, width, scatter(x, range, a, ahead, acc))
+                // Two functions, since the mere presence of more prefetches slows the common one down.
+                if size_of_val(acc) > PANEL_BYTES {
+                    dispatch!($T, $line, isa, width, scatter<true>(x, range, a, ahead, acc))
+                } else {
+                    dispatch!($T, $line, isa, width, scatter<false>(x, range, a, ahead, acc))
+                }
             }
 
             unsafe fn gather<X: SparseRows<Self>>(
