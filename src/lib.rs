@@ -1,5 +1,102 @@
-//! x
+//! Randomised numerical linear algebra: random operators S that shorten matrices (*sketching*),
+//! and the factorizations built on them.
+//!
+//! S is d×m with d ≪ m. S·A has few rows and keeps the geometry of A's columns:
+//! ‖S·A·x‖ ≈ ‖A·x‖ for every x at once, when d is a small multiple of the rank of A. Operators are
+//! reproducible to the bit, work on dense and sparse matrices of any layout, and are never stored
+//! unless asked for.
+//!
+//! # Quick start
+//! ```
+//! use randnla::decomp::{RsvdParams, rsvd};
+//! use randnla::{Cpu, Mat, Sketch};
+//!
+//! let (m, n) = (2000, 300);
+//! let a = Mat::from_fn(&Cpu::new(), m, n, |i, j| 1.0 / (1 + i + j) as f64)?;
+//! // A 256×m operator: plain data that names its entries. 8 entries a column, seed 42.
+//! let s = Sketch::sparse_stack(256, m, 8, 42)?;
+//! let sa = s.apply(&a)?;
+//! // Row blocks of A are sketched apart, with the columns of S that meet them, and add up to S·A.
+//! let mut sum = s.columns(0..1200).apply(a.rows(0..1200))?;
+//! s.columns(1200..m).apply_into(1.0, a.rows(1200..m), 1.0, sum.as_mut())?;
+//! assert!((sum.get(3, 5) - sa.get(3, 5)).abs() < 1e-12);
+//! // The leading 8 singular triplets, and how far they are from A.
+//! let svd = rsvd(&a, RsvdParams::rank(8).seed(7))?;
+//! println!("‖A − USVᵀ‖ / ‖A‖ = {:.1e} ({})", svd.error.relative, svd.error.kind);
+//! # Ok::<(), randnla::Error>(())
+//! ```
+//!
+//! # What there is
+//! | where | what |
+//! |---|---|
+//! | [`Sketch`], [`sketch`] | twelve families of operators; S·A, Sᵀ·Y, A·Sᵀ, Y·S with `C ← α… + βC`; windows of an operator; one axis of an N-dimensional array; [`Prepared`] for loops |
+//! | [`decomp`] | [`qb`](decomp::qb()), [`rsvd`](decomp::rsvd()), [`rsvd_batched`](decomp::rsvd_batched()), to a rank or to a tolerance, with an [`ErrorEstimate`](decomp::ErrorEstimate) |
+//! | [`matrix`] | [`Mat`], its views [`MatRef`] and [`MatMut`] with any strides, [`Csr`], [`Csc`], N-dimensional views; conversions to faer and ndarray |
+//! | [`LinearOperator`] | what can be factored: every matrix above, and what you bring yourself |
+//! | [`random`] | the definition of every random number, entry by entry |
+//! | [`device`] | [`Cpu`], and the kernel traits that a further device implements |
+//!
+//! Scalars are `f32` and `f64`.
+//!
+//! # Guarantees
+//! **Scaling.** E‖Sx‖² = ‖x‖² for every family, unless [`Sketch::raw`] or [`Sketch::with_scale`]
+//! says otherwise.
+//!
+//! **Reproducibility.** An entry of S is a function of ([`random::FORMAT_VERSION`], seed, family,
+//! position) and, for real-valued entries, of the scalar type. It is the same bits for any number
+//! of threads, any window of the operator, and any instruction set. Products and factorizations are
+//! the same bits for any number of threads on one machine; between instruction sets, layouts and
+//! splits they agree to rounding. Nothing reads a clock, a global generator or the operating
+//! system's entropy: every seed is an argument, or 0.
+//!
+//! **Errors.** What can go wrong is an [`Error`] that names the function, the argument, its value
+//! and what was expected. [`Error::ShapeMismatch`] and [`Error::InvalidArgument`] come before
+//! anything is written. Only indexing panics, as slices do: `get`, `set`, splits, and ranges of
+//! rows and columns.
+//!
+//! **NaN and infinity.** Applying an operator checks nothing: they propagate as in BLAS, α = 0 does
+//! not read A, β = 0 does not read C. Factorizations refuse a matrix that holds them with
+//! [`Error::NonFinite`] and the position.
+//!
+//! **Scale.** A multiplied by a power of two gives the same factors, and singular values multiplied
+//! by it, bit for bit, while nothing leaves the range of the type. No tolerance is absolute.
+//!
+//! **Threads.** [`Cpu::new`] works in the caller's rayon pool, [`Cpu::with_threads`] in one of its
+//! own. One thread, or small work, never touches rayon. There is no global state.
+//!
+//! # How to choose an operator
+//! Start with [`Sketch::sparse_stack`], ζ = 8 entries a column, d = 2 to 4 times the dimension k of
+//! the subspace to be kept. Depart from it for a reason:
+//!
+//! | situation | operator | S·A costs | beware |
+//! |---|---|---|---|
+//! | the theory must hold exactly | [`gaussian`](Sketch::gaussian), [`rademacher`](Sketch::rademacher) | 2dmn flops | the cost |
+//! | a single pass is all there is time for | [`count_sketch`](Sketch::count_sketch) | mn additions | needs d ~ k² |
+//! | d is large, A is dense | [`srht`](Sketch::srht), [`srct`](Sketch::srct) | O(mn log m) | makes a sparse A dense, block by block |
+//! | rows of A are costly to read, none stands out | [`row_sampling`](Sketch::row_sampling), [`laso`](Sketch::laso) | d, or ζd, rows of A | misses the few rows that matter in a coherent A |
+//! | rows of S orthogonal, all directions alike | [`haar`](Sketch::haar) | 4d²m + 2dmn flops | S is formed, on one thread |
+//! | nearly so, and cheap | [`hadamard_diagonal`](Sketch::hadamard_diagonal) | 3 × SRHT | rows are orthogonal when m is a power of two |
+//!
+//! [`qb`](decomp::qb()) and [`rsvd`](decomp::rsvd()) draw a Gaussian test matrix themselves.
+//!
+//! # Performance
+//! * Build with optimisation. AVX2 and AVX-512 are detected at run time; no compiler flag is needed.
+//! * In a loop, call [`Sketch::prepare`] once and `apply_into` with an output of your own.
+//! * Any strides are accepted; unit stride in one direction is fast. Avoid leading dimensions that
+//!   are multiples of 4096 bytes: [`Mat::zeros`] pads them.
+//! * S·A with dense S and A holds a panel of at most 3·2¹⁸ entries of S, whatever d and m are. For
+//!   one vector at a time the generation of S is the cost: keep [`Sketch::to_mat`].
+//! * Many small matrices: [`rsvd_batched`](decomp::rsvd_batched()),
+//!   [`sketch_axis`](Sketch::sketch_axis).
+//! * A power pass costs two passes over A; oversampling costs columns. On flat spectra neither
+//!   helps: see the error that comes with the result.
+//!
+//! # Features
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `ndarray` | off | views of two-dimensional ndarray arrays as [`MatRef`] and [`MatMut`], without copies |
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
 pub mod decomp;
 pub mod device;
 mod error;
@@ -17,3 +114,11 @@ pub use matrix::{AsOperand, Csc, CscRef, Csr, CsrRef, Mat, MatMut, MatRef, Opera
 pub use operator::LinearOperator;
 pub use scalar::{Element, Scalar};
 pub use sketch::{Family, Prepared, Sketch};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from.md")]
+struct ComingFrom;

@@ -1,6 +1,9 @@
 //! What can be decomposed: anything that multiplies blocks of vectors.
 
-use crate::{AsOperand, Backend, CsrRef, Device, MatMut, MatRef, Op, Operand, Result, Scalar};
+use crate::{
+    AsOperand, Backend, Csc, CscRef, Csr, CsrRef, Device, Mat, MatMut, MatRef, Op, Operand, Result,
+    Scalar,
+};
 
 /// A linear map A of rows×cols, given by its action on blocks of vectors.
 ///
@@ -42,25 +45,25 @@ pub trait LinearOperator<T: Scalar, D: Device> {
     }
 }
 
-impl<T: Scalar, D: Backend<T>, A: AsOperand<T, D>> LinearOperator<T, D> for A {
+impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for Operand<'_, T, D> {
     fn shape(&self) -> (usize, usize) {
-        self.as_operand().shape()
+        Operand::shape(self)
     }
 
     fn device(&self) -> &D {
-        self.as_operand().device()
+        Operand::device(self)
     }
 
     fn apply(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()> {
-        multiply(self.as_operand(), x, y)
+        multiply(*self, x, y)
     }
 
     fn apply_adjoint(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()> {
-        multiply(self.as_operand().transpose(), x, y)
+        multiply(self.transpose(), x, y)
     }
 
     fn norm_fro(&self) -> Result<Option<f64>> {
-        match self.as_operand() {
+        match *self {
             Operand::Dense(a) => norm_fro(a),
             Operand::Csr(x) => norm_fro(stored(x)?.1),
             Operand::Csc(x) => norm_fro(stored(x.transpose())?.1),
@@ -69,13 +72,55 @@ impl<T: Scalar, D: Backend<T>, A: AsOperand<T, D>> LinearOperator<T, D> for A {
     }
 
     fn find_non_finite(&self) -> Result<Option<(usize, usize)>> {
-        match self.as_operand() {
+        match *self {
             Operand::Dense(a) => a.device().find_non_finite(a),
             Operand::Csr(x) => find_in_rows(x),
             Operand::Csc(x) => Ok(find_in_rows(x.transpose())?.map(|(j, i)| (i, j))),
         }
     }
 }
+
+/// The matrix types are linear operators through their view as an [`Operand`]. (One blanket
+/// implementation would keep users from implementing the trait for generic types of their own.)
+macro_rules! operand_operators {
+    ($($matrix:ty),*) => { $(
+        impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for $matrix {
+            fn shape(&self) -> (usize, usize) {
+                self.as_operand().shape()
+            }
+
+            fn device(&self) -> &D {
+                self.as_operand().device()
+            }
+
+            fn apply(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()> {
+                self.as_operand().apply(x, y)
+            }
+
+            fn apply_adjoint(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()> {
+                self.as_operand().apply_adjoint(x, y)
+            }
+
+            fn norm_fro(&self) -> Result<Option<f64>> {
+                self.as_operand().norm_fro()
+            }
+
+            fn find_non_finite(&self) -> Result<Option<(usize, usize)>> {
+                self.as_operand().find_non_finite()
+            }
+        }
+    )* };
+}
+
+operand_operators!(
+    Mat<T, D>,
+    MatRef<'_, T, D>,
+    MatMut<'_, T, D>,
+    Csr<T, D>,
+    CsrRef<'_, T, D>,
+    Csc<T, D>,
+    CscRef<'_, T, D>
+);
 
 /// The row pointers and the stored values.
 fn stored<T: Scalar, D: Backend<T>>(x: CsrRef<'_, T, D>) -> Result<(Vec<usize>, MatRef<'_, T, D>)> {

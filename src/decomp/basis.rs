@@ -6,7 +6,7 @@
 //!    scales: pivots by falling residual do not amplify the errors of the others;
 //! 2. the taken columns become Q₁ = Y·R⁻¹ by a product, are projected once more and corrected by a
 //!    second Gram matrix, which makes them orthonormal to a few u (CholeskyQR2, Yamamoto et al.
-//!    2015);
+//!    2015); those that the first pass left too close to the ones before are put back;
 //! 3. the columns that were left start again at the projection.
 //!
 //! A small residual, scaled up to a unit vector, scales up its errors too: those of the product
@@ -155,9 +155,10 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         let mut q = Mat::zeros(device, y.nrows(), taken)?;
         device.gemm(T::one(), y.as_ref(), combination.as_ref(), T::zero(), q.as_mut())?;
         self.project(q.as_mut())?;
-        self.correct(op, &mut q)?;
+        let taken = self.correct(op, &mut q)?;
+        self.noise.truncate(self.len + taken);
         let added = self.grow(taken)?;
-        device.axpby(T::one(), q.as_ref(), T::zero(), added)?;
+        device.axpby(T::one(), q.columns(0..taken), T::zero(), added)?;
         let pivots = &factor.pivots[..taken];
         Ok((0..l).filter(|j| gram[j * l + j] > least[*j] && !pivots.contains(j)).collect())
     }
@@ -204,19 +205,32 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         Ok(Some(coefficients))
     }
 
-    /// The second pass of CholeskyQR2, in place.
-    fn correct(&self, op: &'static str, q: &mut Mat<T, D>) -> Result<()> {
+    /// The second pass of CholeskyQR2, in place, on the leading columns that the first pass left
+    /// well conditioned; returns how many.
+    fn correct(&self, op: &'static str, q: &mut Mat<T, D>) -> Result<usize> {
+        /// Below this squared distance from the columns before, one more pass is not enough.
+        const INDEPENDENT: f64 = 0.5;
         let device = q.device().clone();
         let r = q.ncols();
         let mut gram = Mat::zeros(&device, r, r)?;
         device.gram(q.as_ref(), gram.as_mut())?;
         let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
-        let Some(factor) = cholesky(&gram, r) else {
-            return Err(Error::NoConvergence { op, iterations: 1 });
+        let mut order = r;
+        let factor = loop {
+            match cholesky(&gram, r, order) {
+                Ok(factor) => break factor,
+                Err(0) => return Err(Error::NoConvergence { op, iterations: 1 }),
+                Err(positive) => order = positive,
+            }
         };
-        let factor: Vec<T> = factor.into_iter().map(T::from_f64).collect();
-        let factor = Mat::from_column_major(&device, &factor, r, r)?;
-        device.trsm_right(Uplo::Lower, Op::Trans, factor.as_ref(), q.as_mut())
+        let clear = |j: &usize| factor[j * order + j].powi(2) > INDEPENDENT;
+        let taken = (0..order).take_while(clear).count().max(1);
+        let leading = |k: usize| factor[k / taken * order + k % taken];
+        let leading: Vec<T> = (0..taken * taken).map(|k| T::from_f64(leading(k))).collect();
+        let leading = Mat::from_column_major(&device, &leading, taken, taken)?;
+        let columns = q.as_mut().columns(0..taken);
+        device.trsm_right(Uplo::Lower, Op::Trans, leading.as_ref(), columns)?;
+        Ok(taken)
     }
 }
 

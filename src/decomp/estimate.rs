@@ -1,5 +1,6 @@
 //! How far a factorization is from A, and what kind of statement that is.
 
+use crate::random::{Stream, words64};
 use crate::{Backend, LinearOperator, Mat, MatRef, Result, Scalar, Sketch, operator};
 use core::fmt;
 
@@ -46,10 +47,10 @@ pub struct ErrorEstimate {
     pub kind: ErrorKind,
 }
 
-/// Below this relative error the subtraction in the identity has lost its digits: √(64·u·√r) for
-/// sums over a factor of rank r, about 2e-3 in f32 and 1e-7 in f64.
-pub(super) fn identity_floor<T: Scalar>(rank: usize) -> f64 {
-    (64.0 * T::UNIT_ROUNDOFF).sqrt() * (rank.max(1) as f64).powf(0.25)
+/// Below this relative error the subtraction in the identity has lost its digits: √(64u), which is
+/// 2e-3 in f32 and 8.4e-8 in f64.
+pub(super) fn identity_floor<T: Scalar>() -> f64 {
+    (64.0 * T::UNIT_ROUNDOFF).sqrt()
 }
 
 /// Gaussian probes of what a basis leaves of A: R = (I − QQᵀ)·A·Ω.
@@ -64,11 +65,16 @@ pub(super) struct Probes<T: Scalar, D: Backend<T>> {
 
 impl<T: Scalar, D: Backend<T>> Probes<T, D> {
     /// Multiplies `count` Gaussian vectors by A: one thin pass.
-    pub(super) fn draw(a: &dyn LinearOperator<T, D>, seed: u64, count: usize) -> Result<Self> {
+    pub(super) fn draw(
+        a: &(impl LinearOperator<T, D> + ?Sized),
+        seed: u64,
+        count: usize,
+    ) -> Result<Self> {
         let (m, n) = a.shape();
         let device = a.device();
-        // Another key than that of the test matrix: the basis must not have seen the probes.
-        let probes = Sketch::gaussian(count, n, !seed)?.raw();
+        // A key of their own: neither the basis nor an operator of the user has seen the probes.
+        let [key, _] = words64(seed, Stream::Probe, 0, 0);
+        let probes = Sketch::gaussian(count, n, key)?.raw();
         let mut omega = Mat::zeros(device, n, count)?;
         device.fill(&probes, T::one(), omega.as_mut().transpose())?;
         let mut residual = Mat::zeros(device, m, count)?;
@@ -87,17 +93,20 @@ impl<T: Scalar, D: Backend<T>> Probes<T, D> {
         device.gemm(-T::one(), q, coefficients.transpose(), T::one(), residual)
     }
 
-    /// ‖R‖_F/√probes: an estimate of ‖A − QB‖_F, or with a probability a bound.
-    pub(super) fn error(&self, failure_probability: Option<f64>) -> Result<(f64, ErrorKind)> {
-        let probes = self.residual.ncols();
-        let estimate = operator::norm_fro(self.residual.as_ref())? / (probes as f64).sqrt();
-        Ok(match failure_probability {
-            None => (estimate, ErrorKind::Estimate { probes }),
-            Some(failure_probability) => {
-                let kind = ErrorKind::Bound { failure_probability };
-                (estimate * bound_factor(probes, failure_probability), kind)
-            }
-        })
+    /// ‖R‖_F/√probes, whose square is unbiased for ‖A − QB‖²_F.
+    pub(super) fn estimate(&self) -> Result<f64> {
+        let probes = self.residual.ncols() as f64;
+        Ok(operator::norm_fro(self.residual.as_ref())? / probes.sqrt())
+    }
+
+    /// What ‖A − QB‖_F exceeds with probability at most p.
+    pub(super) fn bound(&self, p: f64) -> Result<f64> {
+        Ok(self.estimate()? * bound_factor(self.residual.ncols(), p))
+    }
+
+    /// The number of probe vectors.
+    pub(super) fn count(&self) -> usize {
+        self.residual.ncols()
     }
 }
 

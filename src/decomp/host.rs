@@ -3,10 +3,12 @@
 use crate::{Error, Result};
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::LltError;
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use faer::linalg::matmul::matmul;
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
 use faer::linalg::triangular_inverse::invert_upper_triangular;
-use faer::{Mat, MatMut, MatRef, Par, Spec};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 
 /// The factors of a small matrix: columns of `u` and `v` belong to the falling values `s`.
 pub(super) struct SmallSvd {
@@ -27,6 +29,9 @@ pub(super) fn small_svd(op: &'static str, a: MatRef<'_, f64>) -> Result<SmallSvd
     let stack = MemStack::new(&mut memory);
     svd(a, s.as_mut(), Some(u.as_mut()), Some(v.as_mut()), Par::Seq, stack, Default::default())
         .map_err(|_| Error::NoConvergence { op, iterations: 0 })?;
+    // The factors leave the solver orthonormal to some ten u√k only.
+    polish(&mut u);
+    polish(&mut v);
     Ok(SmallSvd { u, s: (0..k).map(|i| s[i]).collect(), v })
 }
 
@@ -83,15 +88,29 @@ pub(super) fn pivoted_cholesky(g: &[f64], floor: &[f64]) -> PivotedCholesky {
     PivotedCholesky { pivots, inverse }
 }
 
-/// The lower L with LLᵀ = G, column-major, or `None` when G is not positive definite. Only the
-/// lower triangle of G, of order n and column-major, is read.
-pub(super) fn cholesky(g: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut factor = g.to_vec();
+/// The lower L with LLᵀ = G, column-major, or the order of the leading block that still is positive
+/// definite. Only the lower triangle of the leading block of G, of order n and column-major with
+/// leading dimension `ld`, is read.
+pub(super) fn cholesky(g: &[f64], ld: usize, n: usize) -> core::result::Result<Vec<f64>, usize> {
+    let mut factor: Vec<f64> = (0..n).flat_map(|j| g[j * ld..j * ld + n].to_vec()).collect();
     let view = MatMut::from_column_major_slice_mut(&mut factor, n, n);
     let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default()));
     let stack = MemStack::new(&mut memory);
-    cholesky_in_place(view, Default::default(), Par::Seq, stack, Spec::default()).ok()?;
-    Some(factor)
+    match cholesky_in_place(view, Default::default(), Par::Seq, stack, Spec::default()) {
+        Ok(_) => Ok(factor),
+        Err(LltError::NonPositivePivot { index }) => Err(index.min(n - 1)),
+    }
+}
+
+/// X ← X(3I − XᵀX)/2: columns that are orthonormal to a small ε become so to ε² (Newton-Schulz).
+fn polish(x: &mut Mat<f64>) {
+    let k = x.ncols();
+    let mut correction = Mat::<f64>::identity(k, k);
+    correction.diagonal_mut().column_vector_mut().fill(1.5);
+    matmul(correction.as_mut(), Accum::Add, x.transpose(), x.as_ref(), -0.5, Par::Seq);
+    let mut product = Mat::zeros(x.nrows(), k);
+    matmul(product.as_mut(), Accum::Replace, x.as_ref(), correction.as_ref(), 1.0, Par::Seq);
+    *x = product;
 }
 
 #[cfg(test)]
@@ -100,9 +119,10 @@ mod tests {
 
     #[test]
     fn an_indefinite_gram_matrix_is_told() {
-        assert_eq!(cholesky(&[4.0, 2.0, 2.0, 5.0], 2).unwrap()[..2], [2.0, 1.0]);
-        assert!(cholesky(&[1.0, 2.0, 2.0, 1.0], 2).is_none());
-        assert!(cholesky(&[f64::NAN], 1).is_none());
+        assert_eq!(cholesky(&[4.0, 2.0, 2.0, 5.0], 2, 2).unwrap()[..2], [2.0, 1.0]);
+        assert_eq!(cholesky(&[4.0, 2.0, 2.0, 5.0], 2, 1).unwrap(), [2.0]);
+        assert_eq!(cholesky(&[1.0, 2.0, 2.0, 1.0], 2, 2), Err(1));
+        assert_eq!(cholesky(&[f64::NAN], 1, 1), Err(0));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! | [`rsvd`] | A ≈ U Σ Vᵀ | the same | 2q + 2 |
 //!
 //! l is the rank with oversampling and q the number of power passes. Both work to a rank or to a
-//! relative tolerance, on anything that is a [`LinearOperator`](crate::LinearOperator), and return
+//! relative tolerance, on anything that is a [`LinearOperator`], and return
 //! an [`ErrorEstimate`] that says what kind of statement it is.
 //!
 //! # Numerics
@@ -51,7 +51,7 @@ impl Target {
 /// A sketch of A that is not finite: says where A is not, or that the product overflowed.
 fn explain_non_finite<T: Scalar, D: Backend<T>>(
     op: &'static str,
-    a: &dyn LinearOperator<T, D>,
+    a: &(impl LinearOperator<T, D> + ?Sized),
     sketch: MatRef<'_, T, D>,
 ) -> Result<()> {
     if sketch.device().max_abs(sketch)?.is_finite() {

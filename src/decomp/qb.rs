@@ -13,6 +13,7 @@
 
 use super::basis::Basis;
 use super::estimate::{ErrorEstimate, ErrorKind, Probes, identity_floor};
+use super::rsvd::decompose;
 use super::{Target, explain_non_finite};
 use crate::{Backend, Cpu, Device, LinearOperator, Mat, Result, Scalar, Sketch, operator};
 
@@ -33,6 +34,8 @@ pub struct QbParams {
     pub(super) max_rank: Option<usize>,
     pub(super) seed: u64,
     pub(super) failure_probability: Option<f64>,
+    /// Columns that need no further block: a Krylov basis to a rank has room for more.
+    pub(super) enough: Option<usize>,
 }
 
 impl QbParams {
@@ -55,6 +58,7 @@ impl QbParams {
             max_rank: None,
             seed: 0,
             failure_probability: None,
+            enough: None,
         }
     }
 
@@ -136,10 +140,17 @@ pub struct Qb<T: Scalar, D: Device = Cpu> {
 /// # Ok::<(), randnla::Error>(())
 /// ```
 pub fn qb<T: Scalar, D: Backend<T>>(
-    a: &impl LinearOperator<T, D>,
+    a: &(impl LinearOperator<T, D> + ?Sized),
     params: QbParams,
 ) -> Result<Qb<T, D>> {
     let op = "qb";
+    if params.krylov && matches!(params.target, Target::Rank(_)) {
+        // The Krylov basis has q + 1 times the columns that were asked for: the best ones are kept.
+        let svd = decompose(op, a, params, 0)?;
+        let mut b = svd.vt.into_transposed();
+        b.device().clone().scale_columns(&svd.s, b.as_mut())?;
+        return Ok(Qb { q: svd.u, b: b.into_transposed(), error: svd.error, passes: svd.passes });
+    }
     let mut range = find(op, a, &params)?;
     let error = range.error(a, &params, 0.0)?;
     let (q, b) = (range.q.into_mat(), range.bt.into_mat().into_transposed());
@@ -159,12 +170,16 @@ pub(super) struct Range<T: Scalar, D: Backend<T>> {
     /// ‖B‖²_F/‖A‖²_F.
     energy: f64,
     probes: Option<Probes<T, D>>,
+    /// The probability with which one of the tests against the probes may fail.
+    failure_probability: f64,
+    /// How many tests there can be, which share that probability.
+    tests: usize,
 }
 
 /// The search to `params.target`.
 pub(super) fn find<T: Scalar, D: Backend<T>>(
     op: &'static str,
-    a: &dyn LinearOperator<T, D>,
+    a: &(impl LinearOperator<T, D> + ?Sized),
     params: &QbParams,
 ) -> Result<Range<T, D>> {
     let (m, n) = a.shape();
@@ -189,18 +204,20 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
         size: norm.unwrap_or(0.0),
         energy: 0.0,
         probes: None,
+        failure_probability: params.failure_probability.unwrap_or(STOPPING_PROBABILITY),
+        tests: limit.div_ceil(block) + 1,
     };
     if range.norm == Some(0.0) {
         return Ok(range);
     }
     if let Target::Tolerance(tolerance) = params.target
-        && (range.norm.is_none() || tolerance < 2.0 * identity_floor::<T>(limit))
+        && (range.norm.is_none() || tolerance < 2.0 * identity_floor::<T>())
     {
         range.probes = Some(Probes::draw(a, params.seed, PROBES)?);
         range.passes += 1;
     }
     let mut drawn = 0;
-    while range.q.len() < limit {
+    while range.q.len() < params.enough.unwrap_or(limit) {
         let width = block.min(limit - range.q.len());
         let test =
             Sketch::gaussian(drawn + width, n, params.seed)?.raw().rows(drawn..drawn + width);
@@ -217,7 +234,7 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
     fn add_block(
         &mut self,
         op: &'static str,
-        a: &dyn LinearOperator<T, D>,
+        a: &(impl LinearOperator<T, D> + ?Sized),
         params: &QbParams,
         test: &Sketch,
         limit: usize,
@@ -269,7 +286,7 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
 
     fn multiply(
         &mut self,
-        a: &dyn LinearOperator<T, D>,
+        a: &(impl LinearOperator<T, D> + ?Sized),
         x: &Mat<T, D>,
         m: usize,
     ) -> Result<Mat<T, D>> {
@@ -283,7 +300,7 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
     fn keep(
         &mut self,
         op: &'static str,
-        a: &dyn LinearOperator<T, D>,
+        a: &(impl LinearOperator<T, D> + ?Sized),
         start: usize,
         z: &Mat<T, D>,
     ) -> Result<()> {
@@ -300,6 +317,17 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
         Ok(())
     }
 
+    /// The bound of one test: each has its share of the probability (union bound), since the search
+    /// looks at the same probes after every block.
+    ///
+    /// The probes see the exact projection; what rounding adds to the factors, a few u a column, is
+    /// added here.
+    fn bound(&self, probes: &Probes<T, D>) -> Result<f64> {
+        let rounding = 8.0 * T::UNIT_ROUNDOFF * (self.q.len() as f64).sqrt();
+        let bound = probes.bound(self.failure_probability / self.tests as f64)?;
+        Ok(bound + rounding * self.norm.unwrap_or(probes.norm))
+    }
+
     /// ‖A − QB‖_F/‖A‖_F by the identity.
     fn identity_error(&self) -> f64 {
         (1.0 - self.energy).max(0.0).sqrt()
@@ -309,10 +337,7 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
         let Target::Tolerance(tolerance) = target else { return Ok(false) };
         match &self.probes {
             None => Ok(self.identity_error() <= tolerance),
-            Some(probes) => {
-                let (error, _) = probes.error(Some(STOPPING_PROBABILITY))?;
-                Ok(error <= tolerance * self.norm.unwrap_or(probes.norm))
-            }
+            Some(probes) => Ok(self.bound(probes)? <= tolerance * self.norm.unwrap_or(probes.norm)),
         }
     }
 
@@ -320,18 +345,18 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
     /// are orthogonal, ‖A − QB'‖² = ‖A − QB‖² + ‖B − B'‖².
     pub(super) fn error(
         &mut self,
-        a: &dyn LinearOperator<T, D>,
+        a: &(impl LinearOperator<T, D> + ?Sized),
         params: &QbParams,
         tail: f64,
     ) -> Result<ErrorEstimate> {
-        if self.norm == Some(0.0) {
+        if self.size == 0.0 {
             return Ok(ErrorEstimate { absolute: 0.0, relative: 0.0, kind: ErrorKind::Identity });
         }
         let probing = self.probes.is_some() || params.failure_probability.is_some();
         if !probing && let Some(norm) = self.norm {
             let share = tail / norm;
             let relative = ((1.0 - self.energy).max(0.0) + share * share).sqrt();
-            if relative >= identity_floor::<T>(self.q.len()) {
+            if relative >= identity_floor::<T>() {
                 let absolute = relative * norm;
                 return Ok(ErrorEstimate { absolute, relative, kind: ErrorKind::Identity });
             }
@@ -343,11 +368,16 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
             self.passes += 1;
         }
         let Some(probes) = &self.probes else { unreachable!("drawn above") };
-        let probability = match params.target {
-            Target::Tolerance(_) => params.failure_probability.or(Some(STOPPING_PROBABILITY)),
-            Target::Rank(_) => params.failure_probability,
+        let bound = match params.target {
+            Target::Tolerance(_) => true,
+            Target::Rank(_) => params.failure_probability.is_some(),
         };
-        let (error, kind) = probes.error(probability)?;
+        let (error, kind) = if bound {
+            let failure_probability = self.failure_probability;
+            (self.bound(probes)?, ErrorKind::Bound { failure_probability })
+        } else {
+            (probes.estimate()?, ErrorKind::Estimate { probes: probes.count() })
+        };
         let norm = self.norm.unwrap_or(probes.norm);
         let (left, share) = (error / norm, tail / norm);
         let relative = (left * left + share * share).sqrt();
@@ -359,7 +389,7 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
         let (left, norm) = match (&self.probes, self.norm) {
             (Some(probes), norm) => {
                 let norm = norm.unwrap_or(probes.norm);
-                (probes.error(Some(STOPPING_PROBABILITY))?.0 / norm, norm)
+                (self.bound(probes)? / norm, norm)
             }
             (None, norm) => (self.identity_error(), norm.unwrap_or(1.0)),
         };

@@ -126,10 +126,10 @@ impl<T: Scalar, D: Device> Svd<T, D> {
 /// # Ok::<(), randnla::Error>(())
 /// ```
 pub fn rsvd<T: Scalar, D: Backend<T>>(
-    a: &impl LinearOperator<T, D>,
+    a: &(impl LinearOperator<T, D> + ?Sized),
     params: RsvdParams,
 ) -> Result<Svd<T, D>> {
-    decompose(a, params)
+    decompose("rsvd", a, params.qb, params.oversampling)
 }
 
 /// [`rsvd`] of every matrix of a batch, as if one after the other, side by side where the device
@@ -142,23 +142,30 @@ pub fn rsvd_batched<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + Sync>(
     params: RsvdParams,
 ) -> Result<Vec<Svd<T, D>>> {
     let Some(first) = batch.first() else { return Ok(Vec::new()) };
-    first.device().map_batch(batch.len(), |i| decompose(&batch[i], params)).into_iter().collect()
+    first
+        .device()
+        .map_batch(batch.len(), |i| decompose("rsvd", &batch[i], params.qb, params.oversampling))
+        .into_iter()
+        .collect()
 }
 
-fn decompose<T: Scalar, D: Backend<T>>(
-    a: &dyn LinearOperator<T, D>,
-    params: RsvdParams,
+/// The decomposition for a basis as `asked`, with `oversampling` columns beyond its rank.
+pub(super) fn decompose<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    asked: QbParams,
+    oversampling: usize,
 ) -> Result<Svd<T, D>> {
-    let op = "rsvd";
     let (m, n) = a.shape();
-    let mut plan = params.qb;
-    if let Target::Rank(k) = plan.target {
-        plan.target.check(op, (m, n))?;
-        plan.target = Target::Rank(k.saturating_add(params.oversampling).min(m.min(n)));
-    }
-    // Nothing is asked for: no column of the basis is needed.
-    if params.qb.target == Target::Rank(0) {
-        plan.target = Target::Rank(0);
+    let mut plan = asked;
+    if let Target::Rank(k) = asked.target {
+        asked.target.check(op, (m, n))?;
+        // Without a rank no column of the basis is needed.
+        let block = if k == 0 { 0 } else { k.saturating_add(oversampling).min(m.min(n)) };
+        let kept = if asked.krylov { asked.power_passes + 1 } else { 1 };
+        plan.target = Target::Rank(block.saturating_mul(kept).min(m.min(n)));
+        plan.block_size = asked.block_size.or(Some(block.max(1)));
+        plan.enough = Some(block);
     }
     let mut range = find(op, a, &plan)?;
     let device = a.device();
@@ -166,9 +173,9 @@ fn decompose<T: Scalar, D: Backend<T>>(
     let mut bt = range.bt.as_ref().to_owned()?;
     right.extend(op, bt.as_mut(), range.size)?;
     let small = small_factor(op, &range, &right)?;
-    let k = rank::<T, D>(&range, params.qb.target, &small.s, m.max(n))?;
+    let k = rank::<T, D>(&range, asked.target, &small.s, m.max(n))?;
     let tail = norm(&small.s[k..]);
-    let error = range.error(a, &params.qb, tail)?;
+    let error = range.error(a, &asked, tail)?;
     let mut u = Mat::zeros(device, m, k)?;
     let left = upload::<T, D>(device, small.v.as_ref(), k)?;
     device.gemm(T::one(), range.q.as_ref(), left.as_ref(), T::zero(), u.as_mut())?;

@@ -16,7 +16,8 @@
 //! which is the oracle of the fast ones.
 //!
 //! # What a kernel may assume
-//! Callers have checked shapes, ranges and aliasing. Views may have any strides, zero and negative
+//! Callers fit shapes: a kernel panics when they do not, since it is a safe function and must not
+//! touch other memory. Views may have any strides, zero and negative
 //! ones included when they are only read. `beta == 0` means that the output is not read (it may
 //! hold NaN), `alpha == 0` that the inputs are not read.
 
@@ -26,7 +27,7 @@ mod memory;
 pub use cpu::Cpu;
 pub use memory::HostBuffer;
 
-use crate::matrix::CsrRef;
+use crate::matrix::{BatchMut, BatchRef, CsrRef};
 use crate::{Element, MatMut, MatRef, Result, Scalar, Sketch};
 use core::fmt::Debug;
 
@@ -97,16 +98,14 @@ pub trait Blas<T: Scalar>: Device {
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
 
-    /// [`gemm`](Blas::gemm) of `batch` triples of equal shape: triple `i` starts `i` times the
-    /// batch stride (in elements) after the given views. The outputs must not overlap.
+    /// [`gemm`](Blas::gemm) of every triple of three batches of equal length.
     fn gemm_batched(
         &self,
         alpha: T,
-        a: (MatRef<'_, T, Self>, isize),
-        b: (MatRef<'_, T, Self>, isize),
+        a: BatchRef<'_, T, Self>,
+        b: BatchRef<'_, T, Self>,
         beta: T,
-        c: (MatMut<'_, T, Self>, isize),
-        batch: usize,
+        c: BatchMut<'_, T, Self>,
     ) -> Result<()>;
 
     /// `G ← Aᵀ A`, both triangles of the n×n matrix written. mn² flops.

@@ -7,6 +7,7 @@
 //!
 //! [`Csr`] and [`Csc`] are the compressed sparse formats, [`CsrRef`] and [`CscRef`] their views.
 
+mod batch;
 mod convert;
 mod layout;
 mod operand;
@@ -16,6 +17,8 @@ mod tensor;
 mod view;
 mod view_mut;
 
+pub(crate) use batch::for_each_batch;
+pub use batch::{BatchMut, BatchRef};
 pub use operand::{AsOperand, Operand};
 pub use owned::Mat;
 pub use sparse::{Csc, CscRef, Csr, CsrRef};

@@ -92,7 +92,7 @@ pub enum Stream {
     SparseStack = FORMAT_VERSION << 16 | 7,
     /// LASO (long-axis sparse) operators.
     Laso = FORMAT_VERSION << 16 | 8,
-    /// Row sampling, with and without replacement.
+    /// Row sampling without replacement.
     RowSampling = FORMAT_VERSION << 16 | 9,
     /// Signs of the subsampled randomised Hadamard transform.
     SrhtSigns = FORMAT_VERSION << 16 | 10,

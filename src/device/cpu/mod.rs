@@ -16,7 +16,7 @@ pub(crate) use isa::Isa;
 pub use pool::Cpu;
 
 use super::{Device, HostBuffer};
-use crate::{Element, Result};
+use crate::{Element, Op, Result};
 
 impl Device for Cpu {
     type Buffer<E: Element> = HostBuffer<E>;
@@ -53,5 +53,25 @@ impl Device for Cpu {
 
     fn map_batch<R: Send>(&self, batch: usize, call: impl Fn(usize) -> R + Sync) -> Vec<R> {
         self.map(batch, u64::MAX, call)
+    }
+}
+
+/// Kernels are safe functions: a shape that does not fit is a panic, never a stray access.
+#[track_caller]
+fn fit(got: (usize, usize), expected: (usize, usize)) {
+    assert!(got == expected, "a matrix is {got:?}, expected {expected:?}");
+}
+
+/// A product C = A B fits.
+#[track_caller]
+fn fit_product(a: (usize, usize), b: (usize, usize), c: (usize, usize)) {
+    assert!(a.1 == b.0 && c == (a.0, b.1), "{a:?} times {b:?} does not fit {c:?}");
+}
+
+/// The shape as it enters a product.
+fn op_shape(op: Op, (rows, cols): (usize, usize)) -> (usize, usize) {
+    match op {
+        Op::NoTrans => (rows, cols),
+        Op::Trans => (cols, rows),
     }
 }

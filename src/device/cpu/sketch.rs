@@ -1,7 +1,7 @@
 //! The operator kernels of the CPU.
 
-use super::{dense, sparse};
-use crate::{Cpu, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
+use super::{dense, fit, fit_product, op_shape, sparse};
+use crate::{Blas, Cpu, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
 
 /// The positions of a column-sparse operator's entries: ζ a column, `row << 1 | negative`.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ macro_rules! impl_sketch_kernels {
             type Indices = Indices;
 
             fn fill(&self, s: &Sketch, alpha: $t, b: MatMut<'_, $t>) -> Result<()> {
+                fit(b.shape(), s.shape());
                 dense::fill(self, s, alpha, b);
                 Ok(())
             }
@@ -34,6 +35,10 @@ macro_rules! impl_sketch_kernels {
                 beta: $t,
                 c: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
+                if alpha == 0.0 || a.is_empty() || c.is_empty() {
+                    return self.scale(beta, c);
+                }
                 dense::fill_times(self, s, op, alpha, a, beta, c)
             }
 
@@ -59,6 +64,11 @@ macro_rules! impl_sketch_kernels {
                 beta: $t,
                 c: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
+                if alpha == 0.0 || a.is_empty() || c.is_empty() {
+                    return self.scale(beta, c);
+                }
+                assert_eq!(indices.0.len(), s.nnz() * s.ncols(), "indices of another operator");
                 sparse::sparse_times(self, s, &indices.0, op, alpha, a, beta, c)
             }
         }

@@ -8,6 +8,7 @@
 
 use super::super::pool::SharedMut;
 use super::{CpuScalar, elementwise};
+use crate::matrix::{BatchMut, BatchRef};
 use crate::{Cpu, Mat, MatMut, MatRef, Result};
 use faer::{Accum, Par};
 
@@ -136,52 +137,30 @@ fn split_inner<T: CpuScalar>(
 pub(super) fn gemm_batched<T: CpuScalar>(
     cpu: &Cpu,
     alpha: T,
-    (a, a_step): (MatRef<'_, T>, isize),
-    (b, b_step): (MatRef<'_, T>, isize),
+    a: BatchRef<'_, T>,
+    b: BatchRef<'_, T>,
     beta: T,
-    (mut c, c_step): (MatMut<'_, T>, isize),
-    batch: usize,
+    mut c: BatchMut<'_, T>,
 ) {
-    let (m, n, k) = (c.nrows(), c.ncols(), a.ncols());
+    let ((m, n), k, batch) = (c.shape(), a.shape().1, c.len());
     if m == 0 || n == 0 {
         return;
     }
     let work = 2 * (m as u64) * (n as u64) * (k.max(1) as u64);
-    let strides = (c.row_stride(), c.col_stride());
-    let base = SharedMut(c.as_mut_ptr());
+    let step = c.step();
+    let mut first = c.first();
+    let strides = (first.row_stride(), first.col_stride());
+    let base = SharedMut(first.as_mut_ptr());
     let one = Cpu::one_thread();
     cpu.for_each(batch, work.saturating_mul(batch as u64), |i| {
-        let i = i as isize;
-        // SAFETY: the caller promises that the batch lies in the views' memory and that outputs do
-        // not overlap.
-        let (a, b, c) = unsafe {
-            (
-                step(a, i * a_step),
-                step(b, i * b_step),
-                MatMut::from_parts_unchecked(
-                    cpu,
-                    base.get().wrapping_offset(i * c_step),
-                    (m, n),
-                    strides,
-                ),
-            )
-        };
+        let start = base.get().wrapping_offset(i as isize * step);
+        // SAFETY: matrix i of the batch, which is borrowed uniquely; each task has its own.
+        let c = unsafe { MatMut::from_parts_unchecked(cpu, start, (m, n), strides) };
         if k == 0 || alpha == T::zero() {
             elementwise::scale(&one, beta, c);
         } else {
             let c = prepare(&one, beta, c);
-            product(alpha, a, b, c, Par::Seq);
+            product(alpha, a.get(i), b.get(i), c, Par::Seq);
         }
     });
-}
-
-/// The view moved by `offset` elements.
-///
-/// # Safety
-/// The moved entries must be readable for the lifetime of the view.
-unsafe fn step<T: CpuScalar>(a: MatRef<'_, T>, offset: isize) -> MatRef<'_, T> {
-    let ptr = a.as_ptr().wrapping_offset(offset);
-    let strides = (a.row_stride(), a.col_stride());
-    // SAFETY: promised by the caller.
-    unsafe { MatRef::from_raw_parts(a.device(), ptr, a.shape(), strides) }
 }

@@ -14,7 +14,8 @@ mod triangular;
 
 pub(super) use elementwise::axpby;
 
-use super::Cpu;
+use super::{Cpu, fit, fit_product};
+use crate::matrix::{BatchMut, BatchRef};
 use crate::{Blas, MatMut, MatRef, Op, Result, Scalar, Uplo};
 
 /// The scalars of faer that we use; one instance of every kernel each, compiled here once.
@@ -36,23 +37,29 @@ macro_rules! impl_blas {
                 beta: $t,
                 c: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit_product(a.shape(), b.shape(), c.shape());
                 gemm::gemm(self, alpha, a, b, beta, c)
             }
 
             fn gemm_batched(
                 &self,
                 alpha: $t,
-                a: (MatRef<'_, $t>, isize),
-                b: (MatRef<'_, $t>, isize),
+                a: BatchRef<'_, $t>,
+                b: BatchRef<'_, $t>,
                 beta: $t,
-                c: (MatMut<'_, $t>, isize),
-                batch: usize,
+                c: BatchMut<'_, $t>,
             ) -> Result<()> {
-                gemm::gemm_batched(self, alpha, a, b, beta, c, batch);
+                if c.is_empty() {
+                    return Ok(());
+                }
+                fit_product(a.shape(), b.shape(), c.shape());
+                assert!(a.len() == c.len() && b.len() == c.len(), "batches of unequal length");
+                gemm::gemm_batched(self, alpha, a, b, beta, c);
                 Ok(())
             }
 
             fn gram(&self, a: MatRef<'_, $t>, g: MatMut<'_, $t>) -> Result<()> {
+                fit(g.shape(), (a.ncols(), a.ncols()));
                 triangular::gram(self, a, g)
             }
 
@@ -63,6 +70,7 @@ macro_rules! impl_blas {
                 a: MatRef<'_, $t>,
                 b: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit(a.shape(), (b.ncols(), b.ncols()));
                 triangular::trsm_right(self, uplo, op, a, b);
                 Ok(())
             }
@@ -79,11 +87,13 @@ macro_rules! impl_blas {
                 beta: $t,
                 b: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit(a.shape(), b.shape());
                 elementwise::axpby(self, alpha, a, beta, b);
                 Ok(())
             }
 
             fn scale_columns(&self, scale: &[$t], b: MatMut<'_, $t>) -> Result<()> {
+                fit((b.nrows(), scale.len()), b.shape());
                 elementwise::scale_columns(self, scale, b);
                 Ok(())
             }
@@ -94,6 +104,7 @@ macro_rules! impl_blas {
                 a: MatRef<'_, $t>,
                 b: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit(b.shape(), (index.len(), a.ncols()));
                 elementwise::move_rows(self, index.len(), |i| (index[i], i), a, b);
                 Ok(())
             }
@@ -104,6 +115,7 @@ macro_rules! impl_blas {
                 a: MatRef<'_, $t>,
                 b: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit(a.shape(), (index.len(), b.ncols()));
                 elementwise::move_rows(self, index.len(), |i| (i, index[i]), a, b);
                 Ok(())
             }
@@ -122,6 +134,7 @@ macro_rules! impl_blas {
                 exponent: i32,
                 out: &mut [f64],
             ) -> Result<()> {
+                fit((a.nrows(), out.len()), a.shape());
                 norms::column_sums_of_squares(self, a, exponent, out);
                 Ok(())
             }

@@ -136,17 +136,17 @@ fn transforms_equal_scalar_on_edge_words() {
             for &b in &words {
                 let x = [a, b, b, a];
                 let (mut p, mut q) = ([0f32; 4], [0f32; 4]);
-                isa.launch(Edge::<NormalF32>(x, &mut p));
+                launch(isa, Edge::<NormalF32>(x, &mut p));
                 NormalF32::scalar(x, &mut q);
                 assert_eq!(p.map(f32::to_bits), q.map(f32::to_bits), "{isa:?} {x:x?}");
-                isa.launch(Edge::<UniformF32>(x, &mut p));
+                launch(isa, Edge::<UniformF32>(x, &mut p));
                 UniformF32::scalar(x, &mut q);
                 assert_eq!(p.map(f32::to_bits), q.map(f32::to_bits), "{isa:?} {x:x?}");
                 let (mut p, mut q) = ([0f64; 2], [0f64; 2]);
-                isa.launch(Edge::<NormalF64>(x, &mut p));
+                launch(isa, Edge::<NormalF64>(x, &mut p));
                 NormalF64::scalar(x, &mut q);
                 assert_eq!(p.map(f64::to_bits), q.map(f64::to_bits), "{isa:?} {x:x?}");
-                isa.launch(Edge::<UniformF64>(x, &mut p));
+                launch(isa, Edge::<UniformF64>(x, &mut p));
                 UniformF64::scalar(x, &mut q);
                 assert_eq!(p.map(f64::to_bits), q.map(f64::to_bits), "{isa:?} {x:x?}");
             }
@@ -202,19 +202,4 @@ fn golden_hashes() {
     }
     let permutation = fnv(permutation);
     assert_eq!(permutation, 0x9aae_081c_c0f4_17d4, "permutation: {permutation:#018x}");
-}
-
-/// Thread CPU time in seconds.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn cpu_seconds() -> f64 {
-    #[repr(C)]
-    struct Time(i64, i64);
-    unsafe extern "C" {
-        fn clock_gettime(clock: i32, time: *mut Time) -> i32;
-    }
-    const THREAD_CPUTIME: i32 = 3;
-    let mut time = Time(0, 0);
-    // SAFETY: `time` has the layout of the 64-bit `struct timespec`.
-    unsafe { clock_gettime(THREAD_CPUTIME, &mut time) };
-    time.0 as f64 + time.1 as f64 * 1e-9
 }

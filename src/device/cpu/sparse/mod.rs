@@ -31,12 +31,12 @@ mod spspmm;
 #[cfg(test)]
 mod tests;
 
-use super::Isa;
+use super::{Isa, fit_product, op_shape};
 pub(in crate::device::cpu) use indices::{index_chunk, indices};
 pub(in crate::device::cpu) use kernel::SparseScalar;
 
 use crate::matrix::CsrRef;
-use crate::{Cpu, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
+use crate::{Blas, Cpu, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
 use gather::gather_times;
 use rows::{CsrRows, SignRows};
 use scatter::scatter_times;
@@ -85,6 +85,10 @@ macro_rules! sparse_kernels {
                 beta: $T,
                 c: MatMut<'_, $T>,
             ) -> Result<()> {
+                fit_product(op_shape(op, x.shape()), b.shape(), c.shape());
+                if alpha == 0.0 || b.is_empty() || c.is_empty() {
+                    return self.scale(beta, c);
+                }
                 let rows = CsrRows::new(x);
                 match op {
                     Op::NoTrans => gather_times(self, Isa::detect(), &rows, alpha, b, beta, c),
@@ -100,6 +104,10 @@ macro_rules! sparse_kernels {
                 beta: $T,
                 c: MatMut<'_, $T>,
             ) -> Result<()> {
+                fit_product(x.shape(), y.shape(), c.shape());
+                if alpha == 0.0 || y.ncols() == 0 || c.is_empty() {
+                    return self.scale(beta, c);
+                }
                 spspmm::spspmm(self, Isa::detect(), alpha, x, y, beta, c)
             }
         }

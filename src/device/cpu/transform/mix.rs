@@ -18,7 +18,7 @@
 
 use super::dct::Cosine;
 use super::fwht::{Engine, Isa, Kernel, TASK, absorb, dispatch, leaves};
-use super::panel::{Panel, Scratch, flip, gather, load, panel_width, rescale, scatter, store};
+use super::panel::{Panel, Scratch, flip, gather, load, panel_width, scatter, store};
 use super::plan::Plan;
 use super::{Real, number};
 use crate::device::cpu::Cpu;
@@ -41,14 +41,6 @@ pub(super) fn mix_times<T: Real>(
 ) -> Result<()> {
     let cols = c.ncols();
     let target = Panel::new(c.as_mut_ptr(), c.row_stride(), c.col_stride());
-    if c.is_empty() {
-        return Ok(());
-    }
-    if a.is_empty() || alpha == T::zero() {
-        // SAFETY: the panel is the whole matrix, borrowed uniquely.
-        unsafe { rescale(target, c.nrows(), cols, beta) };
-        return Ok(());
-    }
     // The source is read only; a panel is a mutable pointer because a buffer is one as well.
     let source = Panel::new(a.as_ptr().cast_mut(), a.row_stride(), a.col_stride());
     let plan = Plan::new(cpu, s);

@@ -1,4 +1,4 @@
-use super::fwht::{Isa, available};
+use super::fwht::Isa;
 use super::mix::mix_times;
 use super::testing::{LAYOUTS, Strided, noise};
 use super::{Real, number};

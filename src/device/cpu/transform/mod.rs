@@ -20,8 +20,8 @@ mod plan;
 #[cfg(test)]
 mod testing;
 
-use super::Cpu;
-use crate::{MatMut, MatRef, Op, Result, Scalar, Sketch, TransformKernels};
+use super::{Cpu, fit_product, op_shape};
+use crate::{Blas, MatMut, MatRef, Op, Result, Scalar, Sketch, TransformKernels};
 
 /// A scalar that can be transformed: its bits, and its vector registers.
 trait Real: Scalar + PartialOrd + rustdct::DctNum {
@@ -96,6 +96,10 @@ macro_rules! real {
                 beta: $t,
                 c: MatMut<'_, $t, Self>,
             ) -> Result<()> {
+                fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
+                if alpha == 0.0 || a.is_empty() || c.is_empty() {
+                    return self.scale(beta, c);
+                }
                 mix::mix_times(self, fwht::Isa::detect(), s, op, (alpha, beta), a, c)
             }
         }

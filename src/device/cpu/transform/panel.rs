@@ -152,21 +152,6 @@ pub(super) unsafe fn scatter<T: Real>(
     unsafe { permute(source, buffer, index.len(), |i| (i, index[i]), cols, Assign) };
 }
 
-/// `target ← beta·target`, written without being read when beta is zero.
-///
-/// # Safety
-/// The panel is accessible in `rows` × `cols`.
-pub(super) unsafe fn rescale<T: Real>(target: Panel<T>, rows: usize, cols: usize, beta: T) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if beta == T::zero() {
-            zero(target, 0..rows, 0..cols);
-        } else {
-            copy(target, target, 0..rows, cols, None, Scale(beta));
-        }
-    }
-}
-
 /// Multiplies rows of `width` entries, the first of which is row `row`, by `factor` or, where the
 /// bit of `signs` is set, by −`factor`.
 #[inline(always)]

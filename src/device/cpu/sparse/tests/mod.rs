@@ -3,7 +3,7 @@
 mod matrices;
 mod operators;
 
-use super::kernel::SparseScalar;
+use super::kernel::{SparseScalar, max_lines};
 use super::panel::{Blocks, Target};
 use super::rows::{SignRows, SparseRows};
 use super::*;

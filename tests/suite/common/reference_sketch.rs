@@ -1,0 +1,305 @@
+//! The oracle's random operators, transforms and sparse products.
+
+use super::entries::{cosine, dense_entry, diagonal, hadamard, order, sampled_row, sparse_column};
+use super::reference::{Reference, read, update, write};
+use super::wide::Wide;
+use randnla::{
+    CsrRef, Family, MatMut, MatRef, Op, Result, Scalar, Sketch, SketchKernels, SparseKernels,
+    TransformKernels,
+};
+
+impl<T: Scalar> SketchKernels<T> for Reference {
+    /// The rows (of the whole operator) and signs of every column of the window.
+    type Indices = Vec<Vec<(usize, f64)>>;
+
+    fn fill(&self, s: &Sketch, alpha: T, mut b: MatMut<'_, T, Self>) -> Result<()> {
+        let factor = alpha.to_f64() * s.scale();
+        for (at_j, j) in s.col_range().enumerate() {
+            for (at_i, i) in s.row_range().enumerate() {
+                write(&mut b, at_i, at_j, factor * dense_entry::<T>(s, i, j));
+            }
+        }
+        Ok(())
+    }
+
+    // Small and odd, so that algorithms meet the ends of panels with small matrices.
+    fn panel_len(&self) -> usize {
+        1000
+    }
+
+    fn fused_columns(&self) -> usize {
+        3
+    }
+
+    fn fill_times(
+        &self,
+        s: &Sketch,
+        op: Op,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        let (rows, cols) = (s.row_range(), s.col_range());
+        let mut entries = vec![0.0; rows.len() * cols.len()];
+        for (at_j, j) in cols.clone().enumerate() {
+            for (at_i, i) in rows.clone().enumerate() {
+                entries[at_i + at_j * rows.len()] = s.scale() * dense_entry::<T>(s, i, j);
+            }
+        }
+        times(|i, j| entries[i + j * rows.len()], op, alpha, a, beta, c);
+        Ok(())
+    }
+
+    fn indices(&self, s: &Sketch) -> Result<Self::Indices> {
+        Ok(s.col_range().map(|j| sparse_column(s, j)).collect())
+    }
+
+    fn download_indices(&self, indices: &Self::Indices) -> Result<Vec<u32>> {
+        let pack = |&(row, sign): &(usize, f64)| (row as u32) << 1 | u32::from(sign < 0.0);
+        Ok(indices.iter().flatten().map(pack).collect())
+    }
+
+    fn index_chunk(&self, _s: &Sketch) -> usize {
+        37
+    }
+
+    fn sparse_times(
+        &self,
+        s: &Sketch,
+        indices: &Self::Indices,
+        op: Op,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        beta: T,
+        mut c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        let rows = s.row_range();
+        for j in 0..c.ncols() {
+            let mut sums = vec![Wide::default(); c.nrows()];
+            for (k, column) in indices.iter().enumerate().take(s.ncols()) {
+                for &(i, sign) in column.iter().filter(|(i, _)| rows.contains(i)) {
+                    let (i, value) = (i - rows.start, sign * s.scale());
+                    if alpha == T::zero() {
+                        continue;
+                    }
+                    match op {
+                        Op::NoTrans => sums[i].add_product(value, read(a, k, j)),
+                        Op::Trans => sums[k].add_product(value, read(a, i, j)),
+                    }
+                }
+            }
+            for (i, sum) in sums.into_iter().enumerate() {
+                update(&mut c, (i, j), (alpha, beta), || sum);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `C ← α op(S) A + β C` for an operator given by its entries.
+fn times<T: Scalar>(
+    entry: impl Fn(usize, usize) -> f64,
+    op: Op,
+    alpha: T,
+    a: MatRef<'_, T, Reference>,
+    beta: T,
+    mut c: MatMut<'_, T, Reference>,
+) {
+    for j in 0..c.ncols() {
+        for i in 0..c.nrows() {
+            update(&mut c, (i, j), (alpha, beta), || {
+                let mut sum = Wide::default();
+                for k in 0..a.nrows() {
+                    let value = if op == Op::NoTrans { entry(i, k) } else { entry(k, i) };
+                    sum.add_product(value, read(a, k, j));
+                }
+                sum
+            });
+        }
+    }
+}
+
+/// Entries of the cosine matrix of order n, row by row, or nothing for Hadamard families.
+fn cosines(s: &Sketch) -> Vec<f64> {
+    let n = if s.family() == Family::Srct { order(s) } else { 0 };
+    (0..n * n).map(|at| cosine(n, at / n, at % n)).collect()
+}
+
+/// `y ← H x`, without normalisation.
+fn hadamard_times(x: &[f64]) -> Vec<f64> {
+    let line = |i| {
+        let mut sum = Wide::default();
+        x.iter().enumerate().for_each(|(k, x)| sum.add(hadamard(i, k) * x));
+        sum.value()
+    };
+    (0..x.len()).map(line).collect()
+}
+
+/// `y ← op(C) x` for a table of entries.
+fn table_times(table: &[f64], op: Op, x: &[f64]) -> Vec<f64> {
+    let n = x.len();
+    let value = |i, k| if op == Op::NoTrans { table[i * n + k] } else { table[k * n + i] };
+    let line = |i| {
+        let mut sum = Wide::default();
+        (0..n).for_each(|k| sum.add_product(value(i, k), x[k]));
+        sum.value()
+    };
+    (0..n).map(line).collect()
+}
+
+/// The orthonormal transform under `s`, or its transpose.
+fn transform(table: &[f64], op: Op, x: &[f64]) -> Vec<f64> {
+    if table.is_empty() {
+        let norm = 1.0 / (x.len() as f64).sqrt();
+        hadamard_times(x).into_iter().map(|y| norm * y).collect()
+    } else {
+        table_times(table, op, x)
+    }
+}
+
+impl<T: Scalar> TransformKernels<T> for Reference {
+    fn fwht(&self, mut a: MatMut<'_, T, Self>) -> Result<()> {
+        let n = a.nrows();
+        for j in 0..a.ncols() {
+            let x: Vec<f64> = (0..n).map(|i| read(a.as_ref(), i, j)).collect();
+            for (i, y) in hadamard_times(&x).into_iter().enumerate() {
+                write(&mut a, i, j, y);
+            }
+        }
+        Ok(())
+    }
+
+    fn dct(&self, op: Op, mut a: MatMut<'_, T, Self>) -> Result<()> {
+        let n = a.nrows();
+        let table: Vec<f64> = (0..n * n).map(|at| cosine(n, at / n, at % n)).collect();
+        for j in 0..a.ncols() {
+            let x: Vec<f64> = (0..n).map(|i| read(a.as_ref(), i, j)).collect();
+            for (i, y) in table_times(&table, op, &x).into_iter().enumerate() {
+                write(&mut a, i, j, y);
+            }
+        }
+        Ok(())
+    }
+
+    fn mix_times(
+        &self,
+        s: &Sketch,
+        op: Op,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        beta: T,
+        mut c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        let (rows, cols, n) = (s.row_range(), s.col_range(), order(s));
+        let sampled: Vec<usize> = rows.map(|i| sampled_row(s, i)).collect();
+        let table = cosines(s);
+        let rounds = if s.family() == Family::HadamardDiagonal { 3 } else { 1 };
+        let sign_all = |x: &mut [f64], round| {
+            x.iter_mut().enumerate().for_each(|(k, entry)| *entry *= diagonal(s, k, round));
+        };
+        for j in 0..c.ncols() {
+            let mut x = vec![0.0; n];
+            let mut result = vec![0.0; c.nrows()];
+            if alpha != T::zero() && op == Op::NoTrans {
+                cols.clone().enumerate().for_each(|(k, col)| x[col] = read(a, k, j));
+                for round in 0..rounds {
+                    sign_all(&mut x, round);
+                    x = transform(&table, op, &x);
+                }
+                result.iter_mut().zip(&sampled).for_each(|(y, &row)| *y = x[row]);
+            } else if alpha != T::zero() {
+                sampled.iter().enumerate().for_each(|(k, &row)| x[row] = read(a, k, j));
+                for round in (0..rounds).rev() {
+                    x = transform(&table, op, &x);
+                    sign_all(&mut x, round);
+                }
+                result.copy_from_slice(&x[cols.clone()]);
+            }
+            for (i, y) in result.into_iter().enumerate() {
+                update(&mut c, (i, j), (alpha, beta), || {
+                    let mut sum = Wide::default();
+                    sum.add_product(s.scale(), y);
+                    sum
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Column indices and values of row `i`.
+fn sparse_row<'a, T: Scalar>(
+    x: &CsrRef<'a, T, Reference>,
+    i: usize,
+) -> impl Iterator<Item = (usize, f64)> + use<'a, T> {
+    // SAFETY: the memory of the oracle is host memory.
+    let (row_ptr, col_idx, values) = unsafe { x.host_slices() };
+    let entries = row_ptr[i]..row_ptr[i + 1];
+    entries.map(move |at| (col_idx[at] as usize, values[at].to_f64()))
+}
+
+impl<T: Scalar> SparseKernels<T> for Reference {
+    fn row_pointers(&self, x: CsrRef<'_, T, Self>) -> Result<Vec<usize>> {
+        // SAFETY: the memory of the oracle is host memory.
+        Ok(unsafe { x.host_slices() }.0.to_vec())
+    }
+
+    fn column_of(&self, x: CsrRef<'_, T, Self>, entry: usize) -> Result<usize> {
+        // SAFETY: as above.
+        Ok(unsafe { x.host_slices() }.1[entry] as usize)
+    }
+
+    fn spmm(
+        &self,
+        alpha: T,
+        x: CsrRef<'_, T, Self>,
+        op: Op,
+        b: MatRef<'_, T, Self>,
+        beta: T,
+        mut c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        for j in 0..c.ncols() {
+            let mut sums = vec![Wide::default(); c.nrows()];
+            for i in 0..x.nrows() {
+                if alpha == T::zero() {
+                    continue;
+                }
+                for (k, value) in sparse_row(&x, i) {
+                    match op {
+                        Op::NoTrans => sums[i].add_product(value, read(b, k, j)),
+                        Op::Trans => sums[k].add_product(value, read(b, i, j)),
+                    }
+                }
+            }
+            for (i, sum) in sums.into_iter().enumerate() {
+                update(&mut c, (i, j), (alpha, beta), || sum);
+            }
+        }
+        Ok(())
+    }
+
+    fn spspmm(
+        &self,
+        alpha: T,
+        x: CsrRef<'_, T, Self>,
+        y: CsrRef<'_, T, Self>,
+        beta: T,
+        mut c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        for i in 0..c.nrows() {
+            let mut sums = vec![Wide::default(); c.ncols()];
+            if alpha != T::zero() {
+                for (k, left) in sparse_row(&x, i) {
+                    for (j, right) in sparse_row(&y, k) {
+                        sums[j].add_product(left, right);
+                    }
+                }
+            }
+            for (j, sum) in sums.into_iter().enumerate() {
+                update(&mut c, (i, j), (alpha, beta), || sum);
+            }
+        }
+        Ok(())
+    }
+}

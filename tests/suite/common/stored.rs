@@ -1,0 +1,135 @@
+//! Matrices stored with any strides, on any device whose memory is host memory.
+
+use super::plain::Plain;
+use randnla::{Device, MatMut, MatRef, Scalar};
+
+/// How entries are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Columns,
+    Rows,
+    PaddedColumns,
+    PaddedRows,
+    /// Neither stride is 1.
+    Strided,
+    /// Column-major from the last row and column backwards.
+    Backwards,
+    /// All rows are the same memory: for inputs only.
+    EqualRows,
+    /// All columns are the same memory: for inputs only.
+    EqualColumns,
+}
+
+impl Layout {
+    pub const WRITABLE: [Layout; 6] = [
+        Layout::Columns,
+        Layout::Rows,
+        Layout::PaddedColumns,
+        Layout::PaddedRows,
+        Layout::Strided,
+        Layout::Backwards,
+    ];
+    pub const READABLE: [Layout; 8] = [
+        Layout::Columns,
+        Layout::Rows,
+        Layout::PaddedColumns,
+        Layout::PaddedRows,
+        Layout::Strided,
+        Layout::Backwards,
+        Layout::EqualRows,
+        Layout::EqualColumns,
+    ];
+
+    fn strides(self, rows: usize, cols: usize) -> (isize, isize) {
+        let (m, n) = (rows as isize, cols as isize);
+        match self {
+            Layout::Columns => (1, m),
+            Layout::Rows => (n, 1),
+            Layout::PaddedColumns => (1, m + 3),
+            Layout::PaddedRows => (n + 5, 1),
+            Layout::Strided => (2, 2 * m + 3),
+            Layout::Backwards => (-1, -(m + 1)),
+            Layout::EqualRows => (0, 1),
+            Layout::EqualColumns => (1, 0),
+        }
+    }
+}
+
+/// A matrix and the memory around it. What is not an entry holds NaN: to read it spoils a result,
+/// and [`Stored::assert_gaps_untouched`] notices when it was written.
+#[derive(Clone)]
+pub struct Stored<T> {
+    data: Vec<T>,
+    start: usize,
+    rows: usize,
+    cols: usize,
+    strides: (isize, isize),
+}
+
+impl<T: Scalar> Stored<T> {
+    /// Entries `f(i, j)`; with a broadcasting layout those of row or column 0.
+    pub fn new(layout: Layout, rows: usize, cols: usize, f: impl Fn(usize, usize) -> f64) -> Self {
+        let strides = layout.strides(rows, cols);
+        let reach = |len: usize, stride: isize| (len.max(1) - 1) as isize * stride;
+        let (down, right) = (reach(rows, strides.0), reach(cols, strides.1));
+        // Two elements of margin on both sides.
+        let start = (2 - down.min(0) - right.min(0)) as usize;
+        let len = start + (down.max(0) + right.max(0)) as usize + 3;
+        let data = vec![T::from_f64(f64::NAN); len];
+        let mut stored = Self { data, start, rows, cols, strides };
+        for j in 0..cols {
+            for i in 0..rows {
+                let at = stored.position(i, j);
+                let source = match layout {
+                    Layout::EqualRows => (0, j),
+                    Layout::EqualColumns => (i, 0),
+                    _ => (i, j),
+                };
+                stored.data[at] = T::from_f64(f(source.0, source.1));
+            }
+        }
+        stored
+    }
+
+    pub fn from_plain(layout: Layout, a: &Plain) -> Self {
+        Self::new(layout, a.rows, a.cols, |i, j| a.get(i, j))
+    }
+
+    fn position(&self, i: usize, j: usize) -> usize {
+        (self.start as isize + i as isize * self.strides.0 + j as isize * self.strides.1) as usize
+    }
+
+    pub fn view<'a, D: Device>(&'a self, device: &'a D) -> MatRef<'a, T, D> {
+        let ptr = self.data.as_ptr().wrapping_add(self.start);
+        // SAFETY: `new` made room for every entry; the memory of the devices under test is host
+        // memory, borrowed for 'a.
+        unsafe { MatRef::from_raw_parts(device, ptr, (self.rows, self.cols), self.strides) }
+    }
+
+    pub fn view_mut<'a, D: Device>(&'a mut self, device: &'a D) -> MatMut<'a, T, D> {
+        let ptr = self.data.as_mut_ptr().wrapping_add(self.start);
+        // SAFETY: as in `view`, and borrowed uniquely.
+        unsafe { MatMut::from_raw_parts(device, ptr, (self.rows, self.cols), self.strides) }
+            .unwrap()
+    }
+
+    pub fn plain_entry(&self, i: usize, j: usize) -> f64 {
+        self.data[self.position(i, j)].to_f64()
+    }
+
+    pub fn plain(&self) -> Plain {
+        Plain::from_fn(self.rows, self.cols, |i, j| self.plain_entry(i, j))
+    }
+
+    #[track_caller]
+    pub fn assert_gaps_untouched(&self, what: &str) {
+        let mut is_entry = vec![false; self.data.len()];
+        for j in 0..self.cols {
+            for i in 0..self.rows {
+                is_entry[self.position(i, j)] = true;
+            }
+        }
+        let gaps = self.data.iter().zip(&is_entry).filter(|(_, entry)| !**entry);
+        assert!(gaps.map(|(x, _)| x.to_f64()).all(f64::is_nan), "{what}: wrote between entries");
+    }
+}

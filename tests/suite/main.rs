@@ -1,0 +1,35 @@
+//! The tests of the public interface, in one program: linking is the slow part.
+//!
+//! | module | what it tests |
+//! |---|---|
+//! | `kernels_*` | every kernel of every trait, the CPU against the oracle, by a rounding model |
+//! | `sketch_*` | every family and operation, windows, prefixes, bad input |
+//! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
+//! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
+//! | `peers` | the defects found in other libraries |
+//! | `properties` | random shapes, strides, seeds and scales |
+//!
+//! The oracle (`common::reference`) is a device of plain loops that sums in twice the precision of
+//! `f64`. No test depends on time, and every seed is fixed.
+
+// Operands go in by value and by reference: both are part of the interface.
+#![allow(clippy::needless_borrows_for_generic_args)]
+
+mod common;
+mod decomp_accuracy;
+mod decomp_checks;
+mod decomp_errors;
+mod decomp_invariance;
+mod kernels_blas;
+mod kernels_blas_reductions;
+mod kernels_sketch;
+mod kernels_sparse;
+mod kernels_transform;
+mod peers;
+mod properties;
+mod sketch_apply;
+mod sketch_errors;
+mod sketch_windows;
+mod statistics_entries;
+mod statistics_norms;
+mod statistics_subspace;
