@@ -92,7 +92,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
     ) -> Result<usize> {
         let device = y.device();
         let start = self.len;
-        // 2^-e puts the largest entry into [1, 2): sums of squares stay inside of the range.
+        // Scaled by 2^-e, sums of squares stay inside of the range of f32 as well.
         let largest = device.max_abs(y.as_ref())?;
         if largest == 0.0 || y.is_empty() {
             return Ok(0);
@@ -100,7 +100,10 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         if !largest.is_finite() {
             return Err(Error::Overflow { op, what: "a product with A", dtype: T::NAME });
         }
-        let exponent = scalar::exponent(largest);
+        let exponent = match scalar::exponent(largest) {
+            -24..=24 => 0,
+            far => far,
+        };
         scale_exactly(&mut y, -exponent)?;
         let norm = scalar::scale_by_power(norm, -exponent);
         let mut sums = vec![0.0; y.ncols()];
@@ -135,9 +138,9 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
     ) -> Result<Vec<usize>> {
         let device = y.device();
         let l = y.ncols();
-        if let Some(coefficients) = self.project(y.as_mut())? {
+        if let Some(coefficients) = project(self.as_ref(), y.as_mut())? {
             self.inherit(noise, &coefficients.to_vec()?);
-            self.project(y.as_mut())?;
+            project(self.as_ref(), y.as_mut())?;
         }
         let mut gram = Mat::zeros(device, l, l)?;
         device.gram(y.as_ref(), gram.as_mut())?;
@@ -152,13 +155,12 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         }
         let combination: Vec<T> = factor.combination(l, taken).map(T::from_f64).collect();
         let combination = Mat::from_column_major(device, &combination, l, taken)?;
-        let mut q = Mat::zeros(device, y.nrows(), taken)?;
-        device.gemm(T::one(), y.as_ref(), combination.as_ref(), T::zero(), q.as_mut())?;
-        self.project(q.as_mut())?;
-        let taken = self.correct(op, &mut q)?;
-        self.noise.truncate(self.len + taken);
-        let added = self.grow(taken)?;
-        device.axpby(T::one(), q.columns(0..taken), T::zero(), added)?;
+        let start = self.len;
+        let new = self.grow(taken)?;
+        device.gemm(T::one(), y.as_ref(), combination.as_ref(), T::zero(), new)?;
+        let (known, new) = self.memory.as_mut().columns(0..start + taken).split_at_col(start);
+        let taken = settle(op, known.as_ref(), new)?;
+        self.truncate(start + taken);
         let pivots = &factor.pivots[..taken];
         Ok((0..l).filter(|j| gram[j * l + j] > least[*j] && !pivots.contains(j)).collect())
     }
@@ -190,48 +192,53 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         }
         r
     }
+}
 
-    /// `Y ← Y − Q (Qᵀ Y)`; returns YᵀQ.
-    fn project(&self, mut y: MatMut<'_, T, D>) -> Result<Option<Mat<T, D>>> {
-        if self.len == 0 {
-            return Ok(None);
+/// `Y ← Y − Q (Qᵀ Y)`; returns YᵀQ.
+fn project<T: Scalar, D: Backend<T>>(
+    q: MatRef<'_, T, D>,
+    mut y: MatMut<'_, T, D>,
+) -> Result<Option<Mat<T, D>>> {
+    if q.is_empty() {
+        return Ok(None);
+    }
+    let device = y.device();
+    let mut coefficients = Mat::zeros(device, y.ncols(), q.ncols())?;
+    device.gemm(T::one(), y.as_ref().transpose(), q, T::zero(), coefficients.as_mut())?;
+    device.gemm(-T::one(), q, coefficients.transpose(), T::one(), y.as_mut())?;
+    Ok(Some(coefficients))
+}
+
+/// The second pass of CholeskyQR2 on new columns, in place, next to the columns `known`; returns how
+/// many of them, from the first on, the first pass left well conditioned. The others are garbage.
+fn settle<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    known: MatRef<'_, T, D>,
+    mut new: MatMut<'_, T, D>,
+) -> Result<usize> {
+    /// Below this squared distance from the columns before, one more pass is not enough.
+    const INDEPENDENT: f64 = 0.5;
+    let device = new.device();
+    project(known, new.as_mut())?;
+    let r = new.ncols();
+    let mut gram = Mat::zeros(device, r, r)?;
+    device.gram(new.as_ref(), gram.as_mut())?;
+    let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
+    let mut order = r;
+    let factor = loop {
+        match cholesky(&gram, r, order) {
+            Ok(factor) => break factor,
+            Err(0) => return Err(Error::NoConvergence { op, iterations: 1 }),
+            Err(positive) => order = positive,
         }
-        let device = y.device();
-        let q = self.as_ref();
-        let mut coefficients = Mat::zeros(device, y.ncols(), self.len)?;
-        // (YᵀQ)ᵀ: the short factor on the left, since faer is faster on that side.
-        device.gemm(T::one(), y.as_ref().transpose(), q, T::zero(), coefficients.as_mut())?;
-        device.gemm(-T::one(), q, coefficients.transpose(), T::one(), y.as_mut())?;
-        Ok(Some(coefficients))
-    }
-
-    /// The second pass of CholeskyQR2, in place, on the leading columns that the first pass left
-    /// well conditioned; returns how many.
-    fn correct(&self, op: &'static str, q: &mut Mat<T, D>) -> Result<usize> {
-        /// Below this squared distance from the columns before, one more pass is not enough.
-        const INDEPENDENT: f64 = 0.5;
-        let device = q.device().clone();
-        let r = q.ncols();
-        let mut gram = Mat::zeros(&device, r, r)?;
-        device.gram(q.as_ref(), gram.as_mut())?;
-        let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
-        let mut order = r;
-        let factor = loop {
-            match cholesky(&gram, r, order) {
-                Ok(factor) => break factor,
-                Err(0) => return Err(Error::NoConvergence { op, iterations: 1 }),
-                Err(positive) => order = positive,
-            }
-        };
-        let clear = |j: &usize| factor[j * order + j].powi(2) > INDEPENDENT;
-        let taken = (0..order).take_while(clear).count().max(1);
-        let leading = |k: usize| factor[k / taken * order + k % taken];
-        let leading: Vec<T> = (0..taken * taken).map(|k| T::from_f64(leading(k))).collect();
-        let leading = Mat::from_column_major(&device, &leading, taken, taken)?;
-        let columns = q.as_mut().columns(0..taken);
-        device.trsm_right(Uplo::Lower, Op::Trans, leading.as_ref(), columns)?;
-        Ok(taken)
-    }
+    };
+    let clear = |j: &usize| factor[j * order + j].powi(2) > INDEPENDENT;
+    let taken = (0..order).take_while(clear).count().max(1);
+    let leading = |k: usize| T::from_f64(factor[k / taken * order + k % taken]);
+    let leading: Vec<T> = (0..taken * taken).map(leading).collect();
+    let leading = Mat::from_column_major(device, &leading, taken, taken)?;
+    device.trsm_right(Uplo::Lower, Op::Trans, leading.as_ref(), new.columns(0..taken))?;
+    Ok(taken)
 }
 
 /// `Y ← 2^e Y`, exact, in two steps since 2^e itself may lie outside of the range of T.

@@ -15,7 +15,7 @@ use super::basis::Basis;
 use super::estimate::{ErrorEstimate, ErrorKind, Probes, identity_floor};
 use super::rsvd::decompose;
 use super::{Target, explain_non_finite};
-use crate::{Backend, Cpu, Device, LinearOperator, Mat, Result, Scalar, Sketch, operator};
+use crate::{Backend, Cpu, Device, LinearOperator, Mat, MatRef, Result, Scalar, Sketch, operator};
 
 /// Columns a block has when the rank is open.
 const DEFAULT_BLOCK: usize = 32;
@@ -241,12 +241,14 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
     ) -> Result<usize> {
         let ((m, n), device) = (a.shape(), a.device());
         let before = self.q.len();
-        let mut y = {
-            // Ω = Sᵀ, stored by rows of S.
-            let mut omega = Mat::zeros(device, n, test.nrows())?;
-            device.fill(test, T::one(), omega.as_mut().transpose())?;
-            self.multiply(a, &omega, m)?
-        };
+        // Ω = Sᵀ, stored by rows of S. The memory of Ω and Y serves all passes.
+        let width = test.nrows();
+        let mut x = Mat::zeros(device, n, width)?;
+        device.fill(test, T::one(), x.as_mut().transpose())?;
+        let mut memory = Mat::zeros(device, m, width)?;
+        a.apply(x.as_ref(), memory.as_mut())?;
+        self.passes += 1;
+        let mut y = memory.as_mut();
         explain_non_finite(op, a, y.as_ref())?;
         if self.size == 0.0 {
             self.size = operator::norm_fro(y.as_ref())? / (y.ncols() as f64).sqrt();
@@ -261,12 +263,12 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
             if added == 0 {
                 break;
             }
-            let mut z = Mat::zeros(device, n, added)?;
+            let mut z = x.as_mut().columns(0..added);
             a.apply_adjoint(self.q.since(start), z.as_mut())?;
             self.passes += 1;
             let last = pass == params.power_passes || self.q.len() == limit && params.krylov;
             if last || params.krylov {
-                self.keep(op, a, start, &z)?;
+                self.keep(op, a, start, z.as_ref())?;
             }
             if last {
                 break;
@@ -275,25 +277,15 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
                 self.q.truncate(start);
             }
             let mut basis = Basis::new(device, n, added)?;
-            basis.extend(op, z.as_mut(), self.size)?;
+            basis.extend(op, z, self.size)?;
             if basis.len() == 0 {
                 break;
             }
-            y = self.multiply(a, &basis.into_mat(), m)?;
+            y = memory.as_mut().columns(0..basis.len());
+            a.apply(basis.as_ref(), y.as_mut())?;
+            self.passes += 1;
         }
         Ok(self.q.len() - before)
-    }
-
-    fn multiply(
-        &mut self,
-        a: &(impl LinearOperator<T, D> + ?Sized),
-        x: &Mat<T, D>,
-        m: usize,
-    ) -> Result<Mat<T, D>> {
-        let mut y = Mat::zeros(a.device(), m, x.ncols())?;
-        a.apply(x.as_ref(), y.as_mut())?;
-        self.passes += 1;
-        Ok(y)
     }
 
     /// Takes Z = AᵀQ\[:, start..\] into Bᵀ, and the new columns into the error.
@@ -302,13 +294,13 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
         op: &'static str,
         a: &(impl LinearOperator<T, D> + ?Sized),
         start: usize,
-        z: &Mat<T, D>,
+        z: MatRef<'_, T, D>,
     ) -> Result<()> {
-        explain_non_finite(op, a, z.as_ref())?;
+        explain_non_finite(op, a, z)?;
         let target = self.bt.grow(z.ncols())?;
-        z.device().axpby(T::one(), z.as_ref(), T::zero(), target)?;
+        z.device().axpby(T::one(), z, T::zero(), target)?;
         if let Some(norm) = self.norm {
-            let share = operator::norm_fro(z.as_ref())? / norm;
+            let share = operator::norm_fro(z)? / norm;
             self.energy += share * share;
         }
         if let Some(probes) = &mut self.probes {

@@ -118,16 +118,36 @@ pub(super) fn column_sums_of_squares<T: CpuScalar>(
 }
 
 pub(super) fn max_abs<T: CpuScalar>(cpu: &Cpu, a: MatRef<'_, T>) -> f64 {
-    let larger = |x: f64, y: f64| if y.is_nan() || y > x { y } else { x };
-    let max =
-        |a: MatRef<'_, T>| {
-            let entries = (0..a.ncols()).flat_map(|j| (0..a.nrows()).map(move |i| (i, j)));
-            entries.fold(0.0, |max: f64, (i, j)| {
-                if max.is_nan() { max } else { larger(max, at(&a, i, j).to_f64().abs()) }
-            })
+    // A NaN fails every comparison, so it is looked for apart.
+    let max = |a: MatRef<'_, T>| {
+        let mut lanes = [(0.0, false); LANES];
+        let mut take = |lane: usize, x: T| {
+            let x = x.to_f64();
+            let (max, nan) = &mut lanes[lane];
+            *max = if x.abs() > *max { x.abs() } else { *max };
+            *nan |= x.is_nan();
         };
+        for j in 0..a.ncols() {
+            if let Some(column) = column(&a, j) {
+                let (chunks, rest) = column.as_chunks::<LANES>();
+                chunks.iter().for_each(|chunk| (0..LANES).for_each(|l| take(l, chunk[l])));
+                rest.iter().enumerate().for_each(|(l, &x)| take(l, x));
+            } else {
+                (0..a.nrows()).for_each(|i| take(i % LANES, at(&a, i, j)));
+            }
+        }
+        join(&lanes)
+    };
     let maxima = blocks(cpu, along_memory(a), max);
-    maxima.into_iter().fold(0.0, |max: f64, x| if max.is_nan() { max } else { larger(max, x) })
+    join(&maxima.into_iter().map(|max| (max, max.is_nan())).collect::<Vec<_>>())
+}
+
+/// The largest of some maxima, NaN if there was one.
+fn join(maxima: &[(f64, bool)]) -> f64 {
+    if maxima.iter().any(|&(_, nan)| nan) {
+        return f64::NAN;
+    }
+    maxima.iter().fold(0.0, |largest, &(max, _)| f64::max(largest, max))
 }
 
 pub(super) fn find_non_finite<T: CpuScalar>(cpu: &Cpu, a: MatRef<'_, T>) -> Option<(usize, usize)> {
