@@ -9,6 +9,10 @@ use rows::{Against, Pair, Row};
 use std::time::Duration;
 
 fn main() {
+    // `cargo test --all-targets` starts benchmarks too, without this argument.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build_global();
     pool.expect("the global pool is built once");
     let mut criterion = Criterion::default().configure_from_args();

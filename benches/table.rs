@@ -9,12 +9,16 @@ use rows::{Against, Pair, Row};
 use std::hint::black_box;
 
 fn main() {
+    // `cargo test --all-targets` starts benchmarks too, without this argument.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     let options = Options::parse();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global();
     pool.expect("the global pool is built once");
     let rows: Vec<Row> = rows::all().into_iter().filter(|row| options.selects(&row.name)).collect();
-    if options.once {
-        return rows.iter().for_each(|row| once(row, &options));
+    if options.ours {
+        return rows.iter().for_each(|row| ours(row, &options));
     }
     machine(&options);
     println!("| row | ours | reference | ratio [min..max] | bound | | reference is |");
@@ -33,7 +37,8 @@ fn main() {
 /// What the command line asks for.
 struct Options {
     filters: Vec<String>,
-    once: bool,
+    /// Only the library's side, for comparisons with other programs.
+    ours: bool,
     svd: bool,
     cpu: bool,
     threads: usize,
@@ -42,8 +47,8 @@ struct Options {
 
 impl Options {
     fn parse() -> Self {
-        let (filters, once, svd, cpu) = (Vec::new(), false, false, false);
-        let mut options = Self { filters, once, svd, cpu, threads: 2, seconds: 3.0 };
+        let (filters, ours, svd, cpu) = (Vec::new(), false, false, false);
+        let mut options = Self { filters, ours, svd, cpu, threads: 2, seconds: 3.0 };
         let mut arguments = std::env::args().skip(1);
         let number = |flag: &str, text: Option<String>| -> f64 {
             let number = text.and_then(|text| text.parse().ok());
@@ -52,7 +57,7 @@ impl Options {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--bench" => {}
-                "--once" => options.once = true,
+                "--ours" => options.ours = true,
                 "--svd" => options.svd = true,
                 "--cpu" => options.cpu = true,
                 "--threads" => options.threads = number("--threads", arguments.next()) as usize,
@@ -73,13 +78,17 @@ impl Options {
     }
 }
 
-/// One call after one to warm up: for comparisons with other programs.
-fn once(row: &Row, options: &Options) {
+/// The median of five calls after one to warm up: `name seconds`.
+fn ours(row: &Row, options: &Options) {
     let mut pair = (row.make)();
-    pair.ours();
-    pair.restore();
-    let seconds = options.clock(row).time(|| pair.ours());
-    println!("{} {seconds:.6}", row.name);
+    let mut call = || {
+        let seconds = options.clock(row).time(|| pair.ours());
+        pair.restore();
+        seconds
+    };
+    call();
+    let seconds: Vec<f64> = (0..5).map(|_| call()).collect();
+    println!("{} {:.6}", row.name, median(&seconds));
 }
 
 /// Prints a row; returns its note.

@@ -76,7 +76,7 @@ mod tests {
         for len in [0, 1, 3, 1000, 100_000] {
             let mut buffer = HostBuffer::<f64>::zeroed(len).unwrap();
             assert!(buffer.as_slice().iter().all(|&x| x == 0.0) && buffer.as_slice().len() == len);
-            assert!(len == 0 || buffer.as_slice().as_ptr().addr() % ALIGNMENT == 0);
+            assert!(len == 0 || buffer.as_slice().as_ptr().addr().is_multiple_of(ALIGNMENT));
             buffer.as_mut_slice().fill(1.0);
         }
     }

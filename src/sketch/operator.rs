@@ -344,7 +344,7 @@ fn isotropic(numerator: f64, denominator: f64) -> f64 {
 
 /// An operator without rows has no entries, whatever ζ says.
 fn check_nnz(op: &'static str, nnz: usize, d: usize) -> Result<u32> {
-    if nnz >= 1 && nnz <= MAX_ROWS && (nnz <= d || d == 0) {
+    if (1..=MAX_ROWS).contains(&nnz) && (nnz <= d || d == 0) {
         Ok(nnz as u32)
     } else {
         Err(Error::invalid(op, "nnz", nnz, format!("1 to d = {d}")))

@@ -19,7 +19,7 @@ macro_rules! impl_sketch_kernels {
             }
 
             fn panel_len(&self) -> usize {
-                dense::PANEL_LEN
+                dense::PANEL_BYTES / size_of::<$t>()
             }
 
             fn fused_columns(&self) -> usize {

@@ -11,8 +11,9 @@ mod tile;
 pub(super) use fill::fill;
 pub(super) use fused::fill_times;
 
-/// Entries of S generated ahead of a product: 6 MiB of f64, which stays in the last-level cache.
-pub(super) const PANEL_LEN: usize = 3 << 18;
+/// Bytes of S generated ahead of a product: less than half of a last-level cache that is shared
+/// with the output, and enough for a product to run at its full rate.
+pub(super) const PANEL_BYTES: usize = 15 << 20;
 
 /// Columns that the fused kernel serves better than a panel next to a product.
 pub(super) const FUSED_COLUMNS: usize = 4;

@@ -63,7 +63,7 @@ impl<T: Real> Cosine<T> {
     pub(super) fn buffer(&self, cols: usize, panel: Panel<T>) -> (usize, usize) {
         let line = 64 / size_of::<T>();
         let width = if panel.is_row_major() { line.min(cols) } else { 1 };
-        (width, (self.n.next_multiple_of(line) / line | 1) * line)
+        (width, (self.n.div_ceil(line) | 1) * line)
     }
 
     /// Columns of one task that buffers `width` columns.

@@ -39,6 +39,9 @@ pub(super) fn mix_times<T: Real>(
     a: MatRef<'_, T, Cpu>,
     mut c: MatMut<'_, T, Cpu>,
 ) -> Result<()> {
+    if alpha == T::zero() || a.is_empty() || c.is_empty() {
+        return T::scale(cpu, beta, c);
+    }
     let cols = c.ncols();
     let target = Panel::new(c.as_mut_ptr(), c.row_stride(), c.col_stride());
     // The source is read only; a panel is a mutable pointer because a buffer is one as well.

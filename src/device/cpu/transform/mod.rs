@@ -11,9 +11,12 @@
 //! Columns never meet, so any division of them among threads gives the same bits.
 
 mod dct;
+// Counted loops over registers are what inlines under `target_feature`; closures are not.
+#[allow(clippy::needless_range_loop)]
 mod fwht;
 mod mix;
 #[cfg(test)]
+#[allow(clippy::needless_range_loop)]
 mod mix_tests;
 mod panel;
 mod plan;
@@ -35,6 +38,9 @@ trait Real: Scalar + PartialOrd + rustdct::DctNum {
     #[cfg(target_arch = "x86_64")]
     /// The register of AVX-512.
     type Avx512: fwht::Lanes<Self>;
+
+    /// `C ← β C`.
+    fn scale(cpu: &Cpu, beta: Self, c: MatMut<'_, Self>) -> Result<()>;
 
     /// A block of 128 sign bits as words.
     fn words(block: [u32; 4]) -> impl Iterator<Item = Self::Word>;
@@ -61,6 +67,10 @@ macro_rules! real {
             type Avx2 = core::arch::x86_64::$avx2;
             #[cfg(target_arch = "x86_64")]
             type Avx512 = core::arch::x86_64::$avx512;
+
+            fn scale(cpu: &Cpu, beta: $t, c: MatMut<'_, $t>) -> Result<()> {
+                Blas::scale(cpu, beta, c)
+            }
 
             fn words(block: [u32; 4]) -> impl Iterator<Item = $word> {
                 $words(block).into_iter()
@@ -97,9 +107,6 @@ macro_rules! real {
                 c: MatMut<'_, $t, Self>,
             ) -> Result<()> {
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
-                if alpha == 0.0 || a.is_empty() || c.is_empty() {
-                    return self.scale(beta, c);
-                }
                 mix::mix_times(self, fwht::Isa::detect(), s, op, (alpha, beta), a, c)
             }
         }
