@@ -7,6 +7,8 @@
 //! its block, because an entry of S depends on the seed and its position only; so each keeps a
 //! d×n sum of its own, and the sums are added at the end. The same works between machines.
 
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use randnla::{Cpu, Mat, MatRef, Result, Sketch};
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ const SEED: u64 = 2024;
 const WORKERS: usize = 2;
 
 fn main() -> Result<()> {
-    let data: Vec<f64> = (0..M * N).map(entry).collect();
+    let data = matrix();
     let blocks = uneven_blocks(M);
     println!("A is {M}×{N} f64 and comes in {} blocks of rows, S·A is {D}×{N}\n", blocks.len());
     println!(
@@ -71,8 +73,11 @@ fn sketch_stream(s: &Sketch, data: &[f64], blocks: &[Range<usize>]) -> Result<Ma
         let threads: Vec<_> = (0..WORKERS).map(|w| scope.spawn(move || work(w))).collect();
         threads.into_iter().map(|t| t.join().expect("a worker does not panic")).collect()
     });
-    let sums = sums.into_iter().collect::<Result<Vec<_>>>()?;
-    Mat::from_fn(&Cpu::new(), D, N, |i, j| sums.iter().map(|sum| sum.get(i, j)).sum())
+    let mut total = Mat::zeros(&Cpu::new(), D, N)?;
+    for sum in sums {
+        total.as_mut().axpby(1.0, sum?.as_ref(), 1.0)?;
+    }
+    Ok(total)
 }
 
 /// Whether the columns of S that a block asks for are those of the whole S, bit for bit.
@@ -128,29 +133,22 @@ fn compare(
 
 /// Blocks of rows of no particular size: 1 to 4096 rows.
 fn uneven_blocks(m: usize) -> Vec<Range<usize>> {
+    let mut lengths = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut blocks = Vec::new();
     let mut start = 0;
     while start < m {
-        let len = 1 + hash(blocks.len()) as usize % 4096;
-        let end = m.min(start + len);
+        let end = m.min(start + 1 + (lengths.next_u64() % 4096) as usize);
         blocks.push(start..end);
         start = end;
     }
     blocks
 }
 
-/// Entry number `index` of A in row-major order: noise, over columns of falling size.
-fn entry(index: usize) -> f64 {
-    let noise = (hash(index) >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
-    noise / (1 + index % N) as f64
-}
-
-/// SplitMix64 at a position: the data, too, can be generated piece by piece.
-fn hash(index: usize) -> u64 {
-    let mut z = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// A in row-major order: noise, over columns of falling size.
+fn matrix() -> Vec<f64> {
+    let mut noise = Xoshiro256PlusPlus::seed_from_u64(2);
+    let mut uniform = || (noise.next_u64() >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
+    (0..M * N).map(|k| uniform() / (1 + k % N) as f64).collect()
 }
 
 fn best_of_3<R>(mut call: impl FnMut() -> Result<R>) -> Result<(R, Duration)> {

@@ -24,6 +24,7 @@
 
 mod apply;
 mod axis;
+mod bytes;
 mod dense;
 mod haar;
 mod host_csr;

@@ -48,16 +48,16 @@ pub enum Family {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sketch {
-    family: Family,
-    nnz: u32,
-    d: u64,
-    m: u64,
-    seed: u64,
-    scale: f64,
-    row_start: u64,
-    row_count: u64,
-    col_start: u64,
-    col_count: u64,
+    pub(super) family: Family,
+    pub(super) nnz: u32,
+    pub(super) d: u64,
+    pub(super) m: u64,
+    pub(super) seed: u64,
+    pub(super) scale: f64,
+    pub(super) row_start: u64,
+    pub(super) row_count: u64,
+    pub(super) col_start: u64,
+    pub(super) col_count: u64,
 }
 
 /// Rows of an operator are counted in 32 bits, one of which carries a sign in sparse families.

@@ -53,6 +53,11 @@ impl<T: Scalar, D: Backend<T>> Prepared<T, D> {
         &self.sketch
     }
 
+    /// Rows and columns of the operator.
+    pub fn shape(&self) -> (usize, usize) {
+        self.sketch.shape()
+    }
+
     /// S·A, as [`Sketch::apply`].
     ///
     /// # Errors

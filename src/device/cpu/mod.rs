@@ -5,6 +5,7 @@
 
 mod blas;
 mod dense;
+mod faer_operator;
 mod isa;
 mod pool;
 mod random;
@@ -12,6 +13,7 @@ mod sketch;
 mod sparse;
 mod transform;
 
+pub use faer_operator::FaerOperator;
 pub(crate) use isa::Isa;
 pub use pool::Cpu;
 
