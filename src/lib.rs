@@ -84,7 +84,7 @@
 //! * In a loop, call [`Sketch::prepare`] once and `apply_into` with an output of your own.
 //! * Any strides are accepted; unit stride in one direction is fast. Avoid leading dimensions that
 //!   are multiples of 4096 bytes: [`Mat::zeros`] pads them.
-//! * S·A with dense S and A holds a panel of at most 3·2¹⁸ entries of S, whatever d and m are. For
+//! * S·A with dense S and A holds a panel of at most 15 MiB of S, whatever d and m are. For
 //!   one vector at a time the generation of S is the cost: keep [`Sketch::to_mat`].
 //! * Many small matrices: [`rsvd_batched`](decomp::rsvd_batched()),
 //!   [`sketch_axis`](Sketch::sketch_axis).

@@ -15,7 +15,10 @@ use super::basis::Basis;
 use super::estimate::{ErrorEstimate, ErrorKind, Probes, identity_floor};
 use super::rsvd::decompose;
 use super::{Target, explain_non_finite};
-use crate::{Backend, Cpu, Device, LinearOperator, Mat, MatRef, Result, Scalar, Sketch, operator};
+use crate::random::{Stream, words64};
+use crate::{
+    Backend, Cpu, Device, Error, LinearOperator, Mat, MatRef, Result, Scalar, Sketch, operator,
+};
 
 /// Columns a block has when the rank is open.
 const DEFAULT_BLOCK: usize = 32;
@@ -96,7 +99,6 @@ impl QbParams {
     }
 
     fn check(&self, op: &'static str, shape: (usize, usize)) -> Result<()> {
-        use crate::Error;
         self.target.check(op, shape)?;
         if self.block_size == Some(0) {
             return Err(Error::invalid(op, "block_size", 0, "at least 1"));
@@ -167,13 +169,13 @@ pub(super) struct Range<T: Scalar, D: Backend<T>> {
     norm: Option<f64>,
     /// ‖A‖_F, or its size as the first block shows it.
     pub(super) size: f64,
-    /// ‖B‖²_F/‖A‖²_F.
+    /// ‖B‖²_F, relative to `size`².
     energy: f64,
     probes: Option<Probes<T, D>>,
     /// The probability with which one of the tests against the probes may fail.
     failure_probability: f64,
-    /// How many tests there can be, which share that probability.
-    tests: usize,
+    /// How many blocks have been added, each followed by a test.
+    blocks: usize,
 }
 
 /// The search to `params.target`.
@@ -194,8 +196,14 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
         Target::Tolerance(_) => DEFAULT_BLOCK,
     });
     let columns = if params.krylov { (params.power_passes + 1) * block } else { block };
-    let capacity = limit.min(columns.max(limit / 4));
+    let capacity = limit.min(columns);
     let norm = a.norm_fro()?;
+    if norm.is_some_and(|norm| !norm.is_finite()) {
+        return Err(match a.find_non_finite()? {
+            Some((row, col)) => Error::NonFinite { op, row, col },
+            None => Error::Overflow { op, what: "the Frobenius norm of A", dtype: "f64" },
+        });
+    }
     let mut range = Range {
         q: Basis::new(device, m, capacity)?,
         bt: Basis::new(device, n, capacity)?,
@@ -205,7 +213,7 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
         energy: 0.0,
         probes: None,
         failure_probability: params.failure_probability.unwrap_or(STOPPING_PROBABILITY),
-        tests: limit.div_ceil(block) + 1,
+        blocks: 0,
     };
     if range.norm == Some(0.0) {
         return Ok(range);
@@ -216,11 +224,13 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
         range.probes = Some(Probes::draw(a, params.seed, PROBES)?);
         range.passes += 1;
     }
+    // A key of their own: a matrix that is itself made of Gaussian numbers of this seed must not
+    // meet them again.
+    let [key, _] = words64(params.seed, Stream::RangeFinder, 0, 0);
     let mut drawn = 0;
     while range.q.len() < params.enough.unwrap_or(limit) {
         let width = block.min(limit - range.q.len());
-        let test =
-            Sketch::gaussian(drawn + width, n, params.seed)?.raw().rows(drawn..drawn + width);
+        let test = Sketch::gaussian(drawn + width, n, key)?.raw().rows(drawn..drawn + width);
         drawn += width;
         if range.add_block(op, a, params, &test, limit)? == 0 || range.reached(params.target)? {
             break;
@@ -285,6 +295,7 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
             a.apply(basis.as_ref(), y.as_mut())?;
             self.passes += 1;
         }
+        self.blocks += 1;
         Ok(self.q.len() - before)
     }
 
@@ -299,25 +310,33 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
         explain_non_finite(op, a, z)?;
         let target = self.bt.grow(z.ncols())?;
         z.device().axpby(T::one(), z, T::zero(), target)?;
-        if let Some(norm) = self.norm {
-            let share = operator::norm_fro(z)? / norm;
-            self.energy += share * share;
-        }
+        let share = operator::norm_fro(z)? / self.size;
+        self.energy += share * share;
         if let Some(probes) = &mut self.probes {
             probes.project(self.q.since(start))?;
         }
         Ok(())
     }
 
-    /// The bound of one test: each has its share of the probability (union bound), since the search
-    /// looks at the same probes after every block.
+    /// ‖A − QB‖_F, bounded. The search looks at the same probes after every block, so test t has the
+    /// share p/(t(t + 1)) of the probability, which add up to less than p.
     ///
     /// The probes see the exact projection; what rounding adds to the factors, a few u a column, is
     /// added here.
     fn bound(&self, probes: &Probes<T, D>) -> Result<f64> {
+        let test = self.blocks.max(1) as f64;
+        let bound = probes.bound(self.failure_probability / (test * (test + 1.0)))?;
         let rounding = 8.0 * T::UNIT_ROUNDOFF * (self.q.len() as f64).sqrt();
-        let bound = probes.bound(self.failure_probability / self.tests as f64)?;
         Ok(bound + rounding * self.norm.unwrap_or(probes.norm))
+    }
+
+    /// ‖A‖_F, or with an error e of A − QB what it is if that is right: ‖A‖² = ‖B‖² + e². A relative
+    /// error with it is a bound when e is one.
+    fn norm_with(&self, error: f64) -> f64 {
+        self.norm.unwrap_or_else(|| {
+            let e = error / self.size;
+            self.size * (self.energy + e * e).sqrt()
+        })
     }
 
     /// ‖A − QB‖_F/‖A‖_F by the identity.
@@ -329,7 +348,10 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
         let Target::Tolerance(tolerance) = target else { return Ok(false) };
         match &self.probes {
             None => Ok(self.identity_error() <= tolerance),
-            Some(probes) => Ok(self.bound(probes)? <= tolerance * self.norm.unwrap_or(probes.norm)),
+            Some(probes) => {
+                let bound = self.bound(probes)?;
+                Ok(bound <= tolerance * self.norm_with(bound))
+            }
         }
     }
 
@@ -341,7 +363,8 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
         params: &QbParams,
         tail: f64,
     ) -> Result<ErrorEstimate> {
-        if self.size == 0.0 {
+        // A is zero, or so is its product with a Gaussian block, which has no other reason.
+        if self.norm == Some(0.0) || self.blocks > 0 && self.size == 0.0 {
             return Ok(ErrorEstimate { absolute: 0.0, relative: 0.0, kind: ErrorKind::Identity });
         }
         let probing = self.probes.is_some() || params.failure_probability.is_some();
@@ -370,7 +393,11 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
         } else {
             (probes.estimate()?, ErrorKind::Estimate { probes: probes.count() })
         };
-        let norm = self.norm.unwrap_or(probes.norm);
+        if probes.norm == 0.0 {
+            return Ok(ErrorEstimate { absolute: 0.0, relative: 0.0, kind });
+        }
+        // Nothing was added to the basis, so the probes know the only size.
+        let norm = if self.size == 0.0 { probes.norm } else { self.norm_with(error) };
         let (left, share) = (error / norm, tail / norm);
         let relative = (left * left + share * share).sqrt();
         Ok(ErrorEstimate { absolute: relative * norm, relative, kind })
@@ -379,9 +406,10 @@ impl<T: Scalar, D: Backend<T>> Range<T, D> {
     /// How much of B, by norm relative to ‖A‖_F, may be cut off so that `tolerance` still holds.
     pub(super) fn allowance(&self, tolerance: f64) -> Result<(f64, f64)> {
         let (left, norm) = match (&self.probes, self.norm) {
-            (Some(probes), norm) => {
-                let norm = norm.unwrap_or(probes.norm);
-                (self.bound(probes)? / norm, norm)
+            (Some(probes), _) => {
+                let bound = self.bound(probes)?;
+                let norm = self.norm_with(bound);
+                (bound / norm, norm)
             }
             (None, norm) => (self.identity_error(), norm.unwrap_or(1.0)),
         };

@@ -67,6 +67,15 @@ impl<E> Drop for HostBuffer<E> {
     }
 }
 
+/// `len` times `value` in an ordinary vector, or [`Error::OutOfMemory`] instead of an abort.
+pub(crate) fn try_vec<E: Element>(value: E, len: usize) -> Result<Vec<E>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(len)
+        .map_err(|_| Error::OutOfMemory { bytes: len.saturating_mul(size_of::<E>()) })?;
+    vec.resize(len, value);
+    Ok(vec)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,7 @@ mod memory;
 
 pub use cpu::Cpu;
 pub use memory::HostBuffer;
+pub(crate) use memory::try_vec;
 
 use crate::matrix::{BatchMut, BatchRef, CsrRef};
 use crate::{Element, MatMut, MatRef, Result, Scalar, Sketch};

@@ -80,6 +80,23 @@ mod nd {
             unsafe { MatMut::from_parts_unchecked(&CALLERS_POOL, ptr, shape, strides) }
         }
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use ndarray::{Array2, s};
+
+        #[test]
+        fn array_views_keep_their_strides_and_their_memory() {
+            let mut a = Array2::from_shape_fn((4, 6), |(i, j)| (10 * i + j) as f64);
+            let view = MatRef::from(a.slice(s![..;-1, 1..;2]));
+            assert_eq!((view.shape(), view.row_stride(), view.col_stride()), ((4, 3), -6, 2));
+            assert_eq!((view.get(0, 0), view.get(3, 2)), (31.0, 5.0));
+            assert_eq!(MatRef::from(a.view().reversed_axes()).get(5, 3), 35.0);
+            MatMut::from(a.slice_mut(s![1..3, ..;-1])).set(1, 0, -1.0);
+            assert_eq!(a[(2, 5)], -1.0);
+        }
+    }
 }
 
 #[cfg(test)]

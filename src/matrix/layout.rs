@@ -93,7 +93,7 @@ pub(super) fn padded_ld<E: Element>(rows: usize) -> usize {
         return rows.max(1);
     }
     let ld = rows.div_ceil(line).saturating_mul(line);
-    if (ld * size_of::<E>()).is_multiple_of(PAGE) { ld + line } else { ld }
+    if ld.saturating_mul(size_of::<E>()).is_multiple_of(PAGE) { ld + line } else { ld }
 }
 
 fn gcd(a: usize, b: usize) -> usize {

@@ -2,6 +2,7 @@
 
 use super::layout::{checked_len, padded_ld};
 use super::view::exact_len;
+use crate::device::try_vec;
 use crate::{Blas, Cpu, Device, MatMut, MatRef, Result, Scalar};
 use core::fmt;
 use core::ops::Range;
@@ -35,6 +36,7 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     }
 
     fn with_ld(device: &D, rows: usize, cols: usize, ld: usize) -> Result<Self> {
+        checked_len("Mat::zeros", rows, cols)?;
         let len = checked_len("Mat::zeros", ld, cols)?;
         let buffer = device.zeroed(len)?;
         let (row_stride, col_stride) = (1, ld as isize);
@@ -77,9 +79,8 @@ impl<T: Scalar, D: Device> Mat<T, D> {
         cols: usize,
         mut f: impl FnMut(usize, usize) -> T,
     ) -> Result<Self> {
-        checked_len("Mat::from_fn", rows, cols)?;
-        let host: Vec<T> =
-            (0..cols).flat_map(|j| (0..rows).map(move |i| (i, j))).map(|(i, j)| f(i, j)).collect();
+        let mut host = try_vec(T::zero(), checked_len("Mat::from_fn", rows, cols)?)?;
+        host.iter_mut().enumerate().for_each(|(k, entry)| *entry = f(k % rows, k / rows));
         Self::from_column_major(device, &host, rows, cols)
     }
 
@@ -89,7 +90,7 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     /// As [`Mat::zeros`].
     pub fn identity(device: &D, n: usize) -> Result<Self> {
         checked_len("Mat::identity", n, n)?;
-        let mut host = vec![T::zero(); n * n];
+        let mut host = try_vec(T::zero(), n * n)?;
         host.iter_mut().step_by(n + 1).for_each(|diagonal| *diagonal = T::one());
         Self::from_column_major(device, &host, n, n)
     }

@@ -4,10 +4,12 @@
 //! and a dimension may reach 2³² − 1. Indices of a row need not be sorted; none occurs twice. CSC
 //! is the transpose of CSR: one set of kernels serves both.
 
+use crate::device::try_vec;
 use crate::{Cpu, Device, Error, MatRef, Result, Scalar};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
+use std::collections::HashMap;
 
 /// An owned rows×cols matrix in compressed sparse rows.
 pub struct Csr<T: Scalar, D: Device = Cpu> {
@@ -61,7 +63,7 @@ impl<T: Scalar, D: Device> Csr<T, D> {
         (rows, cols): (usize, usize),
         triplets: &[(usize, usize, T)],
     ) -> Result<Self> {
-        let mut row_ptr = vec![0; rows + 1];
+        let mut row_ptr = try_vec(0usize, rows.saturating_add(1))?;
         for &(i, j, _) in triplets {
             if i >= rows || j >= cols {
                 let allowed = format!("inside of {rows}×{cols}");
@@ -85,7 +87,7 @@ impl<T: Scalar, D: Device> Csr<T, D> {
             values[next[i]] = value;
             next[i] += 1;
         }
-        add_duplicates(cols, &mut row_ptr, &mut col_idx, &mut values);
+        add_duplicates(&mut row_ptr, &mut col_idx, &mut values);
         Self::new(device, (rows, cols), &row_ptr, &col_idx, &values)
     }
 
@@ -344,44 +346,41 @@ fn check_csr(
     if let Some(j) = col_idx.iter().find(|&&j| j as usize >= cols) {
         return Err(Error::invalid(op, "col_idx", j, format!("below {cols}")));
     }
-    let mut last_row = vec![usize::MAX; cols];
+    let mut row = Vec::new();
     for i in 0..rows {
-        for &j in &col_idx[row_ptr[i]..row_ptr[i + 1]] {
-            if core::mem::replace(&mut last_row[j as usize], i) == i {
-                let allowed = "each column once a row (Csr::from_triplets adds duplicates up)";
-                return Err(Error::invalid(op, "col_idx", format!("({i}, {j}) twice"), allowed));
-            }
+        row.clear();
+        row.extend_from_slice(&col_idx[row_ptr[i]..row_ptr[i + 1]]);
+        row.sort_unstable();
+        if let Some(pair) = row.windows(2).find(|pair| pair[0] == pair[1]) {
+            let allowed = "each column once a row (Csr::from_triplets adds duplicates up)";
+            return Err(Error::invalid(
+                op,
+                "col_idx",
+                format!("({i}, {}) twice", pair[0]),
+                allowed,
+            ));
         }
     }
     Ok(())
 }
 
 /// Sums the entries of equal position, in their order.
-fn add_duplicates<T: Scalar>(
-    cols: usize,
-    row_ptr: &mut [usize],
-    col_idx: &mut Vec<u32>,
-    values: &mut Vec<T>,
-) {
-    let mut place = vec![usize::MAX; cols];
+fn add_duplicates<T: Scalar>(row_ptr: &mut [usize], col_idx: &mut Vec<u32>, values: &mut Vec<T>) {
+    let mut place = HashMap::new();
     let (mut start, mut kept) = (0, 0);
-    for i in 0..row_ptr.len().saturating_sub(1) {
-        let (first, end) = (kept, row_ptr[i + 1]);
-        for k in start..end {
-            let j = col_idx[k] as usize;
-            // A place in an earlier row is below `first`.
-            if place[j] != usize::MAX && place[j] >= first {
-                let value = values[k];
-                values[place[j]] += value;
-            } else {
-                place[j] = kept;
-                col_idx[kept] = col_idx[k];
-                values[kept] = values[k];
+    for end in row_ptr.iter_mut().skip(1) {
+        place.clear();
+        for k in start..*end {
+            let target = *place.entry(col_idx[k]).or_insert(kept);
+            if target == kept {
+                (col_idx[kept], values[kept]) = (col_idx[k], values[k]);
                 kept += 1;
+            } else {
+                let value = values[k];
+                values[target] += value;
             }
         }
-        start = end;
-        row_ptr[i + 1] = kept;
+        start = core::mem::replace(end, kept);
     }
     col_idx.truncate(kept);
     values.truncate(kept);

@@ -23,6 +23,15 @@ pub struct TensorMut<'a, T: Scalar, D: Device = Cpu> {
     memory: PhantomData<&'a mut T>,
 }
 
+// SAFETY: a shared borrow of scalars, which are Sync, and of a device, which is Sync.
+unsafe impl<T: Scalar, D: Device> Send for TensorRef<'_, T, D> {}
+// SAFETY: as above.
+unsafe impl<T: Scalar, D: Device> Sync for TensorRef<'_, T, D> {}
+// SAFETY: a unique borrow of scalars, which are Send, and a shared one of a device.
+unsafe impl<T: Scalar, D: Device> Send for TensorMut<'_, T, D> {}
+// SAFETY: through a shared TensorMut no entry can be reached.
+unsafe impl<T: Scalar, D: Device> Sync for TensorMut<'_, T, D> {}
+
 impl<'a, T: Scalar, D: Device> TensorRef<'a, T, D> {
     /// A view of memory that someone else owns.
     ///

@@ -1,6 +1,7 @@
 //! The readable view.
 
 use super::layout::check_within;
+use crate::device::try_vec;
 use crate::{Blas, Cpu, Device, Error, Mat, Result, Scalar};
 use core::fmt;
 use core::marker::PhantomData;
@@ -163,7 +164,7 @@ impl<'a, T: Scalar, D: Device> MatRef<'a, T, D> {
     {
         let mut packed = Mat::packed(self.device, self.rows, self.cols)?;
         self.device.axpby(T::one(), *self, T::zero(), packed.as_mut())?;
-        let mut host = vec![T::zero(); self.rows * self.cols];
+        let mut host = try_vec(T::zero(), self.rows * self.cols)?;
         self.device.download(packed.buffer(), &mut host)?;
         Ok(host)
     }

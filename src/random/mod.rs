@@ -108,8 +108,10 @@ pub enum Stream {
     HadamardDiagonalSigns = FORMAT_VERSION << 16 | 15,
     /// Sampled rows of a Hadamard-diagonal operator.
     HadamardDiagonalRows = FORMAT_VERSION << 16 | 16,
-    /// Probe vectors of a-posteriori error estimates.
+    /// Key of the probe vectors of a-posteriori error estimates.
     Probe = FORMAT_VERSION << 16 | 17,
+    /// Key of the test matrix of a range finder.
+    RangeFinder = FORMAT_VERSION << 16 | 18,
 }
 
 impl Stream {

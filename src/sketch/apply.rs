@@ -132,11 +132,16 @@ impl Sketch {
                 device.fill(self, T::one(), s.as_mut())?;
             }
             Family::Haar => s = haar::form(self, device)?,
-            _ => {
-                // Column i of Sᵀ·I is row i of S: exact, since all but one term of a sum is zero.
+            // Of a sum with a column of the identity all but one term is zero: both ways are exact for
+            // sparse families. Transforms round, so they always go the same way.
+            family if d <= m || family.is_transform() => {
                 let identity = Mat::identity(device, d)?;
                 let transposed = s.as_mut().transpose();
                 self.apply_adjoint_into(T::one(), &identity, T::zero(), transposed)?;
+            }
+            _ => {
+                let identity = Mat::identity(device, m)?;
+                self.apply_into(T::one(), &identity, T::zero(), s.as_mut())?;
             }
         }
         Ok(s)
@@ -168,9 +173,13 @@ fn allocate<T: Scalar, D: Device>(
 
 /// What is kept of an operator that is applied more than once.
 pub(super) enum Kept<T: Scalar, D: Backend<T>> {
-    Indices(D::Indices),
+    /// Positions, chunk by chunk of columns.
+    Indices(Vec<D::Indices>),
     Dense(Mat<T, D>),
-    Csr { s: Csr<T, D>, transposed: Csr<T, D> },
+    Csr {
+        s: Csr<T, D>,
+        transposed: Csr<T, D>,
+    },
 }
 
 /// `C ← α op(S) A + β C` after checking the arguments.
@@ -209,9 +218,9 @@ pub(super) fn run<T: Scalar, D: Backend<T>>(
         },
         Family::SparseSign | Family::SparseStack | Family::CountSketch => match (a, kept) {
             (Operand::Dense(a), Some(Kept::Indices(indices))) => {
-                device.sparse_times(s, indices, op, alpha, a, beta, c)
+                sparse::times_dense(s, Some(indices), op, alpha, a, beta, c)
             }
-            (Operand::Dense(a), _) => sparse::times_dense(s, op, alpha, a, beta, c),
+            (Operand::Dense(a), _) => sparse::times_dense(s, None, op, alpha, a, beta, c),
             (a, _) => sparse::times(s, op, alpha, a, beta, c),
         },
         Family::Laso | Family::RowSampling => match kept {

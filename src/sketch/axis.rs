@@ -2,10 +2,10 @@
 //! many equal matrices are a three-dimensional array.
 //!
 //! A contiguous array sketched along its first or last axis is one application. Otherwise the array
-//! is a batch of matrices: small ones are one batched product with the formed operator, large ones
-//! one application each.
+//! is a batch of matrices: one batched product with the formed operator where S is dense and small,
+//! else one application of the prepared operator each.
 
-use super::Sketch;
+use super::{Family, Sketch};
 use crate::matrix::{BatchRef, TensorMut, TensorRef, for_each_batch};
 use crate::{Backend, Error, Mat, Result, Scalar};
 
@@ -22,8 +22,7 @@ impl Sketch {
     /// [`Error::DeviceMismatch`]; [`Error::OutOfMemory`].
     ///
     /// # Cost
-    /// That of the application to every matrix; of a batch with dm ≤ 2²², S is formed and each matrix
-    /// costs 2dmn flops.
+    /// That of the application to every matrix; a dense S with dm ≤ 2²² is formed once for a batch.
     ///
     /// ```
     /// use randnla::{Cpu, Sketch, matrix::{TensorMut, TensorRef}};
@@ -46,17 +45,19 @@ impl Sketch {
             return Ok(());
         }
         let device = a.device();
-        let formed: Option<Mat<T, D>> =
-            if self.nrows() * self.ncols() <= FORMED { Some(self.to_mat(device)?) } else { None };
+        let dense = self.family().is_dense() || self.family() == Family::Haar;
+        let mut formed: Option<Mat<T, D>> = None;
         let prepared = self.prepare(device)?;
-        for_each_batch(axis, a, c, |a, mut c| match &formed {
-            Some(s) if c.len() > 1 => {
+        for_each_batch(axis, a, c, |a, mut c| {
+            if c.len() > 1 && dense && self.nrows() * self.ncols() <= FORMED {
+                let s = match &mut formed {
+                    Some(s) => s,
+                    none => none.insert(self.to_mat(device)?),
+                };
                 let s = BatchRef::repeat(s.as_ref(), c.len());
-                device.gemm_batched(alpha, s, a, beta, c)
+                return device.gemm_batched(alpha, s, a, beta, c);
             }
-            _ => {
-                (0..c.len()).try_for_each(|i| prepared.apply_into(alpha, a.get(i), beta, c.get(i)))
-            }
+            (0..c.len()).try_for_each(|i| prepared.apply_into(alpha, a.get(i), beta, c.get(i)))
         })
     }
 

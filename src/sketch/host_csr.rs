@@ -2,7 +2,7 @@
 
 use super::{Family, Sketch};
 use crate::random::{Permutation, Stream, laso_row};
-use crate::{Backend, Csr, Device, Result, Scalar};
+use crate::{Backend, Csr, Device, Error, Result, Scalar};
 
 /// Compressed sparse rows in host memory.
 pub(super) struct HostCsr<T> {
@@ -16,6 +16,10 @@ pub(super) struct HostCsr<T> {
 impl<T: Scalar> HostCsr<T> {
     /// The window `s`, or `None` when its family is not sparse. O(ζ(m + d)) time and memory.
     pub(super) fn of<D: Backend<T>>(s: &Sketch, device: &D) -> Result<Option<Self>> {
+        if u32::try_from(s.ncols()).is_err() {
+            let what = format!("a sparse operator of {} columns in CSR", s.ncols());
+            return Err(Error::Unsupported { op: "Sketch", what });
+        }
         match s.family() {
             Family::SparseSign | Family::SparseStack | Family::CountSketch => {
                 Ok(Some(Self::transposed_columns(s, device)?.transpose()))

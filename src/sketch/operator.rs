@@ -37,6 +37,23 @@ pub enum Family {
     Haar = 11,
 }
 
+impl Family {
+    /// Independent entries: Gaussian, Rademacher, Uniform.
+    pub fn is_dense(self) -> bool {
+        matches!(self, Self::Gaussian | Self::Rademacher | Self::Uniform)
+    }
+
+    /// ζ entries a column: SparseSign, SparseStack, CountSketch.
+    pub fn is_column_sparse(self) -> bool {
+        matches!(self, Self::SparseSign | Self::SparseStack | Self::CountSketch)
+    }
+
+    /// Sampled rows of a transform: SRHT, SRCT, Hadamard-diagonal.
+    pub fn is_transform(self) -> bool {
+        matches!(self, Self::Srht | Self::Srct | Self::HadamardDiagonal)
+    }
+}
+
 /// A random d×m operator S as plain data: nothing is stored but what names its entries.
 ///
 /// Operators are isotropic by default, E‖Sx‖² = ‖x‖²; [`Sketch::raw`] gives the distribution of
@@ -167,7 +184,7 @@ impl Sketch {
     /// Source: Tropp, "Improved analysis of the subsampled randomized Hadamard transform", 2011.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when d > n₂.
+    /// [`Error::InvalidArgument`] when d > n₂ or m > 2³⁸.
     pub fn srht(d: usize, m: usize, seed: u64) -> Result<Self> {
         Self::hadamard("Sketch::srht", Family::Srht, 1, d, m, seed)
     }
@@ -178,7 +195,7 @@ impl Sketch {
     /// Source: Yu et al., "Orthogonal random features", 2016.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when d > 2^⌈log₂ m⌉.
+    /// [`Error::InvalidArgument`] when d > 2^⌈log₂ m⌉ or m > 2³⁸.
     pub fn hadamard_diagonal(d: usize, m: usize, seed: u64) -> Result<Self> {
         Self::hadamard("Sketch::hadamard_diagonal", Family::HadamardDiagonal, 3, d, m, seed)
     }
@@ -191,9 +208,8 @@ impl Sketch {
         m: usize,
         seed: u64,
     ) -> Result<Self> {
-        let order = m.checked_next_power_of_two().filter(|&order| order <= 1 << 62);
-        let order = order.ok_or_else(|| Error::invalid(op, "m", m, "at most 2^62"))?;
-        let order = if m == 0 { 0 } else { order };
+        check_transform_len(op, m)?;
+        let order = if m == 0 { 0 } else { m.next_power_of_two() };
         check_at_most(op, d, order, "2^⌈log₂ m⌉")?;
         Self::new(op, family, rounds, d, m, seed, isotropic(order as f64, d as f64))
     }
@@ -207,6 +223,7 @@ impl Sketch {
     /// [`Error::InvalidArgument`] when d > m.
     pub fn srct(d: usize, m: usize, seed: u64) -> Result<Self> {
         let op = "Sketch::srct";
+        check_transform_len(op, m)?;
         check_at_most(op, d, m, "m")?;
         Self::new(op, Family::Srct, 1, d, m, seed, isotropic(m as f64, d as f64))
     }
@@ -349,6 +366,12 @@ fn check_nnz(op: &'static str, nnz: usize, d: usize) -> Result<u32> {
     } else {
         Err(Error::invalid(op, "nnz", nnz, format!("1 to d = {d}")))
     }
+}
+
+/// Signs of a transform are addressed by 39 bits.
+fn check_transform_len(op: &'static str, m: usize) -> Result<()> {
+    const LONGEST: usize = 1 << 38;
+    if m <= LONGEST { Ok(()) } else { Err(Error::invalid(op, "m", m, "at most 2^38")) }
 }
 
 fn check_at_most(op: &'static str, d: usize, limit: usize, name: &str) -> Result<()> {

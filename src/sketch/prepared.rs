@@ -2,7 +2,7 @@
 
 use super::apply::{Kept, run};
 use super::host_csr::HostCsr;
-use super::{Family, Sketch};
+use super::{Family, Sketch, sparse};
 use crate::{AsOperand, Backend, Mat, MatMut, Op, Result, Scalar};
 
 /// An operator prepared for many applications: the same results as [`Sketch`], bit for bit, without
@@ -31,7 +31,9 @@ impl Sketch {
     pub fn prepare<T: Scalar, D: Backend<T>>(&self, device: &D) -> Result<Prepared<T, D>> {
         let kept = match self.family() {
             Family::SparseSign | Family::SparseStack | Family::CountSketch => {
-                Some(Kept::Indices(device.indices(self)?))
+                let chunks = sparse::chunks::<T, D>(self, device);
+                let indices = chunks.map(|cols| device.indices(&self.columns(cols)));
+                Some(Kept::Indices(indices.collect::<Result<_>>()?))
             }
             Family::Laso | Family::RowSampling => match HostCsr::of(self, device)? {
                 Some(s) => {

@@ -6,10 +6,12 @@
 use super::Sketch;
 use super::host_csr::HostCsr;
 use crate::{Backend, CsrRef, MatMut, MatRef, Op, Operand, Result, Scalar};
+use core::ops::Range;
 
 /// `C ← α op(S) A + β C` for a column-sparse family and dense A.
 pub(super) fn times_dense<T: Scalar, D: Backend<T>>(
     s: &Sketch,
+    kept: Option<&[D::Indices]>,
     op: Op,
     alpha: T,
     a: MatRef<'_, T, D>,
@@ -17,24 +19,38 @@ pub(super) fn times_dense<T: Scalar, D: Backend<T>>(
     mut c: MatMut<'_, T, D>,
 ) -> Result<()> {
     let device = c.device();
-    let m = s.ncols();
-    let step = device.index_chunk(s).max(1);
-    for start in (0..m).step_by(step) {
-        let cols = start..m.min(start + step);
+    for (k, cols) in chunks::<T, D>(s, device).enumerate() {
         let chunk = s.columns(cols.clone());
-        let indices = device.indices(&chunk)?;
+        let made;
+        let indices = match kept {
+            Some(kept) => &kept[k],
+            None => {
+                made = device.indices(&chunk)?;
+                &made
+            }
+        };
         match op {
             Op::NoTrans => {
-                let beta = if start == 0 { beta } else { T::one() };
-                device.sparse_times(&chunk, &indices, op, alpha, a.rows(cols), beta, c.as_mut())?;
+                let beta = if k == 0 { beta } else { T::one() };
+                device.sparse_times(&chunk, indices, op, alpha, a.rows(cols), beta, c.as_mut())?;
             }
             Op::Trans => {
                 let c = c.as_mut().rows(cols);
-                device.sparse_times(&chunk, &indices, op, alpha, a, beta, c)?;
+                device.sparse_times(&chunk, indices, op, alpha, a, beta, c)?;
             }
         }
     }
     Ok(())
+}
+
+/// The columns of S, in the chunks in which they are indexed.
+pub(super) fn chunks<T: Scalar, D: Backend<T>>(
+    s: &Sketch,
+    device: &D,
+) -> impl Iterator<Item = Range<usize>> + use<T, D> {
+    let m = s.ncols();
+    let step = device.index_chunk(s).max(1);
+    (0..m).step_by(step).map(move |start| start..m.min(start + step))
 }
 
 /// `C ← α op(S) A + β C` through S in CSR.
@@ -48,12 +64,13 @@ pub(super) fn times<T: Scalar, D: Backend<T>>(
 ) -> Result<()> {
     let device = c.device();
     let Some(host) = HostCsr::of(s, device)? else { unreachable!("a sparse family") };
-    let s = host.upload(device)?;
-    let transposed = host.transpose().upload(device)?;
-    explicit_times(s.as_ref(), transposed.as_ref(), op, alpha, a, beta, c)
+    // Only one of S and Sᵀ is multiplied; which one depends on the side and the format of A.
+    let transposed = (op == Op::Trans) != matches!(a, Operand::Csc(_));
+    let s = if transposed { host.transpose() } else { host }.upload(device)?;
+    explicit_times(s.as_ref(), s.as_ref(), op, alpha, a, beta, c)
 }
 
-/// `C ← α op(S) A + β C` for S and Sᵀ in CSR.
+/// `C ← α op(S) A + β C` for S and Sᵀ in CSR, of which one is read: op(S)ᵀ for CSC, else op(S).
 pub(super) fn explicit_times<T: Scalar, D: Backend<T>>(
     s: CsrRef<'_, T, D>,
     transposed: CsrRef<'_, T, D>,

@@ -10,7 +10,8 @@ use faer::matrix_free::BiLinOp;
 /// A faer operator, for [`rsvd`](crate::decomp::rsvd()) and [`qb`](crate::decomp::qb()).
 ///
 /// Its norm is unknown to us, so errors come from probes. Scratch memory is allocated at each
-/// application, as large as the operator asks for.
+/// application, as large as the operator asks for. Whether results are the same bits for any number
+/// of threads is up to the operator; with one thread they are.
 #[derive(Debug)]
 pub struct FaerOperator<'a, T> {
     operator: &'a dyn BiLinOp<T>,

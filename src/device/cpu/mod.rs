@@ -18,7 +18,7 @@ pub(crate) use isa::Isa;
 pub use pool::Cpu;
 
 use super::{Device, HostBuffer};
-use crate::{Element, Op, Result};
+use crate::{Element, Op, Result, Sketch};
 
 impl Device for Cpu {
     type Buffer<E: Element> = HostBuffer<E>;
@@ -68,6 +68,21 @@ fn fit(got: (usize, usize), expected: (usize, usize)) {
 #[track_caller]
 fn fit_product(a: (usize, usize), b: (usize, usize), c: (usize, usize)) {
     assert!(a.1 == b.0 && c == (a.0, b.1), "{a:?} times {b:?} does not fit {c:?}");
+}
+
+/// Rows that are written by different tasks are different rows.
+#[track_caller]
+fn fit_distinct(index: &[usize], rows: usize) {
+    let mut seen = vec![false; rows];
+    for &i in index {
+        assert!(!core::mem::replace(&mut seen[i], true), "row {i} is written twice");
+    }
+}
+
+/// The kernel is for operators of this family.
+#[track_caller]
+fn fit_family(s: &Sketch, fits: bool) {
+    assert!(fits, "the kernel is not for the family {:?}", s.family());
 }
 
 /// The shape as it enters a product.

@@ -1,6 +1,6 @@
 //! The operator kernels of the CPU.
 
-use super::{dense, fit, fit_product, op_shape, sparse};
+use super::{dense, fit, fit_family, fit_product, op_shape, sparse};
 use crate::{Blas, Cpu, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
 
 /// The positions of a column-sparse operator's entries: ζ a column, `row << 1 | negative`.
@@ -14,6 +14,7 @@ macro_rules! impl_sketch_kernels {
 
             fn fill(&self, s: &Sketch, alpha: $t, b: MatMut<'_, $t>) -> Result<()> {
                 fit(b.shape(), s.shape());
+                fit_family(s, s.family().is_dense());
                 dense::fill(self, s, alpha, b);
                 Ok(())
             }
@@ -35,6 +36,7 @@ macro_rules! impl_sketch_kernels {
                 beta: $t,
                 c: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit_family(s, s.family().is_dense());
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
@@ -43,6 +45,7 @@ macro_rules! impl_sketch_kernels {
             }
 
             fn indices(&self, s: &Sketch) -> Result<Indices> {
+                fit_family(s, s.family().is_column_sparse());
                 sparse::indices(self, s).map(Indices)
             }
 
@@ -64,6 +67,7 @@ macro_rules! impl_sketch_kernels {
                 beta: $t,
                 c: MatMut<'_, $t>,
             ) -> Result<()> {
+                fit_family(s, s.family().is_column_sparse());
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);

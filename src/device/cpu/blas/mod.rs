@@ -14,7 +14,7 @@ mod triangular;
 
 pub(super) use elementwise::axpby;
 
-use super::{Cpu, fit, fit_product};
+use super::{Cpu, fit, fit_distinct, fit_product};
 use crate::matrix::{BatchMut, BatchRef};
 use crate::{Blas, MatMut, MatRef, Op, Result, Scalar, Uplo};
 
@@ -116,6 +116,7 @@ macro_rules! impl_blas {
                 b: MatMut<'_, $t>,
             ) -> Result<()> {
                 fit(a.shape(), (index.len(), b.ncols()));
+                fit_distinct(index, b.nrows());
                 elementwise::move_rows(self, index.len(), |i| (i, index[i]), a, b);
                 Ok(())
             }

@@ -56,10 +56,10 @@ fn column<'a, T: CpuScalar>(a: &MatRef<'a, T>, j: usize) -> Option<&'a [T]> {
 }
 
 #[inline(always)]
-fn lane_sum<T: CpuScalar>(a: &MatRef<'_, T>, j: usize, factor: f64) -> f64 {
+fn lane_sum<T: CpuScalar>(a: &MatRef<'_, T>, j: usize, factor: (f64, f64)) -> f64 {
     let mut lanes = [0.0; LANES];
     let mut add = |lane: usize, x: T| {
-        let x = x.to_f64() * factor;
+        let x = x.to_f64() * factor.0 * factor.1;
         lanes[lane] += x * x;
     };
     if let Some(column) = column(a, j) {
@@ -72,9 +72,10 @@ fn lane_sum<T: CpuScalar>(a: &MatRef<'_, T>, j: usize, factor: f64) -> f64 {
     lanes.iter().sum()
 }
 
-/// 2^exponent, for any exponent that keeps a finite number finite.
-fn power_of_two(exponent: i32) -> f64 {
-    f64::powi(2.0, exponent)
+/// 2^exponent as two factors, since it may lie outside of the range itself.
+fn power_of_two(exponent: i32) -> (f64, f64) {
+    let half = exponent / 2;
+    (f64::powi(2.0, half), f64::powi(2.0, exponent - half))
 }
 
 pub(super) fn sum_of_squares<T: CpuScalar>(cpu: &Cpu, a: MatRef<'_, T>, exponent: i32) -> f64 {
@@ -105,7 +106,7 @@ pub(super) fn column_sums_of_squares<T: CpuScalar>(
         } else {
             for i in 0..block.nrows() {
                 for (j, sum) in sums.iter_mut().enumerate() {
-                    let x = at(&block, i, j).to_f64() * factor;
+                    let x = at(&block, i, j).to_f64() * factor.0 * factor.1;
                     *sum += x * x;
                 }
             }

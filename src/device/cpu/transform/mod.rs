@@ -23,7 +23,7 @@ mod plan;
 #[cfg(test)]
 mod testing;
 
-use super::{Cpu, fit_product, op_shape};
+use super::{Cpu, fit_family, fit_product, op_shape};
 use crate::{Blas, MatMut, MatRef, Op, Result, Scalar, Sketch, TransformKernels};
 
 /// A scalar that can be transformed: its bits, and its vector registers.
@@ -90,6 +90,8 @@ macro_rules! real {
 
         impl TransformKernels<$t> for Cpu {
             fn fwht(&self, a: MatMut<'_, $t, Self>) -> Result<()> {
+                let n = a.nrows();
+                assert!(n == 0 || n.is_power_of_two(), "{n} rows, expected a power of two");
                 fwht::fwht(self, fwht::Isa::detect(), a)
             }
 
@@ -107,6 +109,7 @@ macro_rules! real {
                 c: MatMut<'_, $t, Self>,
             ) -> Result<()> {
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
+                fit_family(s, s.family().is_transform());
                 mix::mix_times(self, fwht::Isa::detect(), s, op, (alpha, beta), a, c)
             }
         }

@@ -14,9 +14,9 @@ impl<T: Real> Engine<T> for Avx2 {
         unsafe { leaf(x, len, from) }
     }
 
-    unsafe fn pass(x: *mut T, h: usize, radix: usize) {
-        // SAFETY: the caller promises the block and the CPU.
-        unsafe { pass(x, h, radix) }
+    unsafe fn pass(x: *mut T, h: usize, radix: usize, width: usize) {
+        // SAFETY: the caller promises the pieces and the CPU.
+        unsafe { pass(x, h, radix, width) }
     }
 }
 
@@ -27,9 +27,9 @@ unsafe fn leaf<T: Real>(x: *mut T, len: usize, from: usize) {
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn pass<T: Real>(x: *mut T, h: usize, radix: usize) {
-    // SAFETY: the caller promises the block, this function the instructions.
-    unsafe { radix::pass::<T, T::Avx2>(x, h, radix) }
+unsafe fn pass<T: Real>(x: *mut T, h: usize, radix: usize, width: usize) {
+    // SAFETY: the caller promises the pieces, this function the instructions.
+    unsafe { radix::pass::<T, T::Avx2>(x, h, radix, width) }
 }
 
 /// Runs a kernel compiled with these instructions.

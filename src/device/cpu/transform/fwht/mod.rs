@@ -40,8 +40,11 @@ pub(super) const LEAF_BYTES: usize = 16 << 10;
 pub(super) const TASK: usize = 1 << 16;
 
 /// Bytes of every row that a sweep over a row-major matrix takes at once: enough for the hardware
-/// prefetcher to follow. Measured: 256 B cost 1.25 times, 2 KiB 1.2 times as much.
-const ROW_BYTES: usize = 1 << 10;
+/// prefetcher to follow.
+const ROW_BYTES: usize = 2 << 10;
+
+/// Bytes of a cache line, a multiple of every vector.
+const LINE: usize = 64;
 
 /// Most levels of one sweep: 2⁸ pieces of rows fit into the second-level cache.
 const SWEEP_LEVELS: u32 = 8;
@@ -55,12 +58,12 @@ pub(super) trait Engine<T> {
     /// the CPU has the instructions.
     unsafe fn leaf(x: *mut T, len: usize, from: usize);
 
-    /// The levels h, 2h, …, (radix/2)·h of a block of `radix · h` entries.
+    /// The levels h, 2h, …, (radix/2)·h of `radix` pieces of `width` entries, `h` entries apart.
     ///
     /// # Safety
-    /// The entries from `x` on are writable, `h · size_of::<T>() ≥ LEAF_BYTES`, `radix` one of 2,
-    /// 4, 8, 16; the CPU has the instructions.
-    unsafe fn pass(x: *mut T, h: usize, radix: usize);
+    /// The pieces from `x` on are writable, `width ≤ h` entries of whole cache [`LINE`]s, `radix`
+    /// one of 2, 4, 8, 16; the CPU has the instructions.
+    unsafe fn pass(x: *mut T, h: usize, radix: usize, width: usize);
 }
 
 /// What a task does, to be compiled once an instruction set.
@@ -128,16 +131,16 @@ pub(super) unsafe fn absorb<T: Real, E: Engine<T>>(
             break;
         }
         // SAFETY: the last radix·h entries before the end lie inside of the caller's.
-        unsafe { E::pass(x.add(end - radix * h), h, radix) };
+        unsafe { E::pass(x.add(end - radix * h), h, radix, h) };
         h *= radix;
     }
 }
 
-/// Each column x of A becomes H x: in place where columns are contiguous, through packed panels
-/// otherwise.
+/// Each column x of A becomes H x: in place where columns or rows are contiguous, through packed
+/// panels otherwise.
 ///
 /// Long columns of a row-major matrix take two or more sweeps of equally many levels, over rows 1,
-/// then √n apart: the panel of a sweep fits into the second-level cache with long runs of every
+/// then √n apart: what a sweep takes at once fits into the second-level cache with long runs of every
 /// row, while a panel of all rows would fit with single cache lines of them only, which come at
 /// the latency of memory and not at its bandwidth.
 pub(super) fn fwht<T: Real>(cpu: &Cpu, isa: Isa, mut a: MatMut<'_, T, Cpu>) -> Result<()> {
@@ -166,16 +169,19 @@ pub(super) fn fwht<T: Real>(cpu: &Cpu, isa: Isa, mut a: MatMut<'_, T, Cpu>) -> R
         let step = Panel::new(panel.at(0, 0), panel.down * h as isize, panel.right);
         let width = panel_width(rows, cols, step, ROW_BYTES);
         let columns = TASK.div_ceil(rows).next_multiple_of(width);
-        let chunks = cols.div_ceil(columns);
+        // Chunks start where cache lines do.
+        let lead = lead(step).unwrap_or(0);
+        let chunks = cols.saturating_sub(lead).div_ceil(columns).max(1);
+        let edge = |chunk| if chunk == 0 { 0 } else { cols.min(lead + chunk * columns) };
         let scratch = Scratch::new(rows * width);
         let tasks = cpu.map(n / rows * chunks, work, |task| {
             let (group, chunk) = (task / chunks, task % chunks);
             let first = group / h * h * rows + group % h;
-            let range = chunk * columns..cols.min((chunk + 1) * columns);
+            let range = edge(chunk)..edge(chunk + 1);
             let panel = Panel::new(panel.at(first, 0), step.down, step.right);
             scratch.with(|buffer| {
                 // SAFETY: as above, or distinct rows; the buffer holds a panel.
-                unsafe { dispatch(isa, Packed { panel, n: rows, width, range, buffer }) };
+                unsafe { dispatch(isa, Sweep { panel, n: rows, width, range, buffer }) };
             })
         });
         tasks.into_iter().collect::<Result<()>>()?;
@@ -204,8 +210,8 @@ impl<T: Real> Kernel<T> for InPlace<T> {
     }
 }
 
-/// Copies panels into a buffer, transforms them there, and copies back.
-struct Packed<'a, T> {
+/// Transforms panels of `width` columns, whole cache lines where they are, the others in a buffer.
+struct Sweep<'a, T> {
     panel: Panel<T>,
     n: usize,
     width: usize,
@@ -213,24 +219,80 @@ struct Packed<'a, T> {
     buffer: &'a mut [T],
 }
 
-impl<T: Real> Kernel<T> for Packed<'_, T> {
+impl<T: Real> Kernel<T> for Sweep<'_, T> {
     #[inline(always)]
     fn run<E: Engine<T>>(self) {
-        let Self { panel, n, range, buffer, .. } = self;
-        let x = buffer.as_mut_ptr();
-        for j in range.clone().step_by(self.width) {
-            let cols = self.width.min(range.end - j);
-            let width = cols.next_power_of_two();
-            let (here, tile) = (panel.columns_from(j), Panel::new(x, width as isize, 1));
-            // SAFETY: the buffer holds n·width entries, the matrix n rows and cols columns from j.
+        let Self { panel, n, width, range, buffer } = self;
+        let line = LINE / size_of::<T>();
+        let mut j = range.start;
+        while j < range.end {
+            let (here, cols) = (panel.columns_from(j), width.min(range.end - j));
+            let (cols, whole) = match lead(here) {
+                Some(0) if cols >= line => (cols / line * line, true),
+                Some(lead @ 1..) => (cols.min(lead), false),
+                _ => (cols, false),
+            };
+            // SAFETY: the matrix has n rows and these columns from j, the buffer n·width entries.
             unsafe {
-                for (start, len) in leaves::<T>(n * width) {
-                    let rows = start / width..(start + len) / width;
-                    load(here, tile, rows, 0..n, (cols, width), None);
-                    absorb::<T, E>(x, n * width, width, (start, len));
+                if whole {
+                    in_place::<T, E>(here.at(0, 0), here.down as usize, n, cols);
+                } else {
+                    packed::<T, E>(here, n, cols, buffer);
                 }
-                store(tile, here, 0..n, cols, (T::one(), T::zero()), None);
             }
+            j += cols;
         }
+    }
+}
+
+/// Columns before the first that starts a cache line, if rows can be transformed where they are. (A
+/// vector across two lines needs both of them in the first-level cache, where rows a power of two
+/// apart displace each other: twice the time. Rows of no whole lines cannot be aligned, nor do they
+/// displace each other.)
+#[inline(always)]
+fn lead<T: Real>(panel: Panel<T>) -> Option<usize> {
+    let line = LINE / size_of::<T>();
+    let rows = usize::try_from(panel.down).ok().filter(|&down| panel.right == 1 && down >= line)?;
+    let past = if rows.is_multiple_of(line) { panel.at(0, 0).addr() % LINE } else { 0 };
+    Some((LINE - past) % LINE / size_of::<T>())
+}
+
+/// Transforms the columns of n rows of `width` entries, `down` entries apart: radix 16, so that two
+/// passes do a sweep, the second of which finds the rows in the second-level cache.
+///
+/// # Safety
+/// The rows from `x` on are writable, `width ≤ down` entries of whole cache [`LINE`]s, `n` a power
+/// of two; the CPU has the instructions of `E`.
+#[inline(always)]
+unsafe fn in_place<T: Real, E: Engine<T>>(x: *mut T, down: usize, n: usize, width: usize) {
+    let mut h = 1;
+    while h < n {
+        let radix = (n / h).min(16);
+        for block in 0..n / radix {
+            let first = block / h * h * radix + block % h;
+            // SAFETY: rows first, first + h, … of the caller's.
+            unsafe { E::pass(x.add(first * down), h * down, radix, width) };
+        }
+        h *= radix;
+    }
+}
+
+/// Copies a panel of n rows into a buffer, transforms it there, and copies it back.
+///
+/// # Safety
+/// The panel is accessible in n × `cols`, the buffer holds as many columns, rounded up to a power
+/// of two; the CPU has the instructions of `E`.
+#[inline(always)]
+unsafe fn packed<T: Real, E: Engine<T>>(panel: Panel<T>, n: usize, cols: usize, buffer: &mut [T]) {
+    let (x, width) = (buffer.as_mut_ptr(), cols.next_power_of_two());
+    let tile = Panel::new(x, width as isize, 1);
+    // SAFETY: the caller's promise.
+    unsafe {
+        for (start, len) in leaves::<T>(n * width) {
+            let rows = start / width..(start + len) / width;
+            load(panel, tile, rows, 0..n, (cols, width), None);
+            absorb::<T, E>(x, n * width, width, (start, len));
+        }
+        store(tile, panel, 0..n, cols, (T::one(), T::zero()), None);
     }
 }

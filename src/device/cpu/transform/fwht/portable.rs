@@ -12,9 +12,18 @@ impl<T: Real> Engine<T> for Portable {
         levels(unsafe { core::slice::from_raw_parts_mut(x, len) }, from);
     }
 
-    unsafe fn pass(x: *mut T, h: usize, radix: usize) {
-        // SAFETY: the caller promises radix·h writable entries.
-        levels(unsafe { core::slice::from_raw_parts_mut(x, radix * h) }, h);
+    unsafe fn pass(x: *mut T, h: usize, radix: usize, width: usize) {
+        let mut step = 1;
+        while step < radix {
+            for pair in 0..radix / 2 {
+                let low = pair / step * 2 * step + pair % step;
+                // SAFETY: the caller promises pieces of width ≤ h entries, so they are distinct.
+                let [low, high] = [low, low + step]
+                    .map(|i| unsafe { core::slice::from_raw_parts_mut(x.add(i * h), width) });
+                level(low, high);
+            }
+            step *= 2;
+        }
     }
 }
 
@@ -25,10 +34,16 @@ pub(super) fn levels<T: Real>(x: &mut [T], from: usize) {
     while h < x.len() {
         for block in x.chunks_exact_mut(2 * h) {
             let (low, high) = block.split_at_mut(h);
-            for (a, b) in low.iter_mut().zip(high) {
-                (*a, *b) = (*a + *b, *a - *b);
-            }
+            level(low, high);
         }
         h *= 2;
+    }
+}
+
+/// The sums and the differences of two pieces.
+#[inline(always)]
+fn level<T: Real>(low: &mut [T], high: &mut [T]) {
+    for (a, b) in low.iter_mut().zip(high) {
+        (*a, *b) = (*a + *b, *a - *b);
     }
 }

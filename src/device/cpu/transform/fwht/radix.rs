@@ -70,7 +70,7 @@ pub(super) unsafe fn leaf<T, L: Lanes<T>>(x: *mut T, len: usize, from: usize) {
             let radix = L::RADIX.min(len / h);
             let mut block = 0;
             while block < len {
-                pass::<T, L>(x.add(block), h, radix);
+                pass::<T, L>(x.add(block), h, radix, h);
                 block += radix * h;
             }
             h *= radix;
@@ -78,20 +78,20 @@ pub(super) unsafe fn leaf<T, L: Lanes<T>>(x: *mut T, len: usize, from: usize) {
     }
 }
 
-/// The levels h, 2h, …, (radix/2)·h of one block of `radix · h` entries.
+/// The levels h, 2h, …, (radix/2)·h of `radix` pieces of `width` entries, `h` entries apart.
 ///
 /// # Safety
-/// `radix · h` entries from `x` on are writable, `h` is a multiple of `LANES`, `radix` one of 2,
-/// 4, 8, 16; the CPU has the instructions of `L`.
+/// The pieces from `x` on are writable, `width ≤ h` a multiple of `LANES`, `radix` one of 2, 4, 8,
+/// 16; the CPU has the instructions of `L`.
 #[inline(always)]
-pub(super) unsafe fn pass<T, L: Lanes<T>>(x: *mut T, h: usize, radix: usize) {
+pub(super) unsafe fn pass<T, L: Lanes<T>>(x: *mut T, h: usize, radix: usize, width: usize) {
     // SAFETY: the caller's promise is that of the pass of this radix.
     unsafe {
         match radix {
-            2 => strided::<T, L, 2>(x, h),
-            4 => strided::<T, L, 4>(x, h),
-            8 => strided::<T, L, 8>(x, h),
-            _ => strided::<T, L, 16>(x, h),
+            2 => strided::<T, L, 2>(x, h, width),
+            4 => strided::<T, L, 4>(x, h, width),
+            8 => strided::<T, L, 8>(x, h, width),
+            _ => strided::<T, L, 16>(x, h, width),
         }
     }
 }
@@ -125,12 +125,12 @@ unsafe fn first<T, L: Lanes<T>, const FROM: usize, const R: usize>(x: *mut T, le
     }
 }
 
-/// The levels of R vectors that lie `h` entries apart, for every vector of the first `h` entries.
+/// The levels of R vectors that lie `h` entries apart, for every vector of the first `width` entries.
 #[inline(always)]
-unsafe fn strided<T, L: Lanes<T>, const R: usize>(x: *mut T, h: usize) {
+unsafe fn strided<T, L: Lanes<T>, const R: usize>(x: *mut T, h: usize, width: usize) {
     let mut j = 0;
-    while j < h {
-        // SAFETY: the caller's R·h entries hold R vectors from each j < h on.
+    while j < width {
+        // SAFETY: the caller's pieces hold R vectors from each j < width on.
         unsafe {
             let mut v = gather::<T, L, R>(x.add(j), h);
             butterflies(&mut v);

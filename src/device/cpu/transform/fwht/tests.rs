@@ -109,4 +109,7 @@ fn layouts_sets_and_threads_agree() {
     one_set_of_bits::<f64>(1 << 17, 3);
     one_set_of_bits::<f32>(1 << 18, 1);
     one_set_of_bits::<f32>(8, 5000);
+    // Rows of whole cache lines, that need not start at one.
+    one_set_of_bits::<f32>(1 << 9, 592);
+    one_set_of_bits::<f64>(1 << 10, 40);
 }
