@@ -56,20 +56,29 @@ fn column<'a, T: CpuScalar>(a: &MatRef<'a, T>, j: usize) -> Option<&'a [T]> {
 }
 
 #[inline(always)]
-fn lane_sum<T: CpuScalar>(a: &MatRef<'_, T>, j: usize, factor: (f64, f64)) -> f64 {
+fn lane_sum<T: CpuScalar>(a: &MatRef<'_, T>, j: usize, (first, second): (f64, f64)) -> f64 {
     let mut lanes = [0.0; LANES];
-    let mut add = |lane: usize, x: T| {
-        let x = x.to_f64() * factor.0 * factor.1;
-        lanes[lane] += x * x;
-    };
     if let Some(column) = column(a, j) {
         let (chunks, rest) = column.as_chunks::<LANES>();
-        chunks.iter().for_each(|chunk| (0..LANES).for_each(|l| add(l, chunk[l])));
-        rest.iter().enumerate().for_each(|(l, &x)| add(l, x));
+        for chunk in chunks {
+            add_squares(&mut lanes, chunk, first, second);
+        }
+        add_squares(&mut lanes, rest, first, second);
     } else {
-        (0..a.nrows()).for_each(|i| add(i % LANES, at(a, i, j)));
+        for i in 0..a.nrows() {
+            let x = at(a, i, j).to_f64() * first * second;
+            lanes[i % LANES] += x * x;
+        }
     }
     lanes.iter().sum()
+}
+
+#[inline(always)]
+fn add_squares<T: CpuScalar>(lanes: &mut [f64; LANES], x: &[T], first: f64, second: f64) {
+    for (lane, x) in lanes.iter_mut().zip(x) {
+        let x = x.to_f64() * first * second;
+        *lane += x * x;
+    }
 }
 
 /// 2^exponent as two factors, since it may lie outside of the range itself.
