@@ -91,6 +91,7 @@ fn extra_memory_is_what_is_promised() {
     });
     pool.install(of_families).unwrap();
     pool.install(of_rsvd).unwrap();
+    pool.install(of_loops_with_a_workspace).unwrap();
 }
 
 /// A product on the calling thread alone.
@@ -139,5 +140,25 @@ fn of_rsvd() -> Result<()> {
     println!("rsvd: {extra} B = {blocks:.1} (m + n)(k + p) entries of f64");
     assert!(svd.is_some_and(|svd| svd.rank() == k));
     assert!(blocks <= 4.0, "{blocks}");
+    Ok(())
+}
+
+/// With a workspace, the rounds of a loop but the first take next to nothing from the system.
+fn of_loops_with_a_workspace() -> Result<()> {
+    let (m, n) = (4096, 512);
+    let cpu = Cpu::new().with_workspace(64 * MIB);
+    let a = Sketch::uniform(m, n, 1)?.to_mat::<f64, _>(&cpu)?;
+    let gaussian = Sketch::gaussian(256, m, 1)?;
+    let mut round = || -> Result<()> {
+        gaussian.apply(&a)?;
+        rsvd(&a, RsvdParams::rank(32))?;
+        Ok(())
+    };
+    round()?;
+    let again = extra(&mut round)?;
+    println!("second round with a workspace: {again} B; peak {} B", cpu.workspace_peak());
+    // The small factorizations on the host are the allocator's: a few matrices of order 42.
+    assert!(again <= MIB, "{again} bytes");
+    assert!((16 * MIB..64 * MIB).contains(&cpu.workspace_peak()));
     Ok(())
 }

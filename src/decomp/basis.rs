@@ -36,7 +36,7 @@ const CLEARANCE: f64 = 16.0;
 impl<T: Scalar, D: Backend<T>> Basis<T, D> {
     /// No columns, memory for `capacity`.
     pub(super) fn new(device: &D, m: usize, capacity: usize) -> Result<Self> {
-        Ok(Self { memory: Mat::zeros(device, m, capacity)?, len: 0, noise: Vec::new() })
+        Ok(Self { memory: Mat::scratch(device, m, capacity)?, len: 0, noise: Vec::new() })
     }
 
     /// The number of columns.
@@ -71,7 +71,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         let len = self.len + more;
         if len > capacity {
             let device = self.memory.device();
-            let mut larger = Mat::zeros(device, m, len.max(2 * capacity))?;
+            let mut larger = Mat::scratch(device, m, len.max(2 * capacity))?;
             let kept = larger.as_mut().columns(0..self.len);
             device.axpby(T::one(), self.as_ref(), T::zero(), kept)?;
             self.memory = larger;
@@ -118,7 +118,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
             if rest.is_empty() {
                 break;
             }
-            let mut gathered = Mat::zeros(device, y.nrows(), rest.len())?;
+            let mut gathered = Mat::scratch(device, y.nrows(), rest.len())?;
             let columns = y.as_ref().transpose();
             device.gather_rows(&rest, columns, gathered.as_mut().transpose())?;
             noise = rest.iter().map(|&j| noise[j]).collect();
@@ -142,7 +142,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
             self.inherit(noise, &coefficients.to_vec()?);
             project(self.as_ref(), y.as_mut())?;
         }
-        let mut gram = Mat::zeros(device, l, l)?;
+        let mut gram = Mat::scratch(device, l, l)?;
         device.gram(y.as_ref(), gram.as_mut())?;
         let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
         let least: Vec<f64> = noise.iter().map(|noise| (CLEARANCE * noise).powi(2)).collect();
@@ -167,13 +167,13 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
 
     /// A column from which basis vectors were subtracted has their errors too.
     fn inherit(&self, noise: &mut [f64], coefficients: &[T]) {
-        let l = noise.len();
-        for (j, noise) in noise.iter_mut().enumerate() {
-            let inherited = (0..self.noise.len())
-                .map(|k| (self.noise[k] * coefficients[k * l + j].to_f64()).powi(2))
-                .sum::<f64>();
-            *noise = (*noise * *noise + inherited).sqrt();
+        let mut inherited: Vec<f64> = noise.iter().map(|noise| noise * noise).collect();
+        for (known, row) in self.noise.iter().zip(coefficients.chunks_exact(noise.len())) {
+            for (sum, c) in inherited.iter_mut().zip(row) {
+                *sum += (known * c.to_f64()).powi(2);
+            }
         }
+        noise.iter_mut().zip(inherited).for_each(|(noise, sum)| *noise = sum.sqrt());
     }
 
     /// How many of the pivots are clear of the errors that they combine; notes these errors.
@@ -203,7 +203,7 @@ fn project<T: Scalar, D: Backend<T>>(
         return Ok(None);
     }
     let device = y.device();
-    let mut coefficients = Mat::zeros(device, y.ncols(), q.ncols())?;
+    let mut coefficients = Mat::scratch(device, y.ncols(), q.ncols())?;
     device.gemm(T::one(), y.as_ref().transpose(), q, T::zero(), coefficients.as_mut())?;
     device.gemm(-T::one(), q, coefficients.transpose(), T::one(), y.as_mut())?;
     Ok(Some(coefficients))
@@ -221,7 +221,7 @@ fn settle<T: Scalar, D: Backend<T>>(
     let device = new.device();
     project(known, new.as_mut())?;
     let r = new.ncols();
-    let mut gram = Mat::zeros(device, r, r)?;
+    let mut gram = Mat::scratch(device, r, r)?;
     device.gram(new.as_ref(), gram.as_mut())?;
     let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
     let mut order = r;

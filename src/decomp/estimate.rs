@@ -75,9 +75,9 @@ impl<T: Scalar, D: Backend<T>> Probes<T, D> {
         // A key of their own: neither the basis nor an operator of the user has seen the probes.
         let [key, _] = words64(seed, Stream::Probe, 0, 0);
         let probes = Sketch::gaussian(count, n, key)?.raw();
-        let mut omega = Mat::zeros(device, n, count)?;
+        let mut omega = Mat::scratch(device, n, count)?;
         device.fill(&probes, T::one(), omega.as_mut().transpose())?;
-        let mut residual = Mat::zeros(device, m, count)?;
+        let mut residual = Mat::scratch(device, m, count)?;
         a.apply(omega.as_ref(), residual.as_mut())?;
         let norm = operator::norm_fro(residual.as_ref())? / (count as f64).sqrt();
         Ok(Self { residual, norm })
@@ -86,7 +86,7 @@ impl<T: Scalar, D: Backend<T>> Probes<T, D> {
     /// `R ← R − Q (Qᵀ R)` for new orthonormal columns Q.
     pub(super) fn project(&mut self, q: MatRef<'_, T, D>) -> Result<()> {
         let device = q.device();
-        let mut coefficients = Mat::zeros(device, self.residual.ncols(), q.ncols())?;
+        let mut coefficients = Mat::scratch(device, self.residual.ncols(), q.ncols())?;
         let transposed = self.residual.transpose();
         device.gemm(T::one(), transposed, q, T::zero(), coefficients.as_mut())?;
         let residual = self.residual.as_mut();

@@ -7,7 +7,8 @@
 //!
 //! l is the rank with oversampling and q the number of power passes. Both work to a rank or to a
 //! relative tolerance, on anything that is a [`LinearOperator`], and return
-//! an [`ErrorEstimate`] that says what kind of statement it is.
+//! an [`ErrorEstimate`] that says what kind of statement it is. [`qb_with_progress`] and
+//! [`rsvd_with_progress`] tell how far they have come, and can be stopped.
 //!
 //! # Numerics
 //! Bases are orthonormal to working precision whatever the condition of A (see `basis`). Nothing
@@ -19,13 +20,27 @@ mod basis;
 mod estimate;
 mod host;
 mod qb;
+mod range;
 mod rsvd;
 
 pub use estimate::{ErrorEstimate, ErrorKind};
-pub use qb::{Qb, QbParams, qb};
-pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched};
+pub use qb::{Qb, QbParams, qb, qb_with_progress};
+pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
 
 use crate::{Backend, Error, LinearOperator, MatRef, Result, Scalar};
+
+/// How far a factorization has come.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Columns of the basis.
+    pub rank: usize,
+    /// How often A was multiplied by a block.
+    pub passes: usize,
+    /// ‖A − QB‖_F/‖A‖_F for the blocks that are finished, by the identity or as a bound; `None` before
+    /// the first one, and where neither ‖A‖_F nor probes are there.
+    pub error: Option<f64>,
+}
 
 /// How far a factorization goes.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,12 +6,14 @@
 //!
 //! Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, §5.
 
-use super::Target;
 use super::basis::Basis;
 use super::estimate::ErrorEstimate;
 use super::host::{SmallSvd, small_svd};
-use super::qb::{QbParams, Range, find};
+use super::qb::QbParams;
+use super::range::{Observer, Range, find};
+use super::{Progress, Target};
 use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, Result, Scalar, scalar};
+use core::ops::ControlFlow;
 
 /// What [`rsvd`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,7 +101,7 @@ impl<T: Scalar, D: Device> Svd<T, D> {
         let device = self.u.device();
         let mut us = self.u.try_clone()?;
         device.scale_columns(&self.s, us.as_mut())?;
-        let mut a = Mat::zeros(device, self.u.nrows(), self.vt.ncols())?;
+        let mut a = Mat::scratch(device, self.u.nrows(), self.vt.ncols())?;
         device.gemm(T::one(), us.as_ref(), self.vt.as_ref(), T::zero(), a.as_mut())?;
         Ok(a)
     }
@@ -129,7 +131,33 @@ pub fn rsvd<T: Scalar, D: Backend<T>>(
     a: &(impl LinearOperator<T, D> + ?Sized),
     params: RsvdParams,
 ) -> Result<Svd<T, D>> {
-    decompose("rsvd", a, params.qb, params.oversampling)
+    decompose("rsvd", a, params.qb, params.oversampling, &mut |_| ControlFlow::Continue(()))
+}
+
+/// [`rsvd`], which tells `progress` after every second pass over A how far it has come.
+///
+/// `ControlFlow::Break` ends the search: what has been found is the result, and its error says how
+/// far it is from A.
+///
+/// # Errors
+/// As [`rsvd`].
+///
+/// ```
+/// use core::ops::ControlFlow;
+/// use randnla::{Cpu, Mat, decomp::{RsvdParams, rsvd_with_progress}};
+/// let a = Mat::from_fn(&Cpu::new(), 300, 200, |i, j| 1.0 / (1 + i + j) as f64)?;
+/// // No patience for power passes: two passes over A, and the error that comes with them.
+/// let params = RsvdParams::rank(8).power_passes(5);
+/// let svd = rsvd_with_progress(&a, params, |_| ControlFlow::Break(()))?;
+/// assert_eq!((svd.rank(), svd.passes), (8, 2));
+/// # Ok::<(), randnla::Error>(())
+/// ```
+pub fn rsvd_with_progress<T: Scalar, D: Backend<T>>(
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    params: RsvdParams,
+    mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Svd<T, D>> {
+    decompose("rsvd_with_progress", a, params.qb, params.oversampling, &mut progress)
 }
 
 /// [`rsvd`] of every matrix of a batch, as if one after the other, side by side where the device
@@ -142,11 +170,7 @@ pub fn rsvd_batched<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + Sync>(
     params: RsvdParams,
 ) -> Result<Vec<Svd<T, D>>> {
     let Some(first) = batch.first() else { return Ok(Vec::new()) };
-    first
-        .device()
-        .map_batch(batch.len(), |i| decompose("rsvd", &batch[i], params.qb, params.oversampling))
-        .into_iter()
-        .collect()
+    first.device().map_batch(batch.len(), |i| rsvd(&batch[i], params)).into_iter().collect()
 }
 
 /// The decomposition for a basis as `asked`, with `oversampling` columns beyond its rank.
@@ -155,6 +179,7 @@ pub(super) fn decompose<T: Scalar, D: Backend<T>>(
     a: &(impl LinearOperator<T, D> + ?Sized),
     asked: QbParams,
     oversampling: usize,
+    observer: &mut Observer<'_>,
 ) -> Result<Svd<T, D>> {
     let (m, n) = a.shape();
     let mut plan = asked;
@@ -167,7 +192,7 @@ pub(super) fn decompose<T: Scalar, D: Backend<T>>(
         plan.block_size = asked.block_size.or(Some(block.max(1)));
         plan.enough = Some(block);
     }
-    let mut range = find(op, a, &plan)?;
+    let mut range = find(op, a, &plan, observer)?;
     let device = a.device();
     let mut right = Basis::new(device, n, range.bt.len())?;
     let mut bt = range.bt.as_ref().to_owned()?;
@@ -176,10 +201,10 @@ pub(super) fn decompose<T: Scalar, D: Backend<T>>(
     let k = rank::<T, D>(&range, asked.target, &small.s, m.max(n))?;
     let tail = norm(&small.s[k..]);
     let error = range.error(a, &asked, tail)?;
-    let mut u = Mat::zeros(device, m, k)?;
+    let mut u = Mat::scratch(device, m, k)?;
     let left = upload::<T, D>(device, small.v.as_ref(), k)?;
     device.gemm(T::one(), range.q.as_ref(), left.as_ref(), T::zero(), u.as_mut())?;
-    let mut v = Mat::zeros(device, n, k)?;
+    let mut v = Mat::scratch(device, n, k)?;
     let w = upload::<T, D>(device, small.u.as_ref(), k)?;
     device.gemm(T::one(), right.as_ref(), w.as_ref(), T::zero(), v.as_mut())?;
     let s = small.s[..k].iter().map(|&s| T::from_f64(s)).collect();
@@ -194,7 +219,7 @@ fn small_factor<T: Scalar, D: Backend<T>>(
 ) -> Result<SmallSvd> {
     let bt = range.bt.as_ref();
     let device = bt.device();
-    let mut r = Mat::zeros(device, right.len(), bt.ncols())?;
+    let mut r = Mat::scratch(device, right.len(), bt.ncols())?;
     device.gemm(T::one(), right.as_ref().transpose(), bt, T::zero(), r.as_mut())?;
     let largest = device.max_abs(r.as_ref())?;
     if !largest.is_finite() {

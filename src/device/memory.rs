@@ -1,8 +1,10 @@
 //! Host memory for matrices: zeroed lazily by the operating system, aligned to a cache line.
 
+use super::workspace::{Block, Workspace};
 use crate::{Element, Error, Result};
 use core::ptr::NonNull;
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::Layout;
+use std::sync::Arc;
 
 /// The alignment of the first element, in bytes: one cache line and one AVX-512 register.
 pub(crate) const ALIGNMENT: usize = 64;
@@ -15,8 +17,10 @@ pub(crate) const ALIGNMENT: usize = 64;
 pub struct HostBuffer<E> {
     start: NonNull<E>,
     len: usize,
-    base: NonNull<u8>,
-    layout: Layout,
+    /// `None` only while it is dropped.
+    block: Option<Block>,
+    /// Where the block goes when it is dropped.
+    home: Option<Arc<Workspace>>,
 }
 
 // SAFETY: the buffer owns its memory and hands it out under the borrow rules of `&` and `&mut`.
@@ -27,27 +31,47 @@ unsafe impl<E: Sync> Sync for HostBuffer<E> {}
 impl<E: Element> HostBuffer<E> {
     /// `len` zeros, or [`Error::OutOfMemory`].
     pub fn zeroed(len: usize) -> Result<Self> {
-        let out_of_memory = Error::OutOfMemory { bytes: len.saturating_mul(size_of::<E>()) };
-        if len == 0 {
-            let base = NonNull::<E>::dangling();
-            return Ok(Self { start: base, len, base: base.cast(), layout: Layout::new::<()>() });
+        Self::zeroed_in(None, len)
+    }
+
+    /// `len` zeros in memory of a workspace.
+    pub(crate) fn zeroed_in(home: Option<&Arc<Workspace>>, len: usize) -> Result<Self> {
+        let mut buffer = Self::scratch_in(home, len)?;
+        if buffer.block.as_ref().is_some_and(|block| !block.zeros) {
+            buffer.as_mut_slice().fill(E::default());
         }
-        let layout = len
-            .checked_mul(size_of::<E>())
-            .and_then(|bytes| bytes.checked_add(ALIGNMENT))
-            .and_then(|bytes| Layout::from_size_align(bytes, align_of::<E>()).ok())
-            .ok_or_else(|| out_of_memory.clone())?;
-        // SAFETY: the layout has a size of at least ALIGNMENT bytes.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(out_of_memory)?;
-        let skip = base.align_offset(ALIGNMENT);
-        // SAFETY: skip < ALIGNMENT, and the allocation is ALIGNMENT bytes longer than needed.
-        let start = unsafe { base.add(skip) }.cast();
-        Ok(Self { start, len, base, layout })
+        Ok(buffer)
+    }
+
+    /// `len` elements of unspecified value in memory of a workspace.
+    pub(crate) fn scratch_in(home: Option<&Arc<Workspace>>, len: usize) -> Result<Self> {
+        let layout = match len {
+            0 => Some(Layout::new::<()>()),
+            _ => len
+                .checked_mul(size_of::<E>())
+                .and_then(|bytes| bytes.checked_add(ALIGNMENT))
+                .and_then(|bytes| Layout::from_size_align(bytes, align_of::<E>()).ok()),
+        };
+        let bytes = len.saturating_mul(size_of::<E>());
+        let layout = layout.ok_or(Error::OutOfMemory { bytes })?;
+        let (block, home) = match home {
+            Some(home) if len > 0 => (home.take(layout)?, Some(home.clone())),
+            _ => (Block::new(layout)?, None),
+        };
+        let start = if len == 0 {
+            NonNull::dangling()
+        } else {
+            let skip = block.base().align_offset(ALIGNMENT);
+            // SAFETY: skip < ALIGNMENT, and the block is ALIGNMENT bytes longer than needed.
+            unsafe { block.base().add(skip) }.cast()
+        };
+        Ok(Self { start, len, block: Some(block), home })
     }
 
     /// The elements.
     pub fn as_slice(&self) -> &[E] {
-        // SAFETY: start points to len initialised elements (zero is a value of every Element).
+        // SAFETY: start points to len initialised elements: zeros, or what another buffer left,
+        // and every bit pattern is a value of an Element.
         unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
@@ -60,9 +84,8 @@ impl<E: Element> HostBuffer<E> {
 
 impl<E> Drop for HostBuffer<E> {
     fn drop(&mut self) {
-        if self.layout.size() > 0 {
-            // SAFETY: base came from alloc_zeroed with this layout.
-            unsafe { dealloc(self.base.as_ptr(), self.layout) };
+        if let (Some(home), Some(block)) = (&self.home, self.block.take()) {
+            home.give(block);
         }
     }
 }

@@ -23,10 +23,12 @@
 
 pub mod cpu;
 mod memory;
+mod workspace;
 
 pub use cpu::Cpu;
 pub use memory::HostBuffer;
 pub(crate) use memory::try_vec;
+pub(crate) use workspace::Workspace;
 
 use crate::matrix::{BatchMut, BatchRef, CsrRef};
 use crate::{Element, MatMut, MatRef, Result, Scalar, Sketch};
@@ -44,6 +46,14 @@ pub trait Device: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     fn zeroed<E: Element>(&self, len: usize) -> Result<Self::Buffer<E>>;
+
+    /// Memory of `len` elements of unspecified value, for what is written before it is read.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    fn scratch<E: Element>(&self, len: usize) -> Result<Self::Buffer<E>> {
+        self.zeroed(len)
+    }
 
     /// The address of the first element, meaningful on this device only.
     fn as_ptr<E: Element>(buffer: &Self::Buffer<E>) -> *const E;

@@ -27,18 +27,33 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory);
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when rows·cols overflows.
     pub fn zeros(device: &D, rows: usize, cols: usize) -> Result<Self> {
-        Self::with_ld(device, rows, cols, padded_ld::<T>(rows))
+        Self::with_ld(rows, cols, padded_ld::<T>(rows), device, D::zeroed)
     }
 
-    /// A column-major matrix of zeros without gaps.
+    /// A matrix of unspecified entries, for what is written before it is read: with β = 0 the output
+    /// of every kernel.
+    ///
+    /// # Errors
+    /// As [`Mat::zeros`].
+    pub fn scratch(device: &D, rows: usize, cols: usize) -> Result<Self> {
+        Self::with_ld(rows, cols, padded_ld::<T>(rows), device, D::scratch)
+    }
+
+    /// A column-major matrix of unspecified entries without gaps.
     pub(crate) fn packed(device: &D, rows: usize, cols: usize) -> Result<Self> {
-        Self::with_ld(device, rows, cols, rows)
+        Self::with_ld(rows, cols, rows, device, D::scratch)
     }
 
-    fn with_ld(device: &D, rows: usize, cols: usize, ld: usize) -> Result<Self> {
+    fn with_ld(
+        rows: usize,
+        cols: usize,
+        ld: usize,
+        device: &D,
+        allocate: fn(&D, usize) -> Result<D::Buffer<T>>,
+    ) -> Result<Self> {
         checked_len("Mat::zeros", rows, cols)?;
         let len = checked_len("Mat::zeros", ld, cols)?;
-        let buffer = device.zeroed(len)?;
+        let buffer = allocate(device, len)?;
         let (row_stride, col_stride) = (1, ld as isize);
         Ok(Self { buffer, rows, cols, row_stride, col_stride, device: device.clone() })
     }
@@ -50,7 +65,7 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     /// rows·cols entries; [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn from_row_major(device: &D, host: &[T], rows: usize, cols: usize) -> Result<Self> {
         exact_len("Mat::from_row_major", host.len(), rows, cols)?;
-        let mut buffer = device.zeroed(host.len())?;
+        let mut buffer = device.scratch(host.len())?;
         device.upload(host, &mut buffer)?;
         let (row_stride, col_stride) = (cols as isize, 1);
         Ok(Self { buffer, rows, cols, row_stride, col_stride, device: device.clone() })
@@ -63,7 +78,7 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     /// rows·cols entries; [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn from_column_major(device: &D, host: &[T], rows: usize, cols: usize) -> Result<Self> {
         exact_len("Mat::from_column_major", host.len(), rows, cols)?;
-        let mut buffer = device.zeroed(host.len())?;
+        let mut buffer = device.scratch(host.len())?;
         device.upload(host, &mut buffer)?;
         let (row_stride, col_stride) = (1, rows as isize);
         Ok(Self { buffer, rows, cols, row_stride, col_stride, device: device.clone() })

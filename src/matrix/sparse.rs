@@ -37,11 +37,11 @@ impl<T: Scalar, D: Device> Csr<T, D> {
         values: &[T],
     ) -> Result<Self> {
         check_csr("Csr::new", (rows, cols), row_ptr, col_idx, values.len())?;
-        let mut row_ptr_buffer = device.zeroed(row_ptr.len())?;
+        let mut row_ptr_buffer = device.scratch(row_ptr.len())?;
         device.upload(row_ptr, &mut row_ptr_buffer)?;
-        let mut col_idx_buffer = device.zeroed(col_idx.len())?;
+        let mut col_idx_buffer = device.scratch(col_idx.len())?;
         device.upload(col_idx, &mut col_idx_buffer)?;
-        let mut values_buffer = device.zeroed(values.len())?;
+        let mut values_buffer = device.scratch(values.len())?;
         device.upload(values, &mut values_buffer)?;
         Ok(Self {
             rows,

@@ -138,7 +138,7 @@ impl<'a, T: Scalar, D: Device> MatRef<'a, T, D> {
     where
         D: Blas<T>,
     {
-        let mut copy = Mat::zeros(self.device, self.rows, self.cols)?;
+        let mut copy = Mat::scratch(self.device, self.rows, self.cols)?;
         self.device.axpby(T::one(), *self, T::zero(), copy.as_mut())?;
         Ok(copy)
     }

@@ -126,7 +126,7 @@ impl Sketch {
     /// [`Error::OutOfMemory`].
     pub fn to_mat<T: Scalar, D: Backend<T>>(&self, device: &D) -> Result<Mat<T, D>> {
         let (d, m) = self.shape();
-        let mut s = Mat::zeros(device, d, m)?;
+        let mut s = Mat::scratch(device, d, m)?;
         match self.family() {
             Family::Gaussian | Family::Rademacher | Family::Uniform => {
                 device.fill(self, T::one(), s.as_mut())?;
@@ -166,7 +166,7 @@ fn allocate<T: Scalar, D: Device>(
     (rows, cols): (usize, usize),
     fill: impl FnOnce(MatMut<'_, T, D>) -> Result<()>,
 ) -> Result<Mat<T, D>> {
-    let mut c = Mat::zeros(a.device(), rows, cols)?;
+    let mut c = Mat::scratch(a.device(), rows, cols)?;
     fill(c.as_mut())?;
     Ok(c)
 }

@@ -138,7 +138,7 @@ struct Panel<T: Scalar, D: Backend<T>> {
 
 impl<T: Scalar, D: Backend<T>> Panel<T, D> {
     fn new(device: &D, height: usize, width: usize) -> Result<Self> {
-        Ok(Self { memory: Mat::zeros(device, height, width)? })
+        Ok(Self { memory: Mat::scratch(device, height, width)? })
     }
 
     /// The entries of `s`, which is no larger than the panel.

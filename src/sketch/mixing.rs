@@ -22,7 +22,7 @@ pub(super) fn times<T: Scalar, D: Backend<T>>(
         return device.mix_times(s, op, alpha, a, beta, c);
     }
     let width = (BLOCK_LEN / rows.max(1)).clamp(1, n);
-    let mut block = Mat::zeros(device, rows, width)?;
+    let mut block = Mat::scratch(device, rows, width)?;
     for start in (0..n).step_by(width) {
         let cols = start..n.min(start + width);
         let mut dense = block.as_mut().columns(0..cols.len());

@@ -66,7 +66,7 @@ impl<T: Scalar, D: Backend<T>> Prepared<T, D> {
     /// As there.
     pub fn apply(&self, a: impl AsOperand<T, D>) -> Result<Mat<T, D>> {
         let a = a.as_operand();
-        let mut c = Mat::zeros(&self.device, self.sketch.nrows(), a.shape().1)?;
+        let mut c = Mat::scratch(&self.device, self.sketch.nrows(), a.shape().1)?;
         self.apply_into(T::one(), a, T::zero(), c.as_mut())?;
         Ok(c)
     }
@@ -92,7 +92,7 @@ impl<T: Scalar, D: Backend<T>> Prepared<T, D> {
     /// As there.
     pub fn apply_adjoint(&self, y: impl AsOperand<T, D>) -> Result<Mat<T, D>> {
         let y = y.as_operand();
-        let mut c = Mat::zeros(&self.device, self.sketch.ncols(), y.shape().1)?;
+        let mut c = Mat::scratch(&self.device, self.sketch.ncols(), y.shape().1)?;
         self.apply_adjoint_into(T::one(), y, T::zero(), c.as_mut())?;
         Ok(c)
     }
@@ -118,7 +118,7 @@ impl<T: Scalar, D: Backend<T>> Prepared<T, D> {
     /// As there.
     pub fn apply_right(&self, a: impl AsOperand<T, D>) -> Result<Mat<T, D>> {
         let a = a.as_operand();
-        let mut c = Mat::zeros(&self.device, a.shape().0, self.sketch.nrows())?;
+        let mut c = Mat::scratch(&self.device, a.shape().0, self.sketch.nrows())?;
         self.apply_right_into(T::one(), a, T::zero(), c.as_mut())?;
         Ok(c)
     }
@@ -145,7 +145,7 @@ impl<T: Scalar, D: Backend<T>> Prepared<T, D> {
     /// As there.
     pub fn apply_right_adjoint(&self, y: impl AsOperand<T, D>) -> Result<Mat<T, D>> {
         let y = y.as_operand();
-        let mut c = Mat::zeros(&self.device, y.shape().0, self.sketch.ncols())?;
+        let mut c = Mat::scratch(&self.device, y.shape().0, self.sketch.ncols())?;
         self.apply_right_adjoint_into(T::one(), y, T::zero(), c.as_mut())?;
         Ok(c)
     }

@@ -20,6 +20,7 @@ mod decomp_accuracy;
 mod decomp_checks;
 mod decomp_errors;
 mod decomp_invariance;
+mod decomp_progress;
 mod golden;
 mod kernels_blas;
 mod kernels_blas_reductions;

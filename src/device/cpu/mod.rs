@@ -24,7 +24,11 @@ impl Device for Cpu {
     type Buffer<E: Element> = HostBuffer<E>;
 
     fn zeroed<E: Element>(&self, len: usize) -> Result<HostBuffer<E>> {
-        HostBuffer::zeroed(len)
+        HostBuffer::zeroed_in(self.workspace(), len)
+    }
+
+    fn scratch<E: Element>(&self, len: usize) -> Result<HostBuffer<E>> {
+        HostBuffer::scratch_in(self.workspace(), len)
     }
 
     fn as_ptr<E: Element>(buffer: &HostBuffer<E>) -> *const E {

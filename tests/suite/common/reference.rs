@@ -21,6 +21,14 @@ impl Device for Reference {
         Ok(Memory(vec![E::default(); len]))
     }
 
+    /// Bytes of ones: a NaN, or an index out of range, where something is read before it is written.
+    fn scratch<E: Element>(&self, len: usize) -> Result<Memory<E>> {
+        let mut memory = vec![E::default(); len];
+        // SAFETY: every bit pattern is a value of an Element.
+        unsafe { memory.as_mut_ptr().write_bytes(0xff, len) };
+        Ok(Memory(memory))
+    }
+
     fn as_ptr<E: Element>(buffer: &Memory<E>) -> *const E {
         buffer.0.as_ptr()
     }

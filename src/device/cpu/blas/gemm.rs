@@ -135,7 +135,7 @@ fn split_inner<T: CpuScalar>(
     let work = 2 * (m as u64) * (n as u64) * (k as u64);
     let partial = cpu.map(chunks, work, |task| {
         let inner = (task * chunk).min(k)..((task + 1) * chunk).min(k);
-        let mut part = Mat::zeros(cpu, m, n)?;
+        let mut part = Mat::scratch(cpu, m, n)?;
         let (a, b) = (a.columns(inner.clone()), b.rows(inner));
         product(alpha, a, b, Output::Replace(part.as_mut()), Par::Seq);
         Ok(part)

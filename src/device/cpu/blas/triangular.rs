@@ -27,7 +27,7 @@ pub(super) fn gram<T: CpuScalar>(cpu: &Cpu, a: MatRef<'_, T>, mut g: MatMut<'_, 
         let chunks = m.div_ceil(CHUNK).min(64);
         let chunk = m.div_ceil(chunks);
         let partial = cpu.map(chunks, work, |task| {
-            let mut part = Mat::zeros(cpu, n, n)?;
+            let mut part = Mat::scratch(cpu, n, n)?;
             let rows = (task * chunk).min(m)..((task + 1) * chunk).min(m);
             lower_gram(a.rows(rows), part.as_mut(), Par::Seq);
             Ok(part)
