@@ -65,7 +65,7 @@ pub const SUPPORTED: &str =
     "  .npy          two-dimensional array of f32 or f64, C or Fortran order
   .safetensors  every two-dimensional f32, f64, f16 or bf16 tensor in it
   PNG, JPEG     colour pictures: the channels of a pixel are neighbours in a row
-  .mtx          Matrix Market: coordinate, real, integer or pattern";
+  .mtx          Matrix Market: real, integer or pattern";
 
 /// The largest sparse matrix that is written out densely.
 const MAX_DENSE_BYTES: usize = 1 << 30;

@@ -189,12 +189,14 @@ fn pictures_whole_and_cut_off() {
 
 #[test]
 fn matrix_market_of_every_supported_kind() {
-    let cases: [(&str, &[f64]); 5] = [
+    let cases: [(&str, &[f64]); 7] = [
         ("coordinate real general\n% note\n\n2 2 2\n1 1 1.5\n2 1 -2e3", &[1.5, 0.0, -2e3, 0.0]),
         ("coordinate integer symmetric\n2 2 2\n1 1 3\n2 1 4\n", &[3.0, 4.0, 4.0, 0.0]),
         ("coordinate real skew-symmetric\n2 2 1\n2 1 5\n", &[0.0, -5.0, 5.0, 0.0]),
-        ("Coordinate Pattern General\n1 3 2\n1 1\n1 3\n", &[1.0, 0.0, 1.0]),
+        ("coordinate pattern general\n1 3 2\n1 1\n1 3\n", &[1.0, 0.0, 1.0]),
         ("coordinate real general\n1 1 2\n1 1 1\n1 1 2\n", &[3.0]),
+        ("array real general\n2 2\n1\n2\n3\n4\n", &[1.0, 3.0, 2.0, 4.0]),
+        ("array integer symmetric\n2 2\n1\n2\n3\n", &[1.0, 2.0, 2.0, 3.0]),
     ];
     for (text, expected) in cases {
         let contents = read_bytes("m.mtx", format!("%%MatrixMarket matrix {text}").as_bytes());
@@ -205,19 +207,19 @@ fn matrix_market_of_every_supported_kind() {
 #[test]
 fn matrix_market_that_is_refused() {
     let cases = [
-        ("", "with the header"),
-        ("array real general\n1 1\n1\n", "with the header"),
-        ("coordinate complex general\n1 1 1\n1 1 1 0\n", "with the header"),
-        ("coordinate real hermitian\n1 1 1\n1 1 1\n", "with the header"),
-        ("coordinate real general\n", "before its sizes"),
-        ("coordinate real general\n2 2\n", "rows, columns, entries"),
-        ("coordinate real symmetric\n2 3 0\n", "symmetric, but"),
-        ("coordinate real general\n2 2 2\n1 1 1\n", "1 of 2 entries"),
-        ("coordinate real general\n2 2 1\n1 1 1\n2 2 1\n", "2 of 1 entries"),
-        ("coordinate real general\n2 2 1\n1 1\n", "line 3"),
-        ("coordinate real general\n2 2 1\n3 1 1\n", "is no entry of 2×2"),
-        ("coordinate real general\n2 2 1\n0 1 1\n", "is no entry of 2×2"),
-        ("coordinate real general\n2 2 1\n1 1 x\n", "is no entry of 2×2"),
+        ("", "cut off or wrong"),
+        ("coordinate complex general\n1 1 1\n1 1 1 0\n", "of complex numbers"),
+        ("coordinate real hermitian\n1 1 1\n1 1 1\n", "cut off or wrong"),
+        ("coordinate real general\n", "cut off or wrong"),
+        ("coordinate real general\n2 2\n", "cut off or wrong"),
+        ("coordinate real symmetric\n2 3 0\n", "cut off or wrong"),
+        ("coordinate real general\n2 2 2\n1 1 1\n", "2 entries required"),
+        ("coordinate real general\n2 2 1\n1 1 1\n2 2 1\n", "1 entries required"),
+        ("array real general\n2 2\n1\n2\n3\n", "cut off or wrong"),
+        ("coordinate real general\n2 2 1\n1 1\n", "cut off or wrong"),
+        ("coordinate real general\n2 2 1\n3 1 1\n", "out of bounds"),
+        ("coordinate real general\n2 2 1\n0 1 1\n", "one-indexed"),
+        ("coordinate real general\n2 2 1\n1 1 x\n", "3 | 1 1 x"),
         ("coordinate real general\n0 2 0\n", "nothing in it"),
         ("coordinate real general\n1000000 1000000 0\n", "more than 1073741824 bytes"),
         ("coordinate real general\n9999999999999 9999999999999 0\n", "more than"),
