@@ -75,6 +75,14 @@ pub enum Error {
         /// What is missing or broken.
         reason: String,
     },
+    /// The device failed in a call.
+    #[error("{call}: {reason}")]
+    DeviceFailure {
+        /// The function of the driver or of its library, or the kernel.
+        call: &'static str,
+        /// What the device says.
+        reason: String,
+    },
     /// The device could not provide the memory.
     #[error("out of memory: {bytes} bytes were asked for")]
     OutOfMemory {

@@ -106,6 +106,8 @@ pub mod random;
 mod scalar;
 pub mod sketch;
 
+#[cfg(feature = "cuda")]
+pub use device::Cuda;
 pub use device::{
     Backend, Blas, Cpu, Device, Op, SketchKernels, SparseKernels, TransformKernels, Uplo,
 };

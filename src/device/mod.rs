@@ -22,10 +22,15 @@
 //! hold NaN), `alpha == 0` that the inputs are not read.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+mod fit;
 mod memory;
 mod workspace;
 
 pub use cpu::Cpu;
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 pub use memory::HostBuffer;
 pub(crate) use memory::try_vec;
 pub(crate) use workspace::Workspace;

@@ -17,8 +17,9 @@ pub use faer_operator::FaerOperator;
 pub(crate) use isa::Isa;
 pub use pool::Cpu;
 
+use super::fit::{fit, fit_distinct, fit_family, fit_product, op_shape};
 use super::{Device, HostBuffer};
-use crate::{Element, Op, Result, Sketch};
+use crate::{Element, Result};
 
 impl Device for Cpu {
     type Buffer<E: Element> = HostBuffer<E>;
@@ -59,40 +60,5 @@ impl Device for Cpu {
 
     fn map_batch<R: Send>(&self, batch: usize, call: impl Fn(usize) -> R + Sync) -> Vec<R> {
         self.map(batch, u64::MAX, call)
-    }
-}
-
-/// Kernels are safe functions: a shape that does not fit is a panic, never a stray access.
-#[track_caller]
-fn fit(got: (usize, usize), expected: (usize, usize)) {
-    assert!(got == expected, "a matrix is {got:?}, expected {expected:?}");
-}
-
-/// A product C = A B fits.
-#[track_caller]
-fn fit_product(a: (usize, usize), b: (usize, usize), c: (usize, usize)) {
-    assert!(a.1 == b.0 && c == (a.0, b.1), "{a:?} times {b:?} does not fit {c:?}");
-}
-
-/// Rows that are written by different tasks are different rows.
-#[track_caller]
-fn fit_distinct(index: &[usize], rows: usize) {
-    let mut seen = vec![false; rows];
-    for &i in index {
-        assert!(!core::mem::replace(&mut seen[i], true), "row {i} is written twice");
-    }
-}
-
-/// The kernel is for operators of this family.
-#[track_caller]
-fn fit_family(s: &Sketch, fits: bool) {
-    assert!(fits, "the kernel is not for the family {:?}", s.family());
-}
-
-/// The shape as it enters a product.
-fn op_shape(op: Op, (rows, cols): (usize, usize)) -> (usize, usize) {
-    match op {
-        Op::NoTrans => (rows, cols),
-        Op::Trans => (cols, rows),
     }
 }

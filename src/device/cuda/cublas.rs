@@ -1,0 +1,266 @@
+//! cuBLAS: matrix products. No other part of it is used, and never TF32.
+//!
+//! cuBLAS wants one unit stride and positive leading dimensions; `blas` packs what has neither.
+
+use super::Cuda;
+use super::driver::explain;
+use crate::{Error, Op, Result, Uplo};
+use core::ffi::{c_int, c_longlong};
+use cudarc::cublas::result::{self, CublasError};
+use cudarc::cublas::sys;
+use cudarc::driver::result::DriverError;
+
+/// A handle of cuBLAS that works on one stream.
+#[derive(Debug)]
+pub(super) struct Cublas {
+    raw: sys::cublasHandle_t,
+}
+
+// SAFETY: a handle may be used from any thread, by one at a time; it is kept in a mutex.
+unsafe impl Send for Cublas {}
+
+impl Cublas {
+    /// A handle on the stream of `cuda`, whose context is current.
+    fn new(cuda: &Cuda) -> Result<Self> {
+        // cudarc panics where the library is missing.
+        // SAFETY: only tries to open the library.
+        if !unsafe { sys::is_culib_present() } {
+            let reason = "there is no cuBLAS (libcublas) on this machine".into();
+            return Err(Error::DeviceUnavailable { reason });
+        }
+        let create = std::panic::catch_unwind(result::create_handle);
+        let raw = create
+            .map_err(|_| Error::DeviceUnavailable { reason: "cuBLAS lacks functions".into() })?
+            .map_err(|error| failed("cublasCreate", error))?;
+        let handle = Self { raw };
+        let mode = sys::cublasMath_t::CUBLAS_DEFAULT_MATH;
+        // SAFETY: handle and stream live.
+        unsafe {
+            result::set_stream(raw, cuda.stream().raw().cast())
+                .map_err(|error| failed("cublasSetStream", error))?;
+            sys::cublasSetMathMode(raw, mode)
+                .result()
+                .map_err(|error| failed("cublasSetMathMode", error))?;
+        }
+        Ok(handle)
+    }
+}
+
+impl Drop for Cublas {
+    fn drop(&mut self) {
+        // SAFETY: created by `new`, and the context is current.
+        let _ = unsafe { result::destroy_handle(self.raw) };
+    }
+}
+
+fn failed(call: &'static str, error: CublasError) -> Error {
+    if error.0 == sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED {
+        let memory = cudarc::driver::sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY;
+        return explain(call, DriverError(memory), 0);
+    }
+    Error::DeviceFailure { call, reason: format!("{:?}", error.0) }
+}
+
+/// An operand as cuBLAS takes it: column-major with a leading dimension, perhaps transposed.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<T> {
+    pub(super) ptr: *const T,
+    pub(super) ld: usize,
+    pub(super) op: Op,
+    /// Elements from one matrix of a batch to the next.
+    pub(super) step: isize,
+}
+
+fn operation(op: Op) -> sys::cublasOperation_t {
+    match op {
+        Op::NoTrans => sys::cublasOperation_t::CUBLAS_OP_N,
+        Op::Trans => sys::cublasOperation_t::CUBLAS_OP_T,
+    }
+}
+
+/// cuBLAS counts in 32 bits.
+fn int(op: &'static str, x: usize) -> Result<c_int> {
+    c_int::try_from(x).map_err(|_| {
+        let what = format!("a dimension of {x} in a product on a GPU, 2^31 − 1 is the most");
+        Error::Unsupported { op, what }
+    })
+}
+
+impl Cuda {
+    /// Calls cuBLAS on the stream of this handle.
+    fn cublas(&self, call: impl FnOnce(sys::cublasHandle_t) -> Result<()>) -> Result<()> {
+        let _current = self.enter()?;
+        let cublas = &self.queue.cublas;
+        let mut cublas = cublas.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let handle = match &mut *cublas {
+            Some(handle) => handle,
+            empty => empty.insert(Cublas::new(self)?),
+        };
+        call(handle.raw)
+    }
+}
+
+/// The calls of one scalar type.
+pub(super) trait Products: Sized {
+    /// `C ← α op(A) op(B) + β C` for `batch` triples; C column-major m×n with leading dimension
+    /// `ldc` and matrices `step` apart.
+    ///
+    /// # Safety
+    /// The operands are valid on the device for these sizes.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn gemm(
+        cuda: &Cuda,
+        sizes: (usize, usize, usize),
+        alpha: Self,
+        a: Operand<Self>,
+        b: Operand<Self>,
+        beta: Self,
+        c: (*mut Self, usize, isize),
+        batch: usize,
+    ) -> Result<()>;
+
+    /// The lower triangle of `G ← op(A) op(A)ᵀ`, n×n, k the inner dimension.
+    ///
+    /// # Safety
+    /// As [`Products::gemm`].
+    unsafe fn syrk(
+        cuda: &Cuda,
+        sizes: (usize, usize),
+        a: Operand<Self>,
+        g: (*mut Self, usize),
+    ) -> Result<()>;
+
+    /// `B ← op(A)⁻¹ B` (`left`) or `B ← B op(A)⁻¹`, B column-major m×n.
+    ///
+    /// # Safety
+    /// As [`Products::gemm`].
+    unsafe fn trsm(
+        cuda: &Cuda,
+        left: bool,
+        uplo: Uplo,
+        sizes: (usize, usize),
+        a: Operand<Self>,
+        b: (*mut Self, usize),
+    ) -> Result<()>;
+}
+
+macro_rules! products {
+    ($t:ty, $gemm:ident, $batched:ident, $syrk:ident, $trsm:ident) => {
+        impl Products for $t {
+            unsafe fn gemm(
+                cuda: &Cuda,
+                (m, n, k): (usize, usize, usize),
+                alpha: $t,
+                a: Operand<$t>,
+                b: Operand<$t>,
+                beta: $t,
+                (c, ldc, step): (*mut $t, usize, isize),
+                batch: usize,
+            ) -> Result<()> {
+                let int = |x| int("gemm", x);
+                let (m, n, k, batch) = (int(m)?, int(n)?, int(k)?, int(batch)?);
+                let (lda, ldb, ldc) = (int(a.ld)?, int(b.ld)?, int(ldc)?);
+                let (ta, tb) = (operation(a.op), operation(b.op));
+                let (alpha, beta) = (&raw const alpha, &raw const beta);
+                cuda.cublas(|handle| {
+                    // SAFETY: the caller's promise; the factors are read before the call returns.
+                    unsafe {
+                        if batch == 1 {
+                            let (a, b) = (a.ptr, b.ptr);
+                            let call = sys::$gemm(
+                                handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc,
+                            );
+                            return call.result().map_err(|e| failed(stringify!($gemm), e));
+                        }
+                        let (sa, sb, sc) =
+                            (a.step as c_longlong, b.step as c_longlong, step as c_longlong);
+                        sys::$batched(
+                            handle, ta, tb, m, n, k, alpha, a.ptr, lda, sa, b.ptr, ldb, sb, beta,
+                            c, ldc, sc, batch,
+                        )
+                        .result()
+                        .map_err(|e| failed(stringify!($batched), e))
+                    }
+                })
+            }
+
+            unsafe fn syrk(
+                cuda: &Cuda,
+                (n, k): (usize, usize),
+                a: Operand<$t>,
+                (g, ldg): (*mut $t, usize),
+            ) -> Result<()> {
+                let int = |x| int("gram", x);
+                let (n, k, lda, ldg) = (int(n)?, int(k)?, int(a.ld)?, int(ldg)?);
+                let lower = sys::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER;
+                let (one, zero): ($t, $t) = (1.0, 0.0);
+                cuda.cublas(|handle| {
+                    // SAFETY: the caller's promise; the factors are read before the call returns.
+                    unsafe {
+                        sys::$syrk(
+                            handle,
+                            lower,
+                            operation(a.op),
+                            n,
+                            k,
+                            &one,
+                            a.ptr,
+                            lda,
+                            &zero,
+                            g,
+                            ldg,
+                        )
+                    }
+                    .result()
+                    .map_err(|e| failed(stringify!($syrk), e))
+                })
+            }
+
+            unsafe fn trsm(
+                cuda: &Cuda,
+                left: bool,
+                uplo: Uplo,
+                (m, n): (usize, usize),
+                a: Operand<$t>,
+                (b, ldb): (*mut $t, usize),
+            ) -> Result<()> {
+                let int = |x| int("trsm_right", x);
+                let (m, n, lda, ldb) = (int(m)?, int(n)?, int(a.ld)?, int(ldb)?);
+                let side = match left {
+                    true => sys::cublasSideMode_t::CUBLAS_SIDE_LEFT,
+                    false => sys::cublasSideMode_t::CUBLAS_SIDE_RIGHT,
+                };
+                let fill = match uplo {
+                    Uplo::Lower => sys::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER,
+                    Uplo::Upper => sys::cublasFillMode_t::CUBLAS_FILL_MODE_UPPER,
+                };
+                let diagonal = sys::cublasDiagType_t::CUBLAS_DIAG_NON_UNIT;
+                let one: $t = 1.0;
+                cuda.cublas(|handle| {
+                    // SAFETY: the caller's promise; the factor is read before the call returns.
+                    unsafe {
+                        sys::$trsm(
+                            handle,
+                            side,
+                            fill,
+                            operation(a.op),
+                            diagonal,
+                            m,
+                            n,
+                            &one,
+                            a.ptr,
+                            lda,
+                            b,
+                            ldb,
+                        )
+                    }
+                    .result()
+                    .map_err(|e| failed(stringify!($trsm), e))
+                })
+            }
+        }
+    };
+}
+
+products!(f32, cublasSgemm_v2, cublasSgemmStridedBatched, cublasSsyrk_v2, cublasStrsm_v2);
+products!(f64, cublasDgemm_v2, cublasDgemmStridedBatched, cublasDsyrk_v2, cublasDtrsm_v2);

@@ -1,0 +1,145 @@
+//! How kernels are found and launched.
+//!
+//! A kernel takes its arguments by value: numbers, addresses, and matrices as [`View`]s. Every
+//! kernel has one function in this folder that launches it and takes arguments of exactly the
+//! types that the source in `cuda/*.cu` names, since the driver sees bare pointers only.
+
+use super::Cuda;
+use super::driver::explain;
+use crate::{MatMut, MatRef, Result, Scalar};
+use core::ffi::c_void;
+use cudarc::driver::{result, sys};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::sync::Mutex;
+
+/// A matrix as kernels take it (`View` in `cuda/common.cuh`): strides in elements.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct View {
+    ptr: u64,
+    row_stride: i64,
+    col_stride: i64,
+}
+
+impl View {
+    pub(super) fn of<T: Scalar>(a: MatRef<'_, T, Cuda>) -> Self {
+        let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
+        Self { ptr: a.as_ptr().addr() as u64, row_stride, col_stride }
+    }
+
+    pub(super) fn of_mut<T: Scalar>(a: &mut MatMut<'_, T, Cuda>) -> Self {
+        let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
+        Self { ptr: a.as_mut_ptr().addr() as u64, row_stride, col_stride }
+    }
+}
+
+/// Blocks of a grid, threads of a block, bytes of dynamic shared memory.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) grid: (u32, u32),
+    pub(super) block: u32,
+    pub(super) shared: u32,
+}
+
+impl Shape {
+    /// One block for every `per_block` of `work` items, but not more than a few waves: kernels
+    /// step through the rest.
+    pub(super) fn over(cuda: &Cuda, work: usize, per_block: usize, block: u32) -> Self {
+        let blocks = work.div_ceil(per_block).clamp(1, cuda.context().processors * 32);
+        Self { grid: (blocks as u32, 1), block, shared: 0 }
+    }
+}
+
+/// The address of an argument.
+pub(super) fn arg<A: Copy>(argument: &A) -> *mut c_void {
+    core::ptr::from_ref(argument).cast_mut().cast()
+}
+
+/// The kernels of one PTX file, once it is loaded.
+#[derive(Debug)]
+pub(super) struct Module {
+    source: &'static str,
+    state: Mutex<Loaded>,
+}
+
+#[derive(Debug, Default)]
+struct Loaded {
+    module: Option<Handle<sys::CUmodule>>,
+    functions: HashMap<&'static str, Handle<sys::CUfunction>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Handle<H>(H);
+
+// SAFETY: modules and functions may be used from any thread; the driver locks.
+unsafe impl<H> Send for Handle<H> {}
+
+impl Module {
+    pub(super) fn new(source: &'static str) -> Self {
+        Self { source, state: Mutex::new(Loaded { module: None, functions: HashMap::new() }) }
+    }
+
+    /// The kernel `name`; loads the module at the first call. The context is current.
+    fn function(&self, name: &'static str) -> Result<sys::CUfunction> {
+        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(function) = state.functions.get(name) {
+            return Ok(function.0);
+        }
+        let module = match state.module {
+            Some(module) => module.0,
+            None => {
+                let source = CString::new(self.source).expect("PTX has no zero bytes");
+                // SAFETY: the source is text that ends with a zero.
+                let module = unsafe { result::module::load_data(source.as_ptr().cast()) }
+                    .map_err(|error| explain("cuModuleLoadData", error, 0))?;
+                state.module = Some(Handle(module));
+                module
+            }
+        };
+        let text = CString::new(name).expect("names have no zero bytes");
+        // SAFETY: the module is loaded.
+        let function = unsafe { result::module::get_function(module, text) }
+            .map_err(|error| explain("cuModuleGetFunction", error, 0))?;
+        state.functions.insert(name, Handle(function));
+        Ok(function)
+    }
+
+    /// Unloads the module; the context is current and nothing of it runs.
+    pub(super) fn unload(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(module) = state.module.take() {
+            // SAFETY: loaded by `function`.
+            let _ = unsafe { result::module::unload(module.0) };
+        }
+        state.functions.clear();
+    }
+}
+
+/// Issues a kernel on the stream of `cuda`.
+///
+/// # Safety
+/// The arguments are those of the kernel, in number, order and type; their addresses are valid on
+/// the device for what the kernel reads and writes.
+pub(super) unsafe fn launch(
+    cuda: &Cuda,
+    module: &Module,
+    name: &'static str,
+    shape: Shape,
+    arguments: &mut [*mut c_void],
+) -> Result<()> {
+    let _current = cuda.enter()?;
+    let function = module.function(name)?;
+    if shape.shared > 48 << 10 {
+        use sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as MOST;
+        // SAFETY: the function is loaded.
+        unsafe { result::function::set_function_attribute(function, MOST, shape.shared as i32) }
+            .map_err(|error| explain("cuFuncSetAttribute", error, 0))?;
+    }
+    let (grid, block) = ((shape.grid.0, shape.grid.1, 1), (shape.block, 1, 1));
+    // SAFETY: the caller's promise.
+    unsafe {
+        result::launch_kernel(function, grid, block, shape.shared, cuda.stream().raw(), arguments)
+    }
+    .map_err(|error| explain(name, error, 0))
+}
