@@ -257,11 +257,13 @@ pub trait TransformKernels<T: Scalar>: Device {
 
 /// Products with a matrix in compressed sparse rows.
 pub trait SparseKernels<T: Scalar>: Device {
-    /// The row pointers, rows + 1 of them, on the host. Synchronises.
-    fn row_pointers(&self, x: CsrRef<'_, T, Self>) -> Result<Vec<usize>>;
+    /// The values of the stored entries in their order, as one row: what norms are taken of.
+    /// Synchronises, since only the device knows where a window of rows starts and ends.
+    fn stored_values<'a>(&self, x: CsrRef<'a, T, Self>) -> Result<MatRef<'a, T, Self>>;
 
-    /// The column of the stored entry `entry`. Synchronises.
-    fn column_of(&self, x: CsrRef<'_, T, Self>, entry: usize) -> Result<usize>;
+    /// The first stored entry in row order that is not finite; within its row the one with the
+    /// smallest column, in whatever order the row is stored. Synchronises.
+    fn find_non_finite_stored(&self, x: CsrRef<'_, T, Self>) -> Result<Option<(usize, usize)>>;
 
     /// `C ← α X B + β C` (NoTrans) or `C ← α Xᵀ B + β C` (Trans), X sparse, B and C dense.
     fn spmm(

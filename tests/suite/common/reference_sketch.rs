@@ -240,14 +240,20 @@ fn sparse_row<'a, T: Scalar>(
 }
 
 impl<T: Scalar> SparseKernels<T> for Reference {
-    fn row_pointers(&self, x: CsrRef<'_, T, Self>) -> Result<Vec<usize>> {
+    fn stored_values<'a>(&self, x: CsrRef<'a, T, Self>) -> Result<MatRef<'a, T, Self>> {
         // SAFETY: the memory of the oracle is host memory.
-        Ok(unsafe { x.host_slices() }.0.to_vec())
+        let (row_ptr, _, values) = unsafe { x.host_slices() };
+        let stored = &values[row_ptr[0]..row_ptr[x.nrows()]];
+        // SAFETY: the values lie side by side and live for 'a.
+        Ok(unsafe { MatRef::from_raw_parts(x.device(), stored.as_ptr(), (1, stored.len()), (1, 1)) })
     }
 
-    fn column_of(&self, x: CsrRef<'_, T, Self>, entry: usize) -> Result<usize> {
-        // SAFETY: as above.
-        Ok(unsafe { x.host_slices() }.1[entry] as usize)
+    fn find_non_finite_stored(&self, x: CsrRef<'_, T, Self>) -> Result<Option<(usize, usize)>> {
+        let in_row = |i| {
+            let bad = sparse_row(&x, i).filter(|(_, value)| !value.is_finite());
+            bad.map(|(j, _)| (i, j)).min()
+        };
+        Ok((0..x.nrows()).find_map(in_row))
     }
 
     fn spmm(

@@ -68,12 +68,24 @@ pub(in crate::device::cpu) fn sparse_times<T: SparseScalar>(
 macro_rules! sparse_kernels {
     ($T:ty) => {
         impl SparseKernels<$T> for Cpu {
-            fn row_pointers(&self, x: CsrRef<'_, $T>) -> Result<Vec<usize>> {
-                Ok(x.slices().0.to_vec())
+            fn stored_values<'a>(&self, x: CsrRef<'a, $T>) -> Result<MatRef<'a, $T>> {
+                let row_ptr = x.slices().0;
+                Ok(x.values_in(row_ptr[0]..row_ptr[x.nrows()]))
             }
 
-            fn column_of(&self, x: CsrRef<'_, $T>, entry: usize) -> Result<usize> {
-                Ok(x.slices().1[entry] as usize)
+            fn find_non_finite_stored(&self, x: CsrRef<'_, $T>) -> Result<Option<(usize, usize)>> {
+                let (row_ptr, columns, values) = x.slices();
+                let Some((_, k)) = self.find_non_finite(self.stored_values(x)?)? else {
+                    return Ok(None);
+                };
+                let entry = row_ptr[0] + k;
+                // The last row that starts at or before the entry: empty ones before it do too.
+                let row = row_ptr.partition_point(|&start| start <= entry) - 1;
+                let column = (entry..row_ptr[row + 1])
+                    .filter(|&k| !values[k].is_finite())
+                    .map(|k| columns[k] as usize)
+                    .min();
+                Ok(column.map(|column| (row, column)))
             }
 
             fn spmm(
