@@ -218,7 +218,7 @@ pub trait SketchKernels<T: Scalar>: Device {
     fn index_chunk(&self, s: &Sketch) -> usize;
 
     /// `C ← α S A + β C` (NoTrans) or `C ← α Sᵀ A + β C` (Trans) for a column-sparse family, where
-    /// `indices` are those of `s`.
+    /// `indices` are those of `s` or of an operator of which `s` is a window.
     #[allow(clippy::too_many_arguments)]
     fn sparse_times(
         &self,
@@ -227,6 +227,22 @@ pub trait SketchKernels<T: Scalar>: Device {
         op: Op,
         alpha: T,
         a: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// `C ← α op(S) op(X) + β C` for a column-sparse family and X in compressed sparse rows, where
+    /// `indices` are as in [`sparse_times`](SketchKernels::sparse_times). A matrix in compressed
+    /// columns is Xᵀ.
+    #[allow(clippy::too_many_arguments)]
+    fn sparse_times_csr(
+        &self,
+        s: &Sketch,
+        indices: &Self::Indices,
+        op: Op,
+        alpha: T,
+        x: CsrRef<'_, T, Self>,
+        op_x: Op,
         beta: T,
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;

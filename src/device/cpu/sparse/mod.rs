@@ -11,8 +11,9 @@
 //! Both work on column blocks ([`panel`]): the side that is met at random, C or Y, is a row-major
 //! panel of 256 or 512 bytes a row that stays in the L2 cache up to 3000 rows, and the other side
 //! streams by once.
-//! Layouts differ in how panels are packed and stored, nothing else. X·Y with both factors sparse
-//! is [`spspmm`].
+//! Layouts differ in how panels are packed and stored, nothing else. With both factors sparse, two
+//! matrices or an operator and a matrix, the driver is [`spspmm`](mod@spspmm); an operator enters
+//! it by columns as it is or by rows ([`lists`]).
 //!
 //! Sums run over the entries of the sparse factor in their order, products are rounded before they
 //! are added: the same bits for any number of threads, instruction set and layout.
@@ -24,6 +25,7 @@
 mod gather;
 mod indices;
 mod kernel;
+mod lists;
 mod panel;
 mod rows;
 mod scatter;
@@ -38,8 +40,10 @@ pub(in crate::device::cpu) use kernel::SparseScalar;
 use crate::matrix::CsrRef;
 use crate::{Blas, Cpu, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
 use gather::gather_times;
+use lists::SignLists;
 use rows::{CsrRows, SignRows};
 use scatter::scatter_times;
+use spspmm::spspmm;
 
 /// `C ← α S A + β C` (NoTrans) or `C ← α Sᵀ A + β C` (Trans) for a column-sparse family, where
 /// `indices` are those of `s`, or of the operator of which `s` is a window of rows.
@@ -62,6 +66,41 @@ pub(in crate::device::cpu) fn sparse_times<T: SparseScalar>(
     match op {
         Op::NoTrans => scatter_times(cpu, Isa::detect(), &rows, alpha, a, beta, c),
         Op::Trans => gather_times(cpu, Isa::detect(), &rows, alpha, a, beta, c),
+    }
+}
+
+/// `C ← α op(S) op(X) + β C` for a column-sparse family and X in CSR; `indices` as above.
+///
+/// A row of the product is a sum of rows of its right factor. X is at hand by rows and S by columns,
+/// the rows of Sᵀ; only where S is needed by rows are its words sorted. A product with Xᵀ is taken
+/// transposed: (S Xᵀ)ᵀ = X Sᵀ and (Sᵀ Xᵀ)ᵀ = X S.
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+#[allow(clippy::too_many_arguments)]
+pub(in crate::device::cpu) fn sparse_times_csr<T: SparseScalar>(
+    cpu: &Cpu,
+    s: &Sketch,
+    indices: &[u32],
+    op: Op,
+    alpha: T,
+    x: CsrRef<'_, T>,
+    op_x: Op,
+    beta: T,
+    c: MatMut<'_, T>,
+) -> Result<()> {
+    let (isa, columns, x) = (Isa::detect(), SignRows::new(s, indices), CsrRows::new(x));
+    let alpha = T::from_f64(alpha.to_f64() * s.scale());
+    match (op, op_x) {
+        (Op::NoTrans, Op::NoTrans) => {
+            spspmm(cpu, isa, alpha, &SignLists::new(cpu, &columns)?, &x, beta, c)
+        }
+        (Op::NoTrans, Op::Trans) => spspmm(cpu, isa, alpha, &x, &columns, beta, c.transpose()),
+        (Op::Trans, Op::NoTrans) => spspmm(cpu, isa, alpha, &columns, &x, beta, c),
+        (Op::Trans, Op::Trans) => {
+            let rows = SignLists::new(cpu, &columns)?;
+            spspmm(cpu, isa, alpha, &x, &rows, beta, c.transpose())
+        }
     }
 }
 
@@ -120,7 +159,8 @@ macro_rules! sparse_kernels {
                 if alpha == 0.0 || y.ncols() == 0 || c.is_empty() {
                     return self.scale(beta, c);
                 }
-                spspmm::spspmm(self, Isa::detect(), alpha, x, y, beta, c)
+                let (x, y) = (CsrRows::new(x), CsrRows::new(y));
+                spspmm(self, Isa::detect(), alpha, &x, &y, beta, c)
             }
         }
     };

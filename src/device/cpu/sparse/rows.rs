@@ -41,32 +41,54 @@ impl<'a> SignRows<'a> {
         let (first, ncols) = (s.row_range().start as u32, s.nrows() as u32);
         Self { indices, entries_per_row, nrows: s.ncols(), first, ncols }
     }
-}
 
-// SAFETY: entries outside of the window 0..ncols are skipped.
-unsafe impl<T: SparseScalar> SparseRows<T> for SignRows<'_> {
-    fn nrows(&self) -> usize {
+    /// The number of rows, columns of S.
+    pub(super) fn len(&self) -> usize {
         self.nrows
     }
 
-    fn ncols(&self) -> usize {
+    /// The number of columns, rows of the window of S.
+    pub(super) fn width(&self) -> usize {
         self.ncols as usize
     }
 
-    fn entries(&self) -> usize {
+    /// How many words there are, those outside of the window included.
+    pub(super) fn words(&self) -> usize {
         self.nrows * self.entries_per_row
     }
 
+    /// Calls `f(column, word)` for the entries of row `j`, in their order; the lowest bit of the
+    /// word is the sign.
     #[inline(always)]
-    fn for_each(&self, j: usize, mut f: impl FnMut(usize, T)) {
+    pub(super) fn for_each_word(&self, j: usize, mut f: impl FnMut(usize, u32)) {
         let start = j * self.entries_per_row;
         for &packed in &self.indices[start..start + self.entries_per_row] {
             // Rows above the window wrap around and fail the same test as those below it.
             let row = (packed >> 1).wrapping_sub(self.first);
             if row < self.ncols {
-                f(row as usize, T::sign(packed));
+                f(row as usize, packed);
             }
         }
+    }
+}
+
+// SAFETY: entries outside of the window 0..ncols are skipped.
+unsafe impl<T: SparseScalar> SparseRows<T> for SignRows<'_> {
+    fn nrows(&self) -> usize {
+        self.len()
+    }
+
+    fn ncols(&self) -> usize {
+        self.width()
+    }
+
+    fn entries(&self) -> usize {
+        self.words()
+    }
+
+    #[inline(always)]
+    fn for_each(&self, j: usize, mut f: impl FnMut(usize, T)) {
+        self.for_each_word(j, |row, packed| f(row, T::sign(packed)));
     }
 }
 

@@ -1,4 +1,5 @@
-//! C ← α X Y + β C, X and Y sparse by rows, C dense.
+//! C ← α X Y + β C, X and Y sparse by rows, C dense: matrices in CSR, and operators by rows or by
+//! columns.
 //!
 //! A row of C is a sum of the rows of Y that a row of X names, taken in a private row that is
 //! dense (Gustavson, "Two fast algorithms for sparse matrices", 1978). Some rows are stored
@@ -8,8 +9,7 @@
 
 use super::kernel::{Isa, SparseScalar};
 use super::panel::{Target, scale, zeroed_panel};
-use super::rows::{CsrRows, SparseRows};
-use crate::matrix::CsrRef;
+use super::rows::SparseRows;
 use crate::{Cpu, MatMut, Result};
 
 /// Enough tasks for a good many threads.
@@ -27,14 +27,13 @@ pub(super) fn spspmm<T: SparseScalar>(
     cpu: &Cpu,
     isa: Isa,
     alpha: T,
-    x: CsrRef<'_, T>,
-    y: CsrRef<'_, T>,
+    x: &impl SparseRows<T>,
+    y: &impl SparseRows<T>,
     beta: T,
     c: MatMut<'_, T>,
 ) -> Result<()> {
     let (m, n) = (x.nrows(), y.ncols());
     debug_assert!(x.ncols() == y.nrows() && c.shape() == (m, n));
-    let (x, y) = (CsrRows::new(x), CsrRows::new(y));
     if alpha == T::zero() || x.entries() == 0 || y.entries() == 0 {
         scale(cpu, beta, c);
         return Ok(());
