@@ -3,7 +3,7 @@
 //! The columns of a sketching operator S are the rows of Sᵀ, so S·A is a transposed product with
 //! Sᵀ and Sᵀ·Y a plain one: the same two drivers serve operators and user matrices.
 
-use super::kernel::SparseScalar;
+use super::kernel::{SparseScalar, prefetch_line};
 use crate::CsrRef;
 
 /// A sparse matrix by rows.
@@ -19,6 +19,8 @@ pub(in crate::device::cpu) unsafe trait SparseRows<T>: Sync {
     fn entries(&self) -> usize;
     /// Calls `f(column, value)` for the entries of row `j`, in their order.
     fn for_each(&self, j: usize, f: impl FnMut(usize, T));
+    /// Asks for the memory of the first entries of row `j`.
+    fn prefetch(&self, j: usize);
 }
 
 /// Sᵀ for a column-sparse operator S: row j holds ±1 where column j of S does.
@@ -41,54 +43,37 @@ impl<'a> SignRows<'a> {
         let (first, ncols) = (s.row_range().start as u32, s.nrows() as u32);
         Self { indices, entries_per_row, nrows: s.ncols(), first, ncols }
     }
-
-    /// The number of rows, columns of S.
-    pub(super) fn len(&self) -> usize {
-        self.nrows
-    }
-
-    /// The number of columns, rows of the window of S.
-    pub(super) fn width(&self) -> usize {
-        self.ncols as usize
-    }
-
-    /// How many words there are, those outside of the window included.
-    pub(super) fn words(&self) -> usize {
-        self.nrows * self.entries_per_row
-    }
-
-    /// Calls `f(column, word)` for the entries of row `j`, in their order; the lowest bit of the
-    /// word is the sign.
-    #[inline(always)]
-    pub(super) fn for_each_word(&self, j: usize, mut f: impl FnMut(usize, u32)) {
-        let start = j * self.entries_per_row;
-        for &packed in &self.indices[start..start + self.entries_per_row] {
-            // Rows above the window wrap around and fail the same test as those below it.
-            let row = (packed >> 1).wrapping_sub(self.first);
-            if row < self.ncols {
-                f(row as usize, packed);
-            }
-        }
-    }
 }
 
 // SAFETY: entries outside of the window 0..ncols are skipped.
 unsafe impl<T: SparseScalar> SparseRows<T> for SignRows<'_> {
     fn nrows(&self) -> usize {
-        self.len()
+        self.nrows
     }
 
     fn ncols(&self) -> usize {
-        self.width()
+        self.ncols as usize
     }
 
     fn entries(&self) -> usize {
-        self.words()
+        self.nrows * self.entries_per_row
     }
 
     #[inline(always)]
     fn for_each(&self, j: usize, mut f: impl FnMut(usize, T)) {
-        self.for_each_word(j, |row, packed| f(row, T::sign(packed)));
+        let start = j * self.entries_per_row;
+        for &packed in &self.indices[start..start + self.entries_per_row] {
+            // Rows above the window wrap around and fail the same test as those below it.
+            let row = (packed >> 1).wrapping_sub(self.first);
+            if row < self.ncols {
+                f(row as usize, T::sign(packed));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, j: usize) {
+        prefetch_line(self.indices.as_ptr().wrapping_add(j * self.entries_per_row));
     }
 }
 
@@ -105,9 +90,21 @@ impl<'a, T: SparseScalar> CsrRows<'a, T> {
         let (row_ptr, col_idx, values) = x.slices();
         Self { ncols: x.ncols(), row_ptr, col_idx, values }
     }
+
+    /// A matrix of the library's own making: columns are below `ncols`.
+    pub(super) fn of_parts(
+        ncols: usize,
+        row_ptr: &'a [usize],
+        col_idx: &'a [u32],
+        values: &'a [T],
+    ) -> Self {
+        debug_assert!(col_idx.iter().all(|&j| (j as usize) < ncols));
+        Self { ncols, row_ptr, col_idx, values }
+    }
 }
 
-// SAFETY: the column indices of a CsrRef are below its number of columns, by construction.
+// SAFETY: column indices are below the number of columns, by the construction of a CsrRef and the
+// promise of `of_parts`.
 unsafe impl<T: SparseScalar> SparseRows<T> for CsrRows<'_, T> {
     fn nrows(&self) -> usize {
         self.row_ptr.len() - 1
@@ -128,5 +125,12 @@ unsafe impl<T: SparseScalar> SparseRows<T> for CsrRows<'_, T> {
             debug_assert!((col as usize) < self.ncols);
             f(col as usize, value);
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, j: usize) {
+        let start = self.row_ptr[j];
+        prefetch_line(self.col_idx.as_ptr().wrapping_add(start));
+        prefetch_line(self.values.as_ptr().wrapping_add(start));
     }
 }
