@@ -94,13 +94,13 @@ pub(in crate::device::cpu) fn sparse_times_csr<T: SparseScalar>(
     match (op, op_x) {
         (Op::NoTrans, Op::NoTrans) => {
             let x = Transposed::new(cpu, &x)?;
-            spspmm(cpu, isa, alpha, &x.rows(), &columns, beta, c.transpose())
+            spspmm(cpu, isa, alpha, &x, &columns, beta, c.transpose())
         }
         (Op::NoTrans, Op::Trans) => spspmm(cpu, isa, alpha, &x, &columns, beta, c.transpose()),
         (Op::Trans, Op::NoTrans) => spspmm(cpu, isa, alpha, &columns, &x, beta, c),
         (Op::Trans, Op::Trans) => {
             let x = Transposed::new(cpu, &x)?;
-            spspmm(cpu, isa, alpha, &columns, &x.rows(), beta, c)
+            spspmm(cpu, isa, alpha, &columns, &x, beta, c)
         }
     }
 }

@@ -90,21 +90,9 @@ impl<'a, T: SparseScalar> CsrRows<'a, T> {
         let (row_ptr, col_idx, values) = x.slices();
         Self { ncols: x.ncols(), row_ptr, col_idx, values }
     }
-
-    /// A matrix of the library's own making: columns are below `ncols`.
-    pub(super) fn of_parts(
-        ncols: usize,
-        row_ptr: &'a [usize],
-        col_idx: &'a [u32],
-        values: &'a [T],
-    ) -> Self {
-        debug_assert!(col_idx.iter().all(|&j| (j as usize) < ncols));
-        Self { ncols, row_ptr, col_idx, values }
-    }
 }
 
-// SAFETY: column indices are below the number of columns, by the construction of a CsrRef and the
-// promise of `of_parts`.
+// SAFETY: the column indices of a CsrRef are below its number of columns, by construction.
 unsafe impl<T: SparseScalar> SparseRows<T> for CsrRows<'_, T> {
     fn nrows(&self) -> usize {
         self.row_ptr.len() - 1

@@ -2,10 +2,12 @@
 //!
 //! Entries are sorted by column, by counting: two walks over the columns, one over the values. The
 //! sort is stable, so the result is one and the same however the rows are shared out among tasks.
+//! Index and value of an entry lie side by side: the sort writes to as many places at once as there
+//! are columns, and two arrays would make them twice as many cache lines and pages.
 //!
-//! Cost: 4 bytes and the size of a value an entry; about as much time as ten additions an entry.
+//! Cost: 8 bytes an entry in f32, 16 in f64; bound by the misses of those writes.
 
-use super::kernel::SparseScalar;
+use super::kernel::{SparseScalar, prefetch_line};
 use super::rows::{CsrRows, SparseRows};
 use crate::device::cpu::pool::SharedMut;
 use crate::device::try_vec;
@@ -21,9 +23,10 @@ const COST: u64 = 8;
 /// Xᵀ, of which every row is by increasing column.
 pub(super) struct Transposed<T> {
     ncols: usize,
-    row_ptr: Vec<usize>,
-    col_idx: Vec<u32>,
-    values: Vec<T>,
+    /// Where the entries of a row start, and the end of all.
+    starts: Vec<usize>,
+    /// Column and value.
+    entries: Vec<(u32, T)>,
 }
 
 impl<T: SparseScalar> Transposed<T> {
@@ -56,39 +59,62 @@ impl<T: SparseScalar> Transposed<T> {
         });
 
         // From numbers of entries to positions: columns in order, within a column tasks in order.
-        let mut row_ptr = try_vec(0usize, cols + 1)?;
+        let mut starts = try_vec(0usize, cols + 1)?;
         let mut next = 0;
-        for (j, start) in row_ptr.iter_mut().take(cols).enumerate() {
+        for (j, start) in starts.iter_mut().take(cols).enumerate() {
             *start = next;
             for task in 0..tasks {
                 let count = &mut counters(task)[j];
                 next += core::mem::replace(count, next);
             }
         }
-        row_ptr[cols] = next;
+        starts[cols] = next;
 
-        let (mut col_idx, mut values) = (try_vec(0u32, next)?, try_vec(T::zero(), next)?);
-        let (to_idx, to_values) = (SharedMut(col_idx.as_mut_ptr()), SharedMut(values.as_mut_ptr()));
+        let mut sorted: Vec<(u32, T)> = Vec::new();
+        let out_of_memory =
+            |_| Error::OutOfMemory { bytes: next.saturating_mul(size_of::<(u32, T)>()) };
+        sorted.try_reserve_exact(next).map_err(out_of_memory)?;
+        let out = SharedMut(sorted.as_mut_ptr());
         cpu.for_each(tasks, work, |task| {
             let position = counters(task);
             for i in range(task) {
                 x.for_each(i, |j, value| {
-                    let at = position[j];
                     // SAFETY: this walk meets the entries that were counted, so every position is
                     // below their number, and is taken once.
-                    unsafe {
-                        *to_idx.get().add(at) = i as u32;
-                        *to_values.get().add(at) = value;
-                    }
-                    position[j] = at + 1;
+                    unsafe { out.get().add(position[j]).write((i as u32, value)) };
+                    position[j] += 1;
                 });
             }
         });
-        Ok(Self { ncols: rows, row_ptr, col_idx, values })
+        // SAFETY: room for `next` entries was reserved, and each was written once.
+        unsafe { sorted.set_len(next) };
+        Ok(Self { ncols: rows, starts, entries: sorted })
+    }
+}
+
+// SAFETY: the columns are rows of X, of which there are `ncols`.
+unsafe impl<T: SparseScalar> SparseRows<T> for Transposed<T> {
+    fn nrows(&self) -> usize {
+        self.starts.len() - 1
     }
 
-    /// Xᵀ by rows.
-    pub(super) fn rows(&self) -> CsrRows<'_, T> {
-        CsrRows::of_parts(self.ncols, &self.row_ptr, &self.col_idx, &self.values)
+    fn ncols(&self) -> usize {
+        self.ncols
+    }
+
+    fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[inline(always)]
+    fn for_each(&self, j: usize, mut f: impl FnMut(usize, T)) {
+        for &(i, value) in &self.entries[self.starts[j]..self.starts[j + 1]] {
+            f(i as usize, value);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, j: usize) {
+        prefetch_line(self.entries.as_ptr().wrapping_add(self.starts[j]));
     }
 }
