@@ -1,7 +1,7 @@
 //! The applications of an operator and the choice of kernel.
 
 use super::host_csr::HostCsr;
-use super::{Family, Sketch, dense, haar, mixing, sampling, sparse};
+use super::{Family, Sketch, dense, haar, mixing, sparse};
 use crate::error::check_shape;
 use crate::{AsOperand, Backend, Csr, Device, Error, Mat, MatMut, Op, Operand, Result, Scalar};
 
@@ -219,14 +219,11 @@ pub(super) fn run<T: Scalar, D: Backend<T>>(
             };
             sparse::times_signs(s, kept, op, alpha, a, beta, c)
         }
-        Family::Laso | Family::RowSampling => match (a, kept) {
-            (Operand::Dense(a), _) if s.family() == Family::RowSampling => {
-                sampling::times(s, op, alpha, a, beta, c)
-            }
-            (a, Some(Kept::Csr { s, transposed })) => {
+        Family::Laso | Family::RowSampling => match kept {
+            Some(Kept::Csr { s, transposed }) => {
                 sparse::explicit_times(s.as_ref(), transposed.as_ref(), op, alpha, a, beta, c)
             }
-            (a, _) => sparse::times(s, op, alpha, a, beta, c),
+            _ => sparse::times(s, op, alpha, a, beta, c),
         },
         Family::Srht | Family::Srct | Family::HadamardDiagonal => {
             mixing::times(s, op, alpha, a, beta, c)

@@ -7,8 +7,7 @@
 //! |---|---|---|
 //! | Gaussian, Rademacher, Uniform | panels of S next to a product, or fused for few columns | panels of S times CSR |
 //! | SparseSign, SparseStack, CountSketch | one pass over A | sparse × sparse, from positions and signs |
-//! | LASO | CSR × dense | sparse × sparse, both in CSR |
-//! | row sampling | rows moved | sparse × sparse, both in CSR |
+//! | LASO, row sampling | CSR × dense | sparse × sparse, both in CSR |
 //! | SRHT, SRCT, Hadamard-diagonal | sign, transform and sample in one sweep | column blocks made dense |
 //! | Haar | S is formed, then a product | S is formed, then CSR × dense |
 //!
@@ -32,7 +31,6 @@ mod host_csr;
 mod mixing;
 mod operator;
 mod prepared;
-mod sampling;
 mod sparse;
 
 pub use operator::{Family, Sketch};

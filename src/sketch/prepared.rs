@@ -11,7 +11,7 @@ use crate::{AsOperand, Backend, Mat, MatMut, Op, Result, Scalar};
 /// | family | kept | bytes |
 /// |---|---|---|
 /// | SparseSign, SparseStack, CountSketch | positions | 4ζm |
-/// | LASO, row sampling | S and Sᵀ in CSR (row sampling: for sparse A) | about 2ζd (4 + size of T) + 8(d + m) |
+/// | LASO, row sampling | S and Sᵀ in CSR | about 2ζd (4 + size of T) + 8(d + m) |
 /// | Haar | S | dm · size of T |
 /// | others | nothing | 0 |
 ///
