@@ -36,7 +36,8 @@ pub trait LinearOperator<T: Scalar, D: Device> {
         Ok(None)
     }
 
-    /// The first entry that is not finite, when entries can be looked at. Default: unknown.
+    /// The first entry that is not finite, in the order of rows (of columns for a matrix in
+    /// compressed columns), when entries can be looked at. Default: unknown.
     ///
     /// # Errors
     /// As [`LinearOperator::apply`].
@@ -65,8 +66,8 @@ impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for Operand<'_, T, D> {
     fn norm_fro(&self) -> Result<Option<f64>> {
         match *self {
             Operand::Dense(a) => norm_fro(a),
-            Operand::Csr(x) => norm_fro(stored(x)?.1),
-            Operand::Csc(x) => norm_fro(stored(x.transpose())?.1),
+            Operand::Csr(x) => norm_fro(x.device().stored_values(x)?),
+            Operand::Csc(x) => norm_fro(x.device().stored_values(x.transpose())?),
         }
         .map(Some)
     }
@@ -74,8 +75,11 @@ impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for Operand<'_, T, D> {
     fn find_non_finite(&self) -> Result<Option<(usize, usize)>> {
         match *self {
             Operand::Dense(a) => a.device().find_non_finite(a),
-            Operand::Csr(x) => find_in_rows(x),
-            Operand::Csc(x) => Ok(find_in_rows(x.transpose())?.map(|(j, i)| (i, j))),
+            Operand::Csr(x) => x.device().find_non_finite_stored(x),
+            Operand::Csc(x) => {
+                let found = x.device().find_non_finite_stored(x.transpose())?;
+                Ok(found.map(|(j, i)| (i, j)))
+            }
         }
     }
 }
@@ -121,21 +125,6 @@ operand_operators!(
     Csc<T, D>,
     CscRef<'_, T, D>
 );
-
-/// The row pointers and the stored values.
-fn stored<T: Scalar, D: Backend<T>>(x: CsrRef<'_, T, D>) -> Result<(Vec<usize>, MatRef<'_, T, D>)> {
-    let row_ptr = x.device().row_pointers(x)?;
-    let values = x.values_in(row_ptr[0]..row_ptr[x.nrows()]);
-    Ok((row_ptr, values))
-}
-
-fn find_in_rows<T: Scalar, D: Backend<T>>(x: CsrRef<'_, T, D>) -> Result<Option<(usize, usize)>> {
-    let (row_ptr, values) = stored(x)?;
-    let Some((_, k)) = x.device().find_non_finite(values)? else { return Ok(None) };
-    let entry = row_ptr[0] + k;
-    let row = row_ptr.partition_point(|&start| start <= entry) - 1;
-    Ok(Some((row, x.device().column_of(x, entry)?)))
-}
 
 fn multiply<T: Scalar, D: Backend<T>>(
     a: Operand<'_, T, D>,

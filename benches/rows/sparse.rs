@@ -29,6 +29,12 @@ pub(super) fn rows() -> Vec<Row> {
             rows.push(Row::new(name("f32"), "the same in f64", Some(0.65), wall, both));
         }
     }
+    for layout in Layout::BOTH {
+        let sampling: Make = |m| Sketch::row_sampling(D, m, 42);
+        let name = format!("row-sampling/f64/{}", layout.name());
+        let make = move || Apply::<f64>::new(sampling, layout);
+        rows.push(Row::new(name, "parallel sum of A", None, wall, make));
+    }
     let pass = "parallel sum of values and columns";
     for (family, make) in [("count-sketch", count), ("sparse-stack", stack), ("gaussian", gaussian)]
     {

@@ -233,7 +233,7 @@ pub trait SketchKernels<T: Scalar>: Device {
     fn index_chunk(&self, s: &Sketch) -> usize;
 
     /// `C ← α S A + β C` (NoTrans) or `C ← α Sᵀ A + β C` (Trans) for a column-sparse family, where
-    /// `indices` are those of `s`.
+    /// `indices` are those of `s` or of an operator of which `s` is a window.
     #[allow(clippy::too_many_arguments)]
     fn sparse_times(
         &self,
@@ -242,6 +242,22 @@ pub trait SketchKernels<T: Scalar>: Device {
         op: Op,
         alpha: T,
         a: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// `C ← α op(S) op(X) + β C` for a column-sparse family and X in compressed sparse rows, where
+    /// `indices` are as in [`sparse_times`](SketchKernels::sparse_times). A matrix in compressed
+    /// columns is Xᵀ.
+    #[allow(clippy::too_many_arguments)]
+    fn sparse_times_csr(
+        &self,
+        s: &Sketch,
+        indices: &Self::Indices,
+        op: Op,
+        alpha: T,
+        x: CsrRef<'_, T, Self>,
+        op_x: Op,
         beta: T,
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
@@ -272,11 +288,13 @@ pub trait TransformKernels<T: Scalar>: Device {
 
 /// Products with a matrix in compressed sparse rows.
 pub trait SparseKernels<T: Scalar>: Device {
-    /// The row pointers, rows + 1 of them, on the host. Synchronises.
-    fn row_pointers(&self, x: CsrRef<'_, T, Self>) -> Result<Vec<usize>>;
+    /// The values of the stored entries in their order, as one row: what norms are taken of.
+    /// Synchronises, since only the device knows where a window of rows starts and ends.
+    fn stored_values<'a>(&self, x: CsrRef<'a, T, Self>) -> Result<MatRef<'a, T, Self>>;
 
-    /// The column of the stored entry `entry`. Synchronises.
-    fn column_of(&self, x: CsrRef<'_, T, Self>, entry: usize) -> Result<usize>;
+    /// The first stored entry in row order that is not finite; within its row the one with the
+    /// smallest column, in whatever order the row is stored. Synchronises.
+    fn find_non_finite_stored(&self, x: CsrRef<'_, T, Self>) -> Result<Option<(usize, usize)>>;
 
     /// `C ← α X B + β C` (NoTrans) or `C ← α Xᵀ B + β C` (Trans), X sparse, B and C dense.
     fn spmm(

@@ -9,6 +9,7 @@
 
 mod batch;
 mod convert;
+mod csc;
 mod layout;
 mod operand;
 mod owned;
@@ -19,9 +20,10 @@ mod view_mut;
 
 pub(crate) use batch::for_each_batch;
 pub use batch::{BatchMut, BatchRef};
+pub use csc::{Csc, CscRef};
 pub use operand::{AsOperand, Operand};
 pub use owned::Mat;
-pub use sparse::{Csc, CscRef, Csr, CsrRef};
+pub use sparse::{Csr, CsrRef};
 pub use tensor::{TensorMut, TensorRef};
 pub use view::MatRef;
 pub use view_mut::MatMut;

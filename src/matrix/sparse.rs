@@ -1,9 +1,10 @@
-//! Compressed sparse rows and columns.
+//! Compressed sparse rows.
 //!
 //! Row pointers are `usize` and column indices `u32`, so an entry costs 4 bytes beside its value
 //! and a dimension may reach 2³² − 1. Indices of a row need not be sorted; none occurs twice. CSC
 //! is the transpose of CSR: one set of kernels serves both.
 
+use super::CscRef;
 use crate::device::try_vec;
 use crate::{Cpu, Device, Error, MatRef, Result, Scalar};
 use core::fmt;
@@ -37,6 +38,29 @@ impl<T: Scalar, D: Device> Csr<T, D> {
         values: &[T],
     ) -> Result<Self> {
         check_csr("Csr::new", (rows, cols), row_ptr, col_idx, values.len())?;
+        Self::upload(device, (rows, cols), row_ptr, col_idx, values)
+    }
+
+    /// [`Csr::new`] for arrays that the library made itself: that no row has a column twice is
+    /// taken for granted, what memory safety rests on is checked.
+    pub(crate) fn from_distinct(
+        device: &D,
+        shape: (usize, usize),
+        row_ptr: &[usize],
+        col_idx: &[u32],
+        values: &[T],
+    ) -> Result<Self> {
+        check_bounds("Csr::from_distinct", shape, row_ptr, col_idx, values.len())?;
+        Self::upload(device, shape, row_ptr, col_idx, values)
+    }
+
+    fn upload(
+        device: &D,
+        (rows, cols): (usize, usize),
+        row_ptr: &[usize],
+        col_idx: &[u32],
+        values: &[T],
+    ) -> Result<Self> {
         let mut row_ptr_buffer = device.scratch(row_ptr.len())?;
         device.upload(row_ptr, &mut row_ptr_buffer)?;
         let mut col_idx_buffer = device.scratch(col_idx.len())?;
@@ -88,7 +112,7 @@ impl<T: Scalar, D: Device> Csr<T, D> {
             next[i] += 1;
         }
         add_duplicates(&mut row_ptr, &mut col_idx, &mut values);
-        Self::new(device, (rows, cols), &row_ptr, &col_idx, &values)
+        Self::from_distinct(device, (rows, cols), &row_ptr, &col_idx, &values)
     }
 
     /// The whole matrix, readable.
@@ -203,7 +227,7 @@ impl<'a, T: Scalar, D: Device> CsrRef<'a, T, D> {
 
     /// The transposed matrix, the same memory.
     pub fn transpose(self) -> CscRef<'a, T, D> {
-        CscRef { transposed: self }
+        CscRef::of_transposed(self)
     }
 
     /// The stored values in `range` as a 1×n matrix.
@@ -254,74 +278,19 @@ impl<'a, T: Scalar> CsrRef<'a, T, Cpu> {
     }
 }
 
-/// An owned rows×cols matrix in compressed sparse columns: the transpose of a [`Csr`].
-pub struct Csc<T: Scalar, D: Device = Cpu> {
-    transposed: Csr<T, D>,
-}
-
-impl<T: Scalar, D: Device> Csc<T, D> {
-    /// Copies a matrix to `device`: column j holds the entries `col_ptr[j]..col_ptr[j + 1]` of
-    /// `row_idx` and `values`.
-    ///
-    /// # Errors
-    /// As [`Csr::new`], with rows and columns exchanged.
-    pub fn new(
-        device: &D,
-        (rows, cols): (usize, usize),
-        col_ptr: &[usize],
-        row_idx: &[u32],
-        values: &[T],
-    ) -> Result<Self> {
-        Ok(Self { transposed: Csr::new(device, (cols, rows), col_ptr, row_idx, values)? })
-    }
-
-    /// The whole matrix, readable.
-    pub fn as_ref(&self) -> CscRef<'_, T, D> {
-        self.transposed.as_ref().transpose()
-    }
-}
-
-/// A readable view of a matrix in compressed sparse columns: the transpose of a [`CsrRef`].
-pub struct CscRef<'a, T: Scalar, D: Device = Cpu> {
-    transposed: CsrRef<'a, T, D>,
-}
-
-impl<T: Scalar, D: Device> Clone for CscRef<'_, T, D> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: Scalar, D: Device> Copy for CscRef<'_, T, D> {}
-
-impl<'a, T: Scalar, D: Device> CscRef<'a, T, D> {
-    /// The number of rows.
-    pub fn nrows(&self) -> usize {
-        self.transposed.cols
-    }
-
-    /// The number of columns.
-    pub fn ncols(&self) -> usize {
-        self.transposed.rows
-    }
-
-    /// Rows and columns.
-    pub fn shape(&self) -> (usize, usize) {
-        (self.nrows(), self.ncols())
-    }
-
-    /// The device of the memory.
-    pub fn device(&self) -> &'a D {
-        self.transposed.device
-    }
-
-    /// The transposed matrix in compressed sparse rows, the same memory.
-    pub fn transpose(self) -> CsrRef<'a, T, D> {
-        self.transposed
-    }
-}
-
 fn check_csr(
+    op: &'static str,
+    shape: (usize, usize),
+    row_ptr: &[usize],
+    col_idx: &[u32],
+    values: usize,
+) -> Result<()> {
+    check_bounds(op, shape, row_ptr, col_idx, values)?;
+    check_distinct(op, row_ptr, col_idx)
+}
+
+/// Every entry lies inside of the arrays and of the matrix.
+fn check_bounds(
     op: &'static str,
     (rows, cols): (usize, usize),
     row_ptr: &[usize],
@@ -346,10 +315,19 @@ fn check_csr(
     if let Some(j) = col_idx.iter().find(|&&j| j as usize >= cols) {
         return Err(Error::invalid(op, "col_idx", j, format!("below {cols}")));
     }
+    Ok(())
+}
+
+/// No row has a column twice.
+fn check_distinct(op: &'static str, row_ptr: &[usize], col_idx: &[u32]) -> Result<()> {
     let mut row = Vec::new();
-    for i in 0..rows {
+    for (i, range) in row_ptr.windows(2).enumerate() {
+        let stored = &col_idx[range[0]..range[1]];
+        if stored.is_sorted_by(|a, b| a < b) {
+            continue;
+        }
         row.clear();
-        row.extend_from_slice(&col_idx[row_ptr[i]..row_ptr[i + 1]]);
+        row.extend_from_slice(stored);
         row.sort_unstable();
         if let Some(pair) = row.windows(2).find(|pair| pair[0] == pair[1]) {
             let allowed = "each column once a row (Csr::from_triplets adds duplicates up)";
@@ -397,18 +375,6 @@ impl<T: Scalar, D: Device> fmt::Debug for CsrRef<'_, T, D> {
 }
 
 impl<T: Scalar, D: Device> fmt::Debug for Csr<T, D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_ref().fmt(f)
-    }
-}
-
-impl<T: Scalar, D: Device> fmt::Debug for CscRef<'_, T, D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CscRef {}×{}", self.nrows(), self.ncols())
-    }
-}
-
-impl<T: Scalar, D: Device> fmt::Debug for Csc<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().fmt(f)
     }

@@ -173,13 +173,9 @@ fn allocate<T: Scalar, D: Device>(
 
 /// What is kept of an operator that is applied more than once.
 pub(super) enum Kept<T: Scalar, D: Backend<T>> {
-    /// Positions, chunk by chunk of columns.
-    Indices(Vec<D::Indices>),
+    Indices(D::Indices),
     Dense(Mat<T, D>),
-    Csr {
-        s: Csr<T, D>,
-        transposed: Csr<T, D>,
-    },
+    Csr { s: Csr<T, D>, transposed: Csr<T, D> },
 }
 
 /// `C ← α op(S) A + β C` after checking the arguments.
@@ -216,13 +212,13 @@ pub(super) fn run<T: Scalar, D: Backend<T>>(
             Some(Kept::Dense(s)) => dense::explicit_times(s.as_ref(), op, alpha, a, beta, c),
             _ => dense::times(s, op, alpha, a, beta, c),
         },
-        Family::SparseSign | Family::SparseStack | Family::CountSketch => match (a, kept) {
-            (Operand::Dense(a), Some(Kept::Indices(indices))) => {
-                sparse::times_dense(s, Some(indices), op, alpha, a, beta, c)
-            }
-            (Operand::Dense(a), _) => sparse::times_dense(s, None, op, alpha, a, beta, c),
-            (a, _) => sparse::times(s, op, alpha, a, beta, c),
-        },
+        Family::SparseSign | Family::SparseStack | Family::CountSketch => {
+            let kept = match kept {
+                Some(Kept::Indices(indices)) => Some(indices),
+                _ => None,
+            };
+            sparse::times_signs(s, kept, op, alpha, a, beta, c)
+        }
         Family::Laso | Family::RowSampling => match kept {
             Some(Kept::Csr { s, transposed }) => {
                 sparse::explicit_times(s.as_ref(), transposed.as_ref(), op, alpha, a, beta, c)

@@ -126,6 +126,12 @@ impl<T: Scalar> HostCsr<T> {
 
     /// A copy in a device's memory.
     pub(super) fn upload<D: Device>(&self, device: &D) -> Result<Csr<T, D>> {
-        Csr::new(device, (self.rows, self.cols), &self.row_ptr, &self.col_idx, &self.values)
+        Csr::from_distinct(
+            device,
+            (self.rows, self.cols),
+            &self.row_ptr,
+            &self.col_idx,
+            &self.values,
+        )
     }
 }

@@ -53,5 +53,5 @@ fn selection<T: Scalar, D: Backend<T>>(
 ) -> Result<Csr<T, D>> {
     let row_ptr: Vec<usize> = (0..=n).map(|i| i.clamp(cols.start, cols.end) - cols.start).collect();
     let col_idx: Vec<u32> = (0..cols.len() as u32).collect();
-    Csr::new(device, (n, cols.len()), &row_ptr, &col_idx, &vec![T::one(); cols.len()])
+    Csr::from_distinct(device, (n, cols.len()), &row_ptr, &col_idx, &vec![T::one(); cols.len()])
 }

@@ -6,8 +6,8 @@
 //! | family | dense A | sparse A |
 //! |---|---|---|
 //! | Gaussian, Rademacher, Uniform | panels of S next to a product, or fused for few columns | panels of S times CSR |
-//! | SparseSign, SparseStack, CountSketch | one pass over A | sparse × sparse |
-//! | LASO, row sampling | CSR × dense | sparse × sparse |
+//! | SparseSign, SparseStack, CountSketch | one pass over A | sparse × sparse, from positions and signs |
+//! | LASO, row sampling | CSR × dense | sparse × sparse, both in CSR |
 //! | SRHT, SRCT, Hadamard-diagonal | sign, transform and sample in one sweep | column blocks made dense |
 //! | Haar | S is formed, then a product | S is formed, then CSR × dense |
 //!

@@ -2,7 +2,7 @@
 
 use super::apply::{Kept, run};
 use super::host_csr::HostCsr;
-use super::{Family, Sketch, sparse};
+use super::{Family, Sketch};
 use crate::{AsOperand, Backend, Mat, MatMut, Op, Result, Scalar};
 
 /// An operator prepared for many applications: the same results as [`Sketch`], bit for bit, without
@@ -31,9 +31,7 @@ impl Sketch {
     pub fn prepare<T: Scalar, D: Backend<T>>(&self, device: &D) -> Result<Prepared<T, D>> {
         let kept = match self.family() {
             Family::SparseSign | Family::SparseStack | Family::CountSketch => {
-                let chunks = sparse::chunks::<T, D>(self, device);
-                let indices = chunks.map(|cols| device.indices(&self.columns(cols)));
-                Some(Kept::Indices(indices.collect::<Result<_>>()?))
+                Some(Kept::Indices(device.indices(self)?))
             }
             Family::Laso | Family::RowSampling => match HostCsr::of(self, device)? {
                 Some(s) => {

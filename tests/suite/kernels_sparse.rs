@@ -144,13 +144,9 @@ fn windows_of_rows_are_matrices_too() {
     let window = x.as_ref().rows(20..33);
     cpu.spmm(1.0, window, Op::NoTrans, b.view(cpu), 0.0, c.view_mut(cpu)).unwrap();
     cpu.spmm(1.0, window, Op::Trans, up.view(cpu), 0.0, down.view_mut(cpu)).unwrap();
-    let pointers = SparseKernels::<f64>::row_pointers(cpu, window).unwrap();
-    assert_eq!(pointers, x.as_ref().slices().0[20..=33]);
-    let columns = x.as_ref().slices().1;
-    for (entry, &expected) in columns.iter().enumerate().take(pointers[13]).skip(pointers[0]) {
-        let column = SparseKernels::<f64>::column_of(cpu, window, entry).unwrap();
-        assert_eq!(column, expected as usize);
-    }
+    let (starts, _, values) = x.as_ref().slices();
+    let stored = Plain::of(cpu.stored_values(window).unwrap());
+    assert_eq!(stored.data, values[starts[20]..starts[33]]);
     let dense = dense(50, 40, &triplets, |x| x).rows(20, 33);
     for (left, right, got) in
         [(dense.clone(), b.plain(), c.plain()), (dense.transpose(), up.plain(), down.plain())]
@@ -158,6 +154,49 @@ fn windows_of_rows_are_matrices_too() {
         let bound = left.abs().times(&right.abs()).map(|x| 200.0 * f64::EPSILON * x);
         assert_within("a window", &got, &left.times_exactly(&right), &bound);
     }
+}
+
+/// Rows whose columns are not in order, rows without entries, windows, and more than one bad value
+/// a row.
+#[test]
+fn the_first_stored_entry_that_is_not_finite_is_found() {
+    fn cases<T: Scalar>()
+    where
+        Cpu: Backend<T>,
+    {
+        fn find<T: Scalar, D: SparseKernels<T>>(
+            device: &D,
+            triplets: Triplets<'_, T>,
+            rows: std::ops::Range<usize>,
+        ) -> Option<(usize, usize)> {
+            let x = Csr::from_triplets(device, (50, 40), triplets).unwrap();
+            device.find_non_finite_stored(x.as_ref().rows(rows)).unwrap()
+        }
+        let bad = [
+            (vec![], 0..50),
+            (vec![(0, 3)], 0..50),
+            (vec![(49, 39)], 0..50),
+            (vec![(30, 9), (30, 4), (30, 31), (12, 7)], 0..50),
+            (vec![(30, 9), (30, 4), (30, 31), (12, 7)], 13..50),
+            (vec![(12, 7), (40, 0)], 13..40),
+            (vec![(13, 20), (13, 2)], 13..14),
+            (vec![(7, 7)], 7..7),
+        ];
+        for (bad, rows) in bad {
+            let mut triplets = triplets::<T>(50, 40, 0.2);
+            triplets.retain(|&(i, j, _)| !bad.contains(&(i, j)) && i != 11);
+            for (turn, &(i, j)) in bad.iter().enumerate() {
+                let value = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY][turn % 3];
+                triplets.push((i, j, T::from_f64(value)));
+            }
+            let inside = bad.iter().filter(|(i, _)| rows.contains(i));
+            let expected = inside.min().map(|&(i, j)| (i - rows.start, j));
+            assert_eq!(find(&cpus()[2], &triplets, rows.clone()), expected, "{bad:?} {rows:?}");
+            assert_eq!(find(&Reference, &triplets, rows.clone()), expected, "{bad:?} {rows:?}");
+        }
+    }
+    cases::<f32>();
+    cases::<f64>();
 }
 
 fn spspmm_case<T: Scalar>((m, k, n): (usize, usize, usize), lc: Layout, (alpha, beta): (f64, f64))

@@ -25,6 +25,7 @@ mod golden;
 mod kernels_blas;
 mod kernels_blas_reductions;
 mod kernels_sketch;
+mod kernels_sketch_csr;
 mod kernels_sparse;
 mod kernels_transform;
 mod peers;

@@ -34,6 +34,17 @@ enum Operand {
     Csc,
     /// Dense, the operator prepared.
     Prepared,
+    /// CSR, the operator prepared.
+    PreparedCsr,
+}
+
+const OPERANDS: [Operand; 5] =
+    [Operand::Dense, Operand::Csr, Operand::Csc, Operand::Prepared, Operand::PreparedCsr];
+
+impl Operand {
+    fn is_sparse(self) -> bool {
+        matches!(self, Self::Csr | Self::Csc | Self::PreparedCsr)
+    }
 }
 
 /// Compressed rows of the nonzeros of a plain matrix.
@@ -88,6 +99,12 @@ impl Case<'_> {
                 let a = Csr::new(device, shape, &starts, &columns, &values).unwrap();
                 apply!(self.s, &a)
             }
+            Operand::PreparedCsr => {
+                let prepared = self.s.prepare::<T, D>(device).unwrap();
+                let (starts, columns, values) = csr_parts::<T>(&plain);
+                let a = Csr::new(device, shape, &starts, &columns, &values).unwrap();
+                apply!(prepared, &a)
+            }
             Operand::Csc => {
                 let (starts, rows, values) = csr_parts::<T>(&plain.transpose());
                 let a = Csc::new(device, shape, &starts, &rows, &values).unwrap();
@@ -118,7 +135,7 @@ impl Case<'_> {
             Side::Right => ((n, m), (n, d)),
             Side::RightAdjoint => ((n, d), (n, m)),
         };
-        let sparse = matches!(self.operand, Operand::Csr | Operand::Csc);
+        let sparse = self.operand.is_sparse();
         let input = |i, j| {
             let x = noise(1, i, j);
             let dropped = sparse && noise(4, i, j) < 0.4;
@@ -133,8 +150,13 @@ impl Case<'_> {
         let on_cpu = self.run(cpu, &a, &c);
         on_cpu.assert_gaps_untouched(&what);
         self.compare::<T>(&what, &a, &c, &on_cpu.plain());
-        if self.operand == Operand::Prepared {
-            let direct = Case { operand: Operand::Dense, ..*self }.run(cpu, &a, &c);
+        let unprepared = match self.operand {
+            Operand::Prepared => Some(Operand::Dense),
+            Operand::PreparedCsr => Some(Operand::Csr),
+            _ => None,
+        };
+        if let Some(operand) = unprepared {
+            let direct = Case { operand, ..*self }.run(cpu, &a, &c);
             assert_same_bits(&what, &on_cpu.plain(), &direct.plain());
         }
         let on_oracle = self.run(&Reference, &a, &c);
@@ -175,8 +197,7 @@ impl Case<'_> {
         let bound: Vec<f64> = (0..c.cols)
             .map(|j| {
                 let new = (steps + 4.0) * (self.alpha * self.s.scale()).abs() * norm(&a, j);
-                let sparse = matches!(self.operand, Operand::Csr | Operand::Csc);
-                let summed = if sparse { norm(&direct, j) } else { 0.0 };
+                let summed = if self.operand.is_sparse() { norm(&direct, j) } else { 0.0 };
                 u * (new + 3.0 * self.beta.abs() * norm(&c, j)) + summed
             })
             .collect();
@@ -257,12 +278,11 @@ fn every_layout_factor_and_kind_of_operand() {
     where
         Cpu: Backend<T>,
     {
-        let operands = [Operand::Dense, Operand::Csr, Operand::Csc, Operand::Prepared];
         for family in FAMILIES {
             let s = &fitting(family, 9, 21, 3);
             let operator = &operator::<T>(s);
             for (turn, side) in SIDES.into_iter().enumerate() {
-                for operand in operands {
+                for operand in OPERANDS {
                     for (k, lc) in Layout::WRITABLE.into_iter().enumerate() {
                         let la = Layout::READABLE[(k + turn) % 8];
                         for alpha in FACTORS {
@@ -301,7 +321,7 @@ fn every_window_of_every_family() {
             for s in &windows {
                 let operator = &operator::<T>(s);
                 for side in SIDES {
-                    for operand in [Operand::Dense, Operand::Csr, Operand::Csc, Operand::Prepared] {
+                    for operand in OPERANDS {
                         for (n, layout) in [(1, Layout::Columns), (6, Layout::Rows)] {
                             Case { s, operator, side, operand, alpha: 1.0, beta: -0.75 }
                                 .check::<T>(n, [layout; 2]);
@@ -337,6 +357,7 @@ fn every_family_on_matrices_larger_than_a_panel() {
                 case(Operand::Dense).check::<T>(n, [Layout::Columns; 2]);
                 case(Operand::Dense).check::<T>(n, [Layout::Rows; 2]);
                 case(Operand::Csr).check::<T>(3, [Layout::Rows; 2]);
+                case(Operand::Csc).check::<T>(3, [Layout::Rows; 2]);
             }
         }
     }

@@ -1,11 +1,31 @@
 //! The operator kernels of the CPU.
 
 use super::{dense, fit, fit_family, fit_product, op_shape, sparse};
-use crate::{Blas, Cpu, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
+use crate::{Blas, Cpu, CsrRef, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
 
 /// The positions of a column-sparse operator's entries: ζ a column, `row << 1 | negative`.
 #[derive(Debug)]
-pub struct Indices(Vec<u32>);
+pub struct Indices {
+    of: Sketch,
+    words: Vec<u32>,
+}
+
+impl Indices {
+    /// The words of the columns of a window of the operator.
+    #[track_caller]
+    fn window(&self, s: &Sketch) -> &[u32] {
+        let whole = |s: &Sketch| (s.family(), s.full_shape(), s.nnz(), s.seed());
+        let (cols, held) = (s.col_range(), self.of.col_range());
+        assert!(
+            whole(s) == whole(&self.of) && held.start <= cols.start && cols.end <= held.end,
+            "indices of another operator"
+        );
+        if self.words.is_empty() {
+            return &self.words;
+        }
+        &self.words[(cols.start - held.start) * s.nnz()..(cols.end - held.start) * s.nnz()]
+    }
+}
 
 macro_rules! impl_sketch_kernels {
     ($t:ty) => {
@@ -46,11 +66,11 @@ macro_rules! impl_sketch_kernels {
 
             fn indices(&self, s: &Sketch) -> Result<Indices> {
                 fit_family(s, s.family().is_column_sparse());
-                sparse::indices(self, s).map(Indices)
+                Ok(Indices { of: *s, words: sparse::indices(self, s)? })
             }
 
             fn download_indices(&self, indices: &Indices) -> Result<Vec<u32>> {
-                Ok(indices.0.clone())
+                Ok(indices.words.clone())
             }
 
             fn index_chunk(&self, s: &Sketch) -> usize {
@@ -72,8 +92,27 @@ macro_rules! impl_sketch_kernels {
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
-                assert_eq!(indices.0.len(), s.nnz() * s.ncols(), "indices of another operator");
-                sparse::sparse_times(self, s, &indices.0, op, alpha, a, beta, c)
+                sparse::sparse_times(self, s, indices.window(s), op, alpha, a, beta, c)
+            }
+
+            fn sparse_times_csr(
+                &self,
+                s: &Sketch,
+                indices: &Indices,
+                op: Op,
+                alpha: $t,
+                x: CsrRef<'_, $t>,
+                op_x: Op,
+                beta: $t,
+                c: MatMut<'_, $t>,
+            ) -> Result<()> {
+                fit_family(s, s.family().is_column_sparse());
+                let inner = op_shape(op, s.shape()).1;
+                fit_product(op_shape(op, s.shape()), op_shape(op_x, x.shape()), c.shape());
+                if alpha == 0.0 || inner == 0 || c.is_empty() {
+                    return self.scale(beta, c);
+                }
+                sparse::sparse_times_csr(self, s, indices.window(s), op, alpha, x, op_x, beta, c)
             }
         }
     };

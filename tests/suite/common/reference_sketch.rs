@@ -8,9 +8,27 @@ use randnla::{
     TransformKernels,
 };
 
+/// The rows (of the whole operator) and signs of every column from `first` on.
+pub struct Columns {
+    first: usize,
+    columns: Vec<Vec<(usize, f64)>>,
+}
+
+impl Columns {
+    /// Calls `f(i, j, value)` for the entries of a window, with positions inside of the window.
+    fn for_each(&self, s: &Sketch, mut f: impl FnMut(usize, usize, f64)) {
+        let (rows, cols) = (s.row_range(), s.col_range());
+        for (j, column) in self.columns[cols.start - self.first..][..cols.len()].iter().enumerate()
+        {
+            for &(i, sign) in column.iter().filter(|(i, _)| rows.contains(i)) {
+                f(i - rows.start, j, sign * s.scale());
+            }
+        }
+    }
+}
+
 impl<T: Scalar> SketchKernels<T> for Reference {
-    /// The rows (of the whole operator) and signs of every column of the window.
-    type Indices = Vec<Vec<(usize, f64)>>;
+    type Indices = Columns;
 
     fn fill(&self, s: &Sketch, alpha: T, mut b: MatMut<'_, T, Self>) -> Result<()> {
         let factor = alpha.to_f64() * s.scale();
@@ -52,12 +70,13 @@ impl<T: Scalar> SketchKernels<T> for Reference {
     }
 
     fn indices(&self, s: &Sketch) -> Result<Self::Indices> {
-        Ok(s.col_range().map(|j| sparse_column(s, j)).collect())
+        let columns = s.col_range().map(|j| sparse_column(s, j)).collect();
+        Ok(Columns { first: s.col_range().start, columns })
     }
 
     fn download_indices(&self, indices: &Self::Indices) -> Result<Vec<u32>> {
         let pack = |&(row, sign): &(usize, f64)| (row as u32) << 1 | u32::from(sign < 0.0);
-        Ok(indices.iter().flatten().map(pack).collect())
+        Ok(indices.columns.iter().flatten().map(pack).collect())
     }
 
     fn index_chunk(&self, _s: &Sketch) -> usize {
@@ -74,24 +93,49 @@ impl<T: Scalar> SketchKernels<T> for Reference {
         beta: T,
         mut c: MatMut<'_, T, Self>,
     ) -> Result<()> {
-        let rows = s.row_range();
         for j in 0..c.ncols() {
             let mut sums = vec![Wide::default(); c.nrows()];
-            for (k, column) in indices.iter().enumerate().take(s.ncols()) {
-                for &(i, sign) in column.iter().filter(|(i, _)| rows.contains(i)) {
-                    let (i, value) = (i - rows.start, sign * s.scale());
-                    if alpha == T::zero() {
-                        continue;
-                    }
-                    match op {
-                        Op::NoTrans => sums[i].add_product(value, read(a, k, j)),
-                        Op::Trans => sums[k].add_product(value, read(a, i, j)),
-                    }
-                }
+            if alpha != T::zero() {
+                indices.for_each(s, |i, k, value| match op {
+                    Op::NoTrans => sums[i].add_product(value, read(a, k, j)),
+                    Op::Trans => sums[k].add_product(value, read(a, i, j)),
+                });
             }
             for (i, sum) in sums.into_iter().enumerate() {
                 update(&mut c, (i, j), (alpha, beta), || sum);
             }
+        }
+        Ok(())
+    }
+
+    fn sparse_times_csr(
+        &self,
+        s: &Sketch,
+        indices: &Self::Indices,
+        op: Op,
+        alpha: T,
+        x: CsrRef<'_, T, Self>,
+        op_x: Op,
+        beta: T,
+        mut c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        let (rows, cols) = c.shape();
+        let mut sums = vec![Wide::default(); rows * cols];
+        if alpha != T::zero() {
+            let mut lines = vec![Vec::new(); x.nrows().max(x.ncols())];
+            for (i, j, value) in sparse_entries(&x) {
+                let (i, j) = if op_x == Op::NoTrans { (i, j) } else { (j, i) };
+                lines[i].push((j, value));
+            }
+            indices.for_each(s, |i, j, value| {
+                let (to, from) = if op == Op::NoTrans { (i, j) } else { (j, i) };
+                for &(k, stored) in &lines[from] {
+                    sums[to + k * rows].add_product(value, stored);
+                }
+            });
+        }
+        for (at, sum) in sums.into_iter().enumerate() {
+            update(&mut c, (at % rows, at / rows), (alpha, beta), || sum);
         }
         Ok(())
     }
@@ -239,15 +283,31 @@ fn sparse_row<'a, T: Scalar>(
     entries.map(move |at| (col_idx[at] as usize, values[at].to_f64()))
 }
 
+/// Row, column and value of every stored entry.
+fn sparse_entries<'a, T: Scalar>(
+    x: &CsrRef<'a, T, Reference>,
+) -> impl Iterator<Item = (usize, usize, f64)> + use<'a, T> {
+    let x = *x;
+    (0..x.nrows()).flat_map(move |i| sparse_row(&x, i).map(move |(j, value)| (i, j, value)))
+}
+
 impl<T: Scalar> SparseKernels<T> for Reference {
-    fn row_pointers(&self, x: CsrRef<'_, T, Self>) -> Result<Vec<usize>> {
+    fn stored_values<'a>(&self, x: CsrRef<'a, T, Self>) -> Result<MatRef<'a, T, Self>> {
         // SAFETY: the memory of the oracle is host memory.
-        Ok(unsafe { x.host_slices() }.0.to_vec())
+        let (row_ptr, _, values) = unsafe { x.host_slices() };
+        let stored = &values[row_ptr[0]..row_ptr[x.nrows()]];
+        // SAFETY: the values lie side by side and live for 'a.
+        Ok(unsafe {
+            MatRef::from_raw_parts(x.device(), stored.as_ptr(), (1, stored.len()), (1, 1))
+        })
     }
 
-    fn column_of(&self, x: CsrRef<'_, T, Self>, entry: usize) -> Result<usize> {
-        // SAFETY: as above.
-        Ok(unsafe { x.host_slices() }.1[entry] as usize)
+    fn find_non_finite_stored(&self, x: CsrRef<'_, T, Self>) -> Result<Option<(usize, usize)>> {
+        let in_row = |i| {
+            let bad = sparse_row(&x, i).filter(|(_, value)| !value.is_finite());
+            bad.map(|(j, _)| (i, j)).min()
+        };
+        Ok((0..x.nrows()).find_map(in_row))
     }
 
     fn spmm(

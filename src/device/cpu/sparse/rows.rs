@@ -3,7 +3,7 @@
 //! The columns of a sketching operator S are the rows of Sᵀ, so S·A is a transposed product with
 //! Sᵀ and Sᵀ·Y a plain one: the same two drivers serve operators and user matrices.
 
-use super::kernel::SparseScalar;
+use super::kernel::{SparseScalar, prefetch_line};
 use crate::CsrRef;
 
 /// A sparse matrix by rows.
@@ -19,6 +19,8 @@ pub(in crate::device::cpu) unsafe trait SparseRows<T>: Sync {
     fn entries(&self) -> usize;
     /// Calls `f(column, value)` for the entries of row `j`, in their order.
     fn for_each(&self, j: usize, f: impl FnMut(usize, T));
+    /// Asks for the memory of the first entries of row `j`.
+    fn prefetch(&self, j: usize);
 }
 
 /// Sᵀ for a column-sparse operator S: row j holds ±1 where column j of S does.
@@ -68,6 +70,11 @@ unsafe impl<T: SparseScalar> SparseRows<T> for SignRows<'_> {
             }
         }
     }
+
+    #[inline(always)]
+    fn prefetch(&self, j: usize) {
+        prefetch_line(self.indices.as_ptr().wrapping_add(j * self.entries_per_row));
+    }
 }
 
 /// A matrix in compressed sparse rows.
@@ -106,5 +113,12 @@ unsafe impl<T: SparseScalar> SparseRows<T> for CsrRows<'_, T> {
             debug_assert!((col as usize) < self.ncols);
             f(col as usize, value);
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, j: usize) {
+        let start = self.row_ptr[j];
+        prefetch_line(self.col_idx.as_ptr().wrapping_add(start));
+        prefetch_line(self.values.as_ptr().wrapping_add(start));
     }
 }

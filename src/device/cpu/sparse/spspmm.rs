@@ -1,4 +1,5 @@
-//! C ← α X Y + β C, X and Y sparse by rows, C dense.
+//! C ← α X Y + β C, X and Y sparse by rows, C dense: matrices in CSR, and Sᵀ of a column-sparse
+//! operator.
 //!
 //! A row of C is a sum of the rows of Y that a row of X names, taken in a private row that is
 //! dense (Gustavson, "Two fast algorithms for sparse matrices", 1978). Some rows are stored
@@ -8,8 +9,7 @@
 
 use super::kernel::{Isa, SparseScalar};
 use super::panel::{Target, scale, zeroed_panel};
-use super::rows::{CsrRows, SparseRows};
-use crate::matrix::CsrRef;
+use super::rows::SparseRows;
 use crate::{Cpu, MatMut, Result};
 
 /// Enough tasks for a good many threads.
@@ -19,6 +19,9 @@ const TILE_ROWS: usize = 16;
 /// Columns that are stored together.
 const TILE_COLS: usize = 128;
 
+/// Rows of Y are fetched this many entries of X before they are used.
+const AHEAD: usize = 8;
+
 /// C ← α X Y + β C, X m×k, Y k×n, C m×n.
 ///
 /// # Errors
@@ -27,14 +30,13 @@ pub(super) fn spspmm<T: SparseScalar>(
     cpu: &Cpu,
     isa: Isa,
     alpha: T,
-    x: CsrRef<'_, T>,
-    y: CsrRef<'_, T>,
+    x: &impl SparseRows<T>,
+    y: &impl SparseRows<T>,
     beta: T,
     c: MatMut<'_, T>,
 ) -> Result<()> {
     let (m, n) = (x.nrows(), y.ncols());
     debug_assert!(x.ncols() == y.nrows() && c.shape() == (m, n));
-    let (x, y) = (CsrRows::new(x), CsrRows::new(y));
     if alpha == T::zero() || x.entries() == 0 || y.entries() == 0 {
         scale(cpu, beta, c);
         return Ok(());
@@ -53,7 +55,7 @@ pub(super) fn spspmm<T: SparseScalar>(
             let count = TILE_ROWS.min(range.end - start);
             let sums = &mut tile.as_mut_slice()[..count * n];
             for (sum, i) in sums.chunks_exact_mut(n).zip(start..) {
-                x.for_each(i, |k, x| y.for_each(k, |j, y| sum[j] += x * y));
+                add_row(x, i, y, sum);
             }
             for j in (0..n).step_by(TILE_COLS) {
                 let cols = TILE_COLS.min(n - j);
@@ -67,4 +69,26 @@ pub(super) fn spspmm<T: SparseScalar>(
         Ok(())
     });
     done.into_iter().collect()
+}
+
+/// sum += X[i, :]·Y. Entries of X wait in a ring while the rows of Y that they name arrive.
+#[inline]
+fn add_row<T: SparseScalar>(
+    x: &impl SparseRows<T>,
+    i: usize,
+    y: &impl SparseRows<T>,
+    sum: &mut [T],
+) {
+    let mut ring = [(0, T::zero()); AHEAD];
+    let mut count = 0;
+    let mut add = |(k, x): (usize, T)| y.for_each(k, |j, y| sum[j] += x * y);
+    x.for_each(i, |k, x| {
+        y.prefetch(k);
+        let waited = core::mem::replace(&mut ring[count % AHEAD], (k, x));
+        if count >= AHEAD {
+            add(waited);
+        }
+        count += 1;
+    });
+    (count.saturating_sub(AHEAD)..count).for_each(|k| add(ring[k % AHEAD]));
 }

@@ -23,6 +23,7 @@ use super::rows::SparseRows;
 use crate::Scalar;
 pub(super) use crate::device::cpu::Isa;
 use core::ops::Range;
+pub(super) use portable::prefetch_line;
 
 /// The widest panel, in cache lines, whose row fits into half of the registers.
 pub(super) fn max_lines(isa: Isa) -> usize {

@@ -171,8 +171,9 @@ fn prefetch<T, const W: usize>(row: *const T) {
     }
 }
 
+/// Asks for one cache line; the address need not be valid.
 #[inline(always)]
-fn prefetch_line<T>(at: *const T) {
+pub(in crate::device::cpu::sparse) fn prefetch_line<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

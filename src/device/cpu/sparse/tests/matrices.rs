@@ -132,8 +132,8 @@ fn the_same_bits_for_any_threads_and_instruction_set() {
             let out = transposed.view_mut(cpu);
             scatter_times(cpu, isa, &rows, 0.7, long.view(cpu), 0.0, out).unwrap();
             let mut both = Strided::<f64>::new(Layout::Columns, (6000, 300));
-            let (x, y) = (x.as_ref(), y.as_ref());
-            spspmm::spspmm(cpu, isa, 0.7, x, y, 0.0, both.view_mut(cpu)).unwrap();
+            let y = CsrRows::new(y.as_ref());
+            spspmm(cpu, isa, 0.7, &rows, &y, 0.0, both.view_mut(cpu)).unwrap();
             (plain.bits(), transposed.bits(), both.bits())
         };
         let expected = product(&one, Isa::detect());

@@ -1,0 +1,157 @@
+//! The kernel of column-sparse operators on compressed sparse rows: the CPU against the oracle and
+//! against the entries, by the rounding model of a sum.
+
+use crate::common::entries::entries;
+use crate::common::{
+    Layout, Plain, Reference, Stored, assert_same_bits, assert_within, cpus, noise, sketch,
+};
+use randnla::{Backend, Cpu, Csr, Family, Op, Scalar, Sketch, SketchKernels};
+
+const FAMILIES: [Family; 3] = [Family::SparseSign, Family::SparseStack, Family::CountSketch];
+const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
+
+/// Entries of a rows×cols matrix, columns out of order, some rows empty.
+fn triplets<T: Scalar>((rows, cols): (usize, usize), share: f64) -> Vec<(usize, usize, T)> {
+    let columns = |i: usize| (0..cols).map(move |k| (i, (2 * cols - 1 - k + 3 * i) % cols));
+    let kept = (0..rows).filter(|i| i % 5 != 3).flat_map(columns);
+    let kept = kept.filter(|&(i, j)| noise(11, i, j).abs() < share);
+    kept.map(|(i, j)| (i, j, T::from_f64(noise(12, i, j)))).collect()
+}
+
+struct Case {
+    /// The window, and the operator whose indices are used.
+    s: Sketch,
+    whole: Sketch,
+    n: usize,
+    op: Op,
+    op_x: Op,
+    layout: Layout,
+    factors: (f64, f64),
+}
+
+impl Case {
+    fn run<T: Scalar, D: Backend<T>>(
+        &self,
+        device: &D,
+        shape: (usize, usize),
+        x: &[(usize, usize, T)],
+        c: &Stored<T>,
+    ) -> Stored<T> {
+        let mut c = c.clone();
+        let x = Csr::from_triplets(device, shape, x).unwrap();
+        let indices = SketchKernels::<T>::indices(device, &self.whole).unwrap();
+        let (alpha, beta) = (T::from_f64(self.factors.0), T::from_f64(self.factors.1));
+        let (x, out) = (x.as_ref(), c.view_mut(device));
+        device
+            .sparse_times_csr(&self.s, &indices, self.op, alpha, x, self.op_x, beta, out)
+            .unwrap();
+        c
+    }
+
+    fn check<T: Scalar>(&self, share: f64)
+    where
+        Cpu: Backend<T>,
+    {
+        let Case { s, n, op, op_x, layout, factors: (alpha, beta), .. } = *self;
+        let (d, m) = s.shape();
+        let what = format!(
+            "{} {:?} {:?} {:?} {op:?} {op_x:?} n={n} {layout:?} α={alpha} β={beta}",
+            T::NAME,
+            s.family(),
+            s.row_range(),
+            s.col_range()
+        );
+        let (inner, outer) = if op == Op::NoTrans { (m, d) } else { (d, m) };
+        let shape = if op_x == Op::NoTrans { (inner, n) } else { (n, inner) };
+        let mut x = triplets::<T>(shape, share);
+        let mut a = Plain::zeros(inner, n);
+        for &(i, j, value) in &x {
+            let (i, j) = if op_x == Op::NoTrans { (i, j) } else { (j, i) };
+            a.set(i, j, if alpha == 0.0 { 0.0 } else { value.to_f64() });
+        }
+        if alpha == 0.0 {
+            x.iter_mut().for_each(|(_, _, value)| *value = T::from_f64(f64::NAN));
+        }
+        let old = |i, j| if beta == 0.0 { f64::NAN } else { noise(2, i, j) };
+        let c = Stored::<T>::new(layout, outer, n, old);
+
+        let one = self.run(&cpus()[0], shape, &x, &c);
+        one.assert_gaps_untouched(&what);
+        let one = one.plain();
+        let entries = entries::<T>(&s);
+        let operator = if op == Op::NoTrans { entries } else { entries.transpose() };
+        let old = |i, j| if beta == 0.0 { 0.0 } else { beta * c.plain_entry(i, j) };
+        let product = operator.times_exactly(&a);
+        let size = operator.abs().times(&a.abs());
+        let exact = Plain::from_fn(outer, n, |i, j| alpha * product.get(i, j) + old(i, j));
+        let bound = Plain::from_fn(outer, n, |i, j| {
+            let size = alpha.abs() * size.get(i, j) + f64::abs(old(i, j));
+            (inner as f64 + 6.0) * T::UNIT_ROUNDOFF * size
+        });
+        assert_within(&what, &one, &exact, &bound);
+        assert_same_bits(&what, &self.run(&cpus()[2], shape, &x, &c).plain(), &one);
+        let oracle = self.run(&Reference, shape, &x, &c).plain();
+        assert_within(&format!("oracle, {what}"), &oracle, &exact, &bound);
+    }
+}
+
+const OPS: [(Op, Op); 4] = [
+    (Op::NoTrans, Op::NoTrans),
+    (Op::NoTrans, Op::Trans),
+    (Op::Trans, Op::NoTrans),
+    (Op::Trans, Op::Trans),
+];
+
+#[test]
+fn every_product_window_layout_and_factor() {
+    fn cases<T: Scalar>()
+    where
+        Cpu: Backend<T>,
+    {
+        let mut turn = 0;
+        for family in FAMILIES {
+            for (d, m) in [(0, 5), (5, 0), (1, 1), (7, 9), (17, 65)] {
+                let whole = sketch(family, d, m, turn as u64).unwrap();
+                let (r, k) = (d / 3, m / 3);
+                for s in [whole, whole.rows(r..d), whole.columns(k..m), whole.rows(r..r)] {
+                    // Indices of the window alone, and of the operator around it.
+                    for whole in [s, whole] {
+                        for (op, op_x) in OPS {
+                            for n in [0, 1, 7, 40] {
+                                turn += 1;
+                                let layout = Layout::WRITABLE[turn % 6];
+                                let factors = (FACTORS[turn % 3], FACTORS[turn / 3 % 3]);
+                                Case { s, whole, n, op, op_x, layout, factors }.check::<T>(0.3);
+                                let factors = (1.0, factors.1);
+                                Case { s, whole, n, op, op_x, layout, factors }.check::<T>(0.3);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    cases::<f32>();
+    cases::<f64>();
+}
+
+/// Entries enough for several tasks of every step.
+#[test]
+fn large_operators_on_several_threads() {
+    fn cases<T: Scalar>()
+    where
+        Cpu: Backend<T>,
+    {
+        for family in FAMILIES {
+            let whole = sketch(family, 40, 9_000, 3).unwrap();
+            for s in [whole, whole.rows(5..39).columns(1000..8_900)] {
+                for (op, op_x) in OPS {
+                    let (layout, factors) = (Layout::Columns, (1.0, 0.0));
+                    Case { s, whole, n: 20, op, op_x, layout, factors }.check::<T>(0.5);
+                }
+            }
+        }
+    }
+    cases::<f32>();
+    cases::<f64>();
+}
