@@ -109,13 +109,11 @@ struct Job<'a, T: Real> {
 }
 
 impl<T: Real> Job<'_, T> {
-    /// How a buffer of rows of `width` entries is divided. A single round forwards is bound by the
-    /// reading of A, and measured a little faster without gaps.
+    /// How a buffer of rows of `width` entries is divided.
     #[inline(always)]
     fn leaves(&self, width: usize) -> Leaves {
         let len = self.plan.order * width;
-        let single = self.op == Op::NoTrans && self.plan.signs.len() == 1;
-        if width == 1 || single { Leaves::of::<T>(len) } else { Leaves::apart::<T>(len) }
+        if width == 1 { Leaves::of::<T>(len) } else { Leaves::apart::<T>(len) }
     }
 
     /// Fills a buffer with the sampled rows of the source, for the transpose.
