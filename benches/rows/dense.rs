@@ -13,7 +13,8 @@ pub(super) fn rows() -> Vec<Row> {
     let product = "faer product, S in memory";
     let entries = "generation of dm entries into L1";
     let wall = Clock::Wall;
-    let mut rows = vec![normals::<f32>(1.0), normals::<f64>(2.4)];
+    let (f32_bound, f64_bound) = if wide() { (1.0, 2.4) } else { (1.7, 4.5) };
+    let mut rows = vec![normals::<f32>(f32_bound), normals::<f64>(f64_bound)];
     for layout in Layout::BOTH {
         let name = |t| format!("gaussian/{t}/{}", layout.name());
         let f64s = move || Product::<f64>::new(layout);
@@ -25,6 +26,19 @@ pub(super) fn rows() -> Vec<Row> {
     rows.push(Row::new("vector/f64", entries, Some(1.2), thread, Vector::<f64>::new));
     rows.push(Row::new("vector/f32", entries, Some(1.2), thread, Vector::<f32>::new));
     rows
+}
+
+/// Whether the generator has registers of 512 bits here.
+fn wide() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// The time of an entry in units of a nanosecond.

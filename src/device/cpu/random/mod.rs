@@ -10,14 +10,7 @@
 //! run time, and never changes a bit.
 //!
 //! # Cost
-//! Nanoseconds of CPU time of one thread an entry, written to cache (Zen 5 at 3.6 GHz, columns of
-//! four entries or 1024 alike; signs for 1024 rows, sparse columns for ζ = 8):
-//!
-//! | | normal f32 | f64 | uniform f32 | f64 | sign f32 | f64 | sparse sign | sparse stack |
-//! |---|---|---|---|---|---|---|---|---|
-//! | AVX-512 | 0.38 | 1.03 | 0.26 | 0.50 | 0.10 | 0.11 | 1.15 | 0.97 |
-//! | AVX2 | 1.02 | 2.45 | 0.71 | 1.60 | 0.12 | 0.15 | 2.0 | 1.7 |
-//! | portable, `mul_add` a call | 22 | 44 | 2.9 | 7.0 | 0.6 | 0.5 | 10 | 10 |
+//! Counted in registers in `fill` and `transform`, measured in `benches/README.md`.
 
 // Without a vector instruction set, the vector bodies are compiled but not called.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]

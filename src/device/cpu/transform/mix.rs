@@ -17,7 +17,7 @@
 //! which is exact and keeps the intermediate values in the range of the input.
 
 use super::dct::Cosine;
-use super::fwht::{Engine, Isa, Kernel, TASK, absorb, dispatch, leaves};
+use super::fwht::{Engine, Isa, Kernel, LINE, Leaves, TASK, absorb, dispatch};
 use super::panel::{Panel, Scratch, flip, gather, load, panel_width, scatter, store};
 use super::plan::Plan;
 use super::{Real, number};
@@ -25,9 +25,13 @@ use crate::device::cpu::Cpu;
 use crate::{Family, MatMut, MatRef, Op, Result, Sketch};
 use core::ops::Range;
 
-/// Bytes of every row of a row-major matrix that pass through the buffer at once: 4 MiB of 2¹⁴
-/// rows.
+/// Bytes of every row of a row-major matrix that pass through the buffer at once, as long as that
+/// does not exceed [`BUFFER_BYTES`]: 4 MiB of 2¹⁴ rows. (Every visit of a row costs the walk to its
+/// page: panels half as wide take half as long again.)
 const ROW_BYTES: usize = 256;
+
+/// The most bytes of a buffer, unless one cache line of every row is more, 2¹⁸ rows and up.
+const BUFFER_BYTES: usize = 16 << 20;
 
 /// See [`TransformKernels::mix_times`](crate::TransformKernels::mix_times).
 pub(super) fn mix_times<T: Real>(
@@ -71,9 +75,10 @@ pub(super) fn mix_times<T: Real>(
         let factor =
             number::<T>(scale * root_power(n.ilog2() * rounds - 2 * between * (rounds - 1)));
         let between = number::<T>(root_power(2 * between));
-        let width = panel_width(n, cols, long, ROW_BYTES);
+        let width = panel_width(n, cols, long, (BUFFER_BYTES / n).clamp(LINE, ROW_BYTES));
         let columns = TASK.div_ceil(n).next_multiple_of(width);
-        let scratch = Scratch::new(n * width);
+        let leaves = job.leaves(width);
+        let scratch = Scratch::new(leaves.count * leaves.step);
         cpu.map(cols.div_ceil(columns), work, |task| {
             let range = task * columns..cols.min((task + 1) * columns);
             scratch.with(|buffer| {
@@ -104,6 +109,13 @@ struct Job<'a, T: Real> {
 }
 
 impl<T: Real> Job<'_, T> {
+    /// How a buffer of rows of `width` entries is divided.
+    #[inline(always)]
+    fn leaves(&self, width: usize) -> Leaves {
+        let len = self.plan.order * width;
+        if width == 1 { Leaves::of::<T>(len) } else { Leaves::apart::<T>(len) }
+    }
+
     /// Fills a buffer with the sampled rows of the source, for the transpose.
     ///
     /// # Safety
@@ -162,34 +174,35 @@ struct Hadamards<'a, T: Real> {
 impl<T: Real> Kernel<T> for Hadamards<'_, T> {
     #[inline(always)]
     fn run<E: Engine<T>>(self) {
-        let Self { job, between, factor, range, buffer, .. } = self;
+        let Self { job, between, factor, range, .. } = self;
         let rounds = job.plan.signs.len();
+        let x = self.buffer.as_mut_ptr();
         for j in range.clone().step_by(self.width) {
             let cols = self.width.min(range.end - j);
             let width = cols.next_power_of_two();
-            let buffer = &mut buffer[..job.plan.order * width];
-            let (x, len) = (buffer.as_mut_ptr(), buffer.len());
-            let tile = Panel::new(x, width as isize, 1);
-            // SAFETY: the tile is the buffer, whose leaves consist of rows of it.
+            let leaves = job.leaves(width);
+            let (tile, rows) = (leaves.panel(x, width), leaves.len / width);
+            // SAFETY: the buffer holds the leaves, which consist of rows of the tile.
             unsafe {
                 if job.op == Op::Trans {
-                    let all = core::slice::from_raw_parts_mut(x, len);
+                    let all = core::slice::from_raw_parts_mut(x, leaves.count * leaves.step);
                     job.fill_sampled(all, tile, j, cols);
                 }
                 for round in 0..rounds {
-                    for (start, leaf) in leaves::<T>(len) {
-                        let row = start / width;
+                    for index in 0..leaves.count {
+                        let (row, start) = (index * rows, x.add(index * leaves.step));
                         if round > 0 {
                             // Forwards D₂ and D₃ come before their transforms, backwards D₃ and
                             // D₂; D₁ belongs to the load or the store.
                             let forwards = job.op == Op::NoTrans;
                             let signs = if forwards { round } else { rounds - round };
-                            let part = core::slice::from_raw_parts_mut(x.add(start), leaf);
+                            let part = core::slice::from_raw_parts_mut(start, leaves.len);
                             flip(part, row, width, &job.plan.signs[signs], between);
                         } else if job.op == Op::NoTrans {
-                            job.load(tile, j, row..row + leaf / width, (cols, width));
+                            let leaf = Panel::new(start, width as isize, 1).starting_at(row);
+                            job.load(leaf, j, row..row + rows, (cols, width));
                         }
-                        absorb::<T, E>(x, len, width, (start, leaf));
+                        absorb::<T, E>(x, leaves, width, index);
                     }
                 }
                 job.emit(tile, j, cols, factor);

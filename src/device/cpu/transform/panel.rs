@@ -11,12 +11,14 @@ use crate::{Element, Result, Scalar};
 use core::ops::Range;
 use std::sync::Mutex;
 
-/// Where entry (t, j) of a panel lies: `t·down + j·right` entries after the first.
+/// Where entry (t, j) of a panel lies: `t·down + j·right + ⌊t / 2^run⌋·gap` entries after the first.
 #[derive(Clone, Copy)]
 pub(super) struct Panel<T> {
     ptr: *mut T,
     pub(super) down: isize,
     pub(super) right: isize,
+    run: u32,
+    gap: usize,
 }
 
 // SAFETY: whoever dereferences the pointer promises that tasks write distinct entries.
@@ -26,13 +28,20 @@ unsafe impl<T: Sync> Sync for Panel<T> {}
 
 impl<T: Copy> Panel<T> {
     pub(super) fn new(ptr: *mut T, down: isize, right: isize) -> Self {
-        Self { ptr, down, right }
+        Self { ptr, down, right, run: 0, gap: 0 }
+    }
+
+    /// The same with `gap` more entries after every `run` rows, a power of two and a multiple of
+    /// the bits of a sign word.
+    pub(super) fn with_gaps(self, run: usize, gap: usize) -> Self {
+        Self { run: run.ilog2(), gap, ..self }
     }
 
     /// The address of entry (t, j).
     #[inline(always)]
     pub(super) fn at(self, t: usize, j: usize) -> *mut T {
-        self.ptr.wrapping_offset(t as isize * self.down + j as isize * self.right)
+        let gaps = (t >> self.run) * self.gap;
+        self.ptr.wrapping_offset(t as isize * self.down + j as isize * self.right + gaps as isize)
     }
 
     /// The panel whose first column is column j.
@@ -226,6 +235,17 @@ unsafe fn copy<T: Real>(
     // SAFETY: the caller promises rows × cols of both panels.
     unsafe {
         if matrix(from, to).is_row_major() && cols > 1 {
+            if from.right == 1 && to.right == 1 && from.gap == 0 && to.gap == 0 {
+                // As little as possible between rows: those that wait for memory are the more at
+                // a time, the fewer instructions each of them is.
+                let (mut source, mut target) = (from.at(rows.start, 0), to.at(rows.start, 0));
+                for t in rows {
+                    row(source, 1, target, 1, cols, T::spread(word(t), t % T::WORD), put);
+                    source = source.wrapping_offset(from.down);
+                    target = target.wrapping_offset(to.down);
+                }
+                return;
+            }
             for t in rows {
                 let negate = T::spread(word(t), t % T::WORD);
                 let (source, target) = (from.at(t, 0), to.at(t, 0));

@@ -44,7 +44,7 @@ pub(super) const TASK: usize = 1 << 16;
 const ROW_BYTES: usize = 2 << 10;
 
 /// Bytes of a cache line, a multiple of every vector.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Most levels of one sweep: 2⁸ pieces of rows fit into the second-level cache.
 const SWEEP_LEVELS: u32 = 8;
@@ -101,37 +101,68 @@ unsafe fn small_or_leaf<T: Real, L: Lanes<T>>(x: *mut T, len: usize, from: usize
     }
 }
 
-/// The entries of each leaf of `len` entries, in order.
-#[inline(always)]
-pub(super) fn leaves<T>(len: usize) -> impl Iterator<Item = (usize, usize)> {
-    let leaf = len.min(LEAF_BYTES / size_of::<T>());
-    (0..len / leaf).map(move |i| (i * leaf, leaf))
+/// Leaves of equal length, a power of two of them, `step` entries apart.
+#[derive(Clone, Copy)]
+pub(super) struct Leaves {
+    pub(super) count: usize,
+    pub(super) len: usize,
+    pub(super) step: usize,
 }
 
-/// One step of the transform of `len` entries, levels `from`, 2·`from`, …, len/2: transforms a
-/// leaf, and joins what it completes. Called for all [`leaves`] in order, each of which may be
-/// written just before, while the cache is ready for it.
+impl Leaves {
+    /// The leaves of `len` entries, a power of two, without gaps.
+    #[inline(always)]
+    pub(super) fn of<T>(len: usize) -> Self {
+        let leaf = len.min(LEAF_BYTES / size_of::<T>());
+        Self { count: len / leaf, len: leaf, step: leaf }
+    }
+
+    /// The same with a cache line after every leaf: pieces a power of two apart would displace each
+    /// other from the caches, of which a radix 16 pass needs 16 lines at a time.
+    #[inline(always)]
+    pub(super) fn apart<T>(len: usize) -> Self {
+        let leaves = Self::of::<T>(len);
+        let gap = if leaves.count > 1 { LINE / size_of::<T>() } else { 0 };
+        Self { step: leaves.len + gap, ..leaves }
+    }
+
+    /// The buffer that holds them, as a panel of rows of `width` entries.
+    #[inline(always)]
+    pub(super) fn panel<T: Copy>(self, x: *mut T, width: usize) -> Panel<T> {
+        let panel = Panel::new(x, width as isize, 1);
+        if self.step == self.len {
+            panel
+        } else {
+            panel.with_gaps(self.len / width, self.step - self.len)
+        }
+    }
+}
+
+/// One step of the transform of all leaves as one vector, levels `from`, 2·`from`, …: transforms
+/// leaf `index`, and joins what it completes. Called for all leaves in order, each of which may be
+/// written just before, while the cache is ready for it. Gaps are joined like entries.
 ///
 /// # Safety
-/// `len` entries from `x` on are writable, `from ≤ len` powers of two with `from` entries at most
-/// [`LEAF_BYTES`]; the CPU has the instructions of `E`.
+/// The leaves from `x` on and their gaps are writable, `from ≤ leaves.len` a power of two; the CPU
+/// has the instructions of `E`.
 #[inline(always)]
 pub(super) unsafe fn absorb<T: Real, E: Engine<T>>(
     x: *mut T,
-    len: usize,
+    leaves: Leaves,
     from: usize,
-    (start, leaf): (usize, usize),
+    index: usize,
 ) {
-    // SAFETY: the leaf lies inside of the caller's entries.
-    unsafe { E::leaf(x.add(start), leaf, from) };
-    let (end, mut h) = (start + leaf, leaf);
-    while h < len {
-        let radix = (len / h).min(16);
+    let Leaves { count, len, step } = leaves;
+    // SAFETY: the leaf is one of the caller's.
+    unsafe { E::leaf(x.add(index * step), len, from) };
+    let (end, mut h) = (index + 1, 1);
+    while h < count {
+        let radix = (count / h).min(16);
         if !end.is_multiple_of(radix * h) {
             break;
         }
-        // SAFETY: the last radix·h entries before the end lie inside of the caller's.
-        unsafe { E::pass(x.add(end - radix * h), h, radix, h) };
+        // SAFETY: the last radix·h leaves before the end are the caller's.
+        unsafe { E::pass(x.add((end - radix * h) * step), h * step, radix, h * step) };
         h *= radix;
     }
 }
@@ -201,10 +232,10 @@ impl<T: Real> Kernel<T> for InPlace<T> {
     #[inline(always)]
     fn run<E: Engine<T>>(self) {
         for j in self.range {
-            let x = self.panel.at(0, j);
-            for leaf in leaves::<T>(self.n) {
+            let (x, leaves) = (self.panel.at(0, j), Leaves::of::<T>(self.n));
+            for index in 0..leaves.count {
                 // SAFETY: each column is n contiguous entries of the caller's matrix.
-                unsafe { absorb::<T, E>(x, self.n, 1, leaf) };
+                unsafe { absorb::<T, E>(x, leaves, 1, index) };
             }
         }
     }
@@ -285,13 +316,13 @@ unsafe fn in_place<T: Real, E: Engine<T>>(x: *mut T, down: usize, n: usize, widt
 #[inline(always)]
 unsafe fn packed<T: Real, E: Engine<T>>(panel: Panel<T>, n: usize, cols: usize, buffer: &mut [T]) {
     let (x, width) = (buffer.as_mut_ptr(), cols.next_power_of_two());
-    let tile = Panel::new(x, width as isize, 1);
+    let leaves = Leaves::of::<T>(n * width);
+    let (tile, rows) = (leaves.panel(x, width), leaves.len / width);
     // SAFETY: the caller's promise.
     unsafe {
-        for (start, len) in leaves::<T>(n * width) {
-            let rows = start / width..(start + len) / width;
-            load(panel, tile, rows, 0..n, (cols, width), None);
-            absorb::<T, E>(x, n * width, width, (start, len));
+        for index in 0..leaves.count {
+            load(panel, tile, index * rows..(index + 1) * rows, 0..n, (cols, width), None);
+            absorb::<T, E>(x, leaves, width, index);
         }
         store(tile, panel, 0..n, cols, (T::one(), T::zero()), None);
     }
