@@ -177,6 +177,31 @@ fn threads_and_sets_agree() {
     }
 }
 
+/// Buffers with gaps and without, of one column and of many, hold the same sums: two passes over
+/// leaves, and a last panel narrower than the others.
+#[test]
+fn layouts_agree() {
+    let cpu = Cpu::with_threads(1).unwrap();
+    let (d, m, cols) = (300, 5000, 37);
+    for s in [Sketch::srht(d, m, 7).unwrap(), Sketch::hadamard_diagonal(d, m, 8).unwrap()] {
+        for op in [Op::NoTrans, Op::Trans] {
+            let (rows_in, rows_out) = if op == Op::NoTrans { (m, d) } else { (d, m) };
+            let run = |isa, layout| {
+                let a = Strided::<f64>::from_fn(layout, rows_in, cols, noise(6));
+                let mut c = Strided::<f64>::new(layout, rows_out, cols);
+                mix_times(&cpu, isa, &s, op, (0.7, 0.0), a.view(&cpu), c.view_mut(&cpu)).unwrap();
+                (0..cols).map(|j| c.column(j)).collect::<Vec<_>>()
+            };
+            for isa in Isa::available() {
+                let want = run(isa, 0);
+                for layout in 1..LAYOUTS {
+                    assert!(run(isa, layout) == want, "{s:?} {op:?} {isa:?} layout {layout}");
+                }
+            }
+        }
+    }
+}
+
 /// Three rounds of a long operator stay in the range of the input.
 #[test]
 fn large_numbers_do_not_overflow_between_rounds() {
