@@ -7,7 +7,7 @@
 //! - [`ptx`] reads the text, [`code`] translates kernels to the form that is executed, [`arith`] holds
 //!   what each arithmetic instruction computes.
 //! - [`memory`] holds device memory and its checks, [`exec`] runs launches, [`fault`] describes what
-//!   can go wrong, [`counters`] counts memory transactions.
+//!   can go wrong, [`counters`] counts memory transactions; [`simulator`] joins these to a device.
 //! - [`driver`] is the driver API, [`blas`] the part of cuBLAS that is needed.
 //!
 //! # What is checked
@@ -26,9 +26,13 @@
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 pub mod arith;
+pub mod blas;
 pub mod code;
 pub mod counters;
+pub mod driver;
 pub mod exec;
 pub mod fault;
 pub mod memory;
+pub mod options;
 pub mod ptx;
+pub mod simulator;

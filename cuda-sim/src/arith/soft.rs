@@ -40,7 +40,7 @@ impl Format {
     pub fn nan(self) -> u64 {
         match self {
             Self::F64 => 0x7FF8_0000_0000_0000,
-            _ => self.sign_bit() - 1 << self.padding,
+            _ => (self.sign_bit() - 1) << self.padding,
         }
     }
 
@@ -406,8 +406,8 @@ mod tests {
         assert_eq!(f16(f64::NAN, Rounding::Nearest), 0x7FFF);
         let bf16 =
             |x: f32| convert(Format::BF16, Rounding::Nearest, Format::F32, u64::from(x.to_bits()));
-        assert_eq!(bf16(1.00390625), 0x3F80); // tie to even
-        assert_eq!(bf16(1.01171875), 0x3F82);
+        assert_eq!(bf16(1.003_906_3), 0x3F80); // tie to even
+        assert_eq!(bf16(1.011_718_8), 0x3F82);
         assert_eq!(bf16(f32::MAX), 0x7F80);
         let tf32 =
             |x: f32, rounding| convert(Format::TF32, rounding, Format::F32, u64::from(x.to_bits()));

@@ -26,7 +26,7 @@ impl Runner<'_> {
             let message = format!("cp.async reads {read} bytes to write {bytes}");
             return Err(Fault::new(FaultKind::InvalidArgument, message));
         }
-        if from % bytes as u64 != 0 {
+        if !from.is_multiple_of(bytes as u64) {
             let message = format!("cp.async of {bytes} bytes from {from:#x}");
             return Err(Fault::new(FaultKind::Misaligned, message));
         }

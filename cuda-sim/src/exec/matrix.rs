@@ -147,10 +147,7 @@ impl Machine<'_> {
     ) -> Result<u128, Box<Fault>> {
         let register = self.registers[thread * self.program.registers + load.address as usize];
         let address = u64::from(register.wrapping_add(load.offset as u64) as u32);
-        let log = match &mut self.trace {
-            Some(trace) => Some(trace.lane(thread / WARP, thread % WARP)),
-            None => None,
-        };
+        let log = self.trace.as_mut().map(|trace| trace.lane(thread / WARP, thread % WARP));
         let mut view = View {
             memory: self.memory,
             shared: &mut self.shared,

@@ -114,10 +114,7 @@ impl Machine<'_> {
     pub(super) fn run_thread(&mut self, index: usize, fuel: u64) -> Result<Stop, Box<Fault>> {
         let size = self.program.registers;
         let thread = &mut self.threads[index];
-        let log = match &mut self.trace {
-            Some(trace) => Some(trace.lane(index / WARP, index % WARP)),
-            None => None,
-        };
+        let log = self.trace.as_mut().map(|trace| trace.lane(index / WARP, index % WARP));
         let mut runner = Runner {
             instr: &self.program.code,
             program: self.program,

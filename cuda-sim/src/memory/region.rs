@@ -54,7 +54,7 @@ impl Region {
         }
         if !self.shadow.is_empty() {
             if length < 4 {
-                let mask = (1 << length) - 1 << (offset & 3);
+                let mask = ((1 << length) - 1) << (offset & 3);
                 self.touch(observer, access, offset / 4, mask)?;
             } else {
                 for word in offset / 4..(offset + length) / 4 {
