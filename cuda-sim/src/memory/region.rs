@@ -39,7 +39,7 @@ impl Region {
     }
 
     /// Checks an access of a power of two bytes, at most 16, aligned to its size and in bounds.
-    #[inline]
+    #[inline(always)]
     pub fn check(
         &mut self,
         observer: &Observer<'_>,
@@ -68,7 +68,7 @@ impl Region {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn touch(
         &mut self,
         observer: &Observer<'_>,
@@ -81,7 +81,7 @@ impl Region {
     }
 
     /// Little-endian value of 1, 2, 4, 8 or 16 bytes.
-    #[inline]
+    #[inline(always)]
     pub fn load(&self, offset: usize, length: usize) -> u128 {
         let bytes = &self.bytes[offset..];
         match length {
@@ -94,7 +94,7 @@ impl Region {
     }
 
     /// Writes the low 1, 2, 4, 8 or 16 bytes of `value`.
-    #[inline]
+    #[inline(always)]
     pub fn store(&mut self, offset: usize, length: usize, value: u128) {
         let bytes = &mut self.bytes[offset..];
         match length {
