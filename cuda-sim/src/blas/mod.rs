@@ -44,10 +44,10 @@ macro_rules! blas_api {
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments)]
         pub unsafe extern "C" fn $name($($argument: $ty),*) -> std::ffi::c_int {
-            #[allow(unused_unsafe)]
+            #[allow(unused_unsafe)] // some bodies need none
             // SAFETY: callers keep the contract of the cuBLAS manual.
-            let result: Result<(), $crate::blas::BlasStatus> = (|| unsafe { $body })();
-            result.err().map_or(0, |status| status.0)
+            let body = || -> Result<(), $crate::blas::BlasStatus> { unsafe { $body } };
+            body().err().map_or(0, |status| status.0)
         }
     )*};
 }

@@ -41,25 +41,25 @@ impl Machine<'_> {
                 Ok(stop) => stop,
                 Err(fault) => {
                     let at = self.threads[thread].current();
-                    return Err(self.diagnose(fault, thread, at));
+                    return Err(self.diagnose(*fault, thread, at));
                 }
             };
             if !matches!(stop, Stop::Fuel) {
                 self.ready.swap_remove(pick);
                 self.stopped(thread, stop).map_err(|(fault, thread)| {
                     let at = self.threads[thread].current();
-                    self.diagnose(fault, thread, at)
+                    self.diagnose(*fault, thread, at)
                 })?;
             }
             if self.schedule.limit != 0 && self.executed > begun + self.schedule.limit {
                 let message =
                     format!("the block has executed {} instructions", self.schedule.limit);
                 let fault = Fault::new(FaultKind::Timeout, message);
-                return Err(self.diagnose(fault, thread, self.threads[thread].current()));
+                return Err(self.diagnose(*fault, thread, self.threads[thread].current()));
             }
             if self.ready.is_empty() && self.threads.iter().any(|t| t.state != State::Done) {
                 let (fault, thread) = self.deadlock();
-                return Err(self.diagnose(fault, thread, self.threads[thread].current()));
+                return Err(self.diagnose(*fault, thread, self.threads[thread].current()));
             }
         }
         Ok(())

@@ -201,10 +201,10 @@ impl<'m> Machine<'m> {
     }
 
     /// Adds the place to a fault.
-    fn diagnose(&self, fault: Box<Fault>, thread: usize, at: u32) -> Box<Diagnosis> {
+    fn diagnose(&self, fault: Fault, thread: usize, at: u32) -> Box<Diagnosis> {
         let place = self.program.places[at as usize];
         Box::new(Diagnosis {
-            fault: *fault,
+            fault,
             kernel: self.program.name.clone(),
             block: self.block,
             thread: thread_index(thread as u32, self.shape.block),
