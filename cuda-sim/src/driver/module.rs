@@ -1,0 +1,183 @@
+//! Modules and functions.
+
+use super::state::State;
+use super::{Handle, Status, api, put, text, with_state};
+use crate::code::Program;
+use crate::simulator::{DEFAULT_SHARED, LoadError, MAX_SHARED, MAX_THREADS, Module};
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::sync::Arc;
+
+/// A module and the handles of its functions.
+pub struct LoadedModule {
+    module: Module,
+    functions: Vec<(String, usize)>,
+}
+
+/// A kernel with its settings.
+pub struct Function {
+    /// The kernel.
+    pub program: Arc<Program>,
+    /// Dynamic shared memory that launches may ask for.
+    pub max_dynamic: usize,
+    module: usize,
+}
+
+impl Function {
+    /// Shared memory that a block of this kernel may use.
+    pub fn shared_limit(&self) -> usize {
+        (self.program.shared_bytes + self.max_dynamic).max(DEFAULT_SHARED)
+    }
+}
+
+impl State {
+    fn load(&mut self, source: &str) -> Result<Handle, Status> {
+        self.check_sticky()?;
+        match self.device.sim.load(source) {
+            Ok(module) => Ok(self.modules.insert(LoadedModule { module, functions: Vec::new() })),
+            Err(LoadError::OutOfMemory) => Err(Status::OUT_OF_MEMORY),
+            Err(LoadError::Ptx(error)) => {
+                self.device.report(error.to_string());
+                Err(Status::INVALID_PTX)
+            }
+        }
+    }
+
+    fn function(&mut self, module: Handle, name: &str) -> Result<Handle, Status> {
+        let loaded = self.modules.get_mut(module)?;
+        if let Some((_, handle)) = loaded.functions.iter().find(|(known, _)| known == name) {
+            return Ok(*handle as Handle);
+        }
+        let program = Arc::clone(loaded.module.kernels.get(name).ok_or(Status::NOT_FOUND)?);
+        let max_dynamic = DEFAULT_SHARED.saturating_sub(program.shared_bytes);
+        let function = Function { program, max_dynamic, module: module as usize };
+        let handle = self.functions.insert(function);
+        loaded.functions.push((name.to_string(), handle as usize));
+        Ok(handle)
+    }
+
+    fn set_attribute(
+        &mut self,
+        function: Handle,
+        number: c_int,
+        value: c_int,
+    ) -> Result<(), Status> {
+        let function = self.functions.get_mut(function)?;
+        match number {
+            MAX_DYNAMIC_SHARED => {
+                let most = MAX_SHARED.saturating_sub(function.program.shared_bytes);
+                let wanted = usize::try_from(value).ok().filter(|&bytes| bytes <= most);
+                function.max_dynamic = wanted.ok_or(Status::INVALID_VALUE)?;
+                Ok(())
+            }
+            PREFERRED_CARVEOUT => Ok(()),
+            _ => Err(Status::INVALID_VALUE),
+        }
+    }
+
+    fn attribute(&self, function: Handle, number: c_int) -> Result<c_int, Status> {
+        let function = self.functions.get(function)?;
+        let program = &function.program;
+        Ok(match number {
+            0 => program.max_threads.map_or(MAX_THREADS as c_int, |n| n.min(1024) as c_int),
+            1 => program.shared_bytes as c_int,
+            2 | 7 => 0,
+            3 => program.local_bytes as c_int,
+            4 => 32, // registers are not allocated here
+            5 | 6 => 80,
+            MAX_DYNAMIC_SHARED => function.max_dynamic as c_int,
+            PREFERRED_CARVEOUT => -1,
+            _ => return Err(Status::INVALID_VALUE),
+        })
+    }
+}
+
+const MAX_DYNAMIC_SHARED: c_int = 8;
+const PREFERRED_CARVEOUT: c_int = 9;
+
+/// Loads PTX text; binary images are refused.
+///
+/// # Safety
+/// `image` is null, a C string or an image that the driver knows.
+unsafe fn load_image(image: *const c_void) -> Result<Handle, Status> {
+    // SAFETY: a C string by contract; binary images begin with bytes that are not PTX.
+    let source = unsafe { text(image.cast::<c_char>()) }?;
+    if source.starts_with("\u{7f}ELF") || source.as_bytes().first().is_none_or(|b| *b < b'\t') {
+        return Err(Status::INVALID_IMAGE);
+    }
+    with_state(|s| s.load(&source))
+}
+
+api! {
+    /// Loads a module from PTX text.
+    fn cuModuleLoadData(module: *mut Handle, image: *const c_void) {
+        put(module, load_image(image)?)
+    }
+
+    /// Loads a module from PTX text; the options have no effect.
+    fn cuModuleLoadDataEx(
+        module: *mut Handle,
+        image: *const c_void,
+        count: c_uint,
+        options: *const c_int,
+        values: *const *mut c_void,
+    ) {
+        let _ = (count, options, values);
+        put(module, load_image(image)?)
+    }
+
+    /// Loads a module from a file of PTX text.
+    fn cuModuleLoad(module: *mut Handle, path: *const c_char) {
+        let source = std::fs::read_to_string(text(path)?).map_err(|_| Status::FILE_NOT_FOUND)?;
+        put(module, with_state(|s| s.load(&source))?)
+    }
+
+    /// Unloads a module and its functions.
+    fn cuModuleUnload(module: Handle) {
+        with_state(|s| {
+            let loaded = s.modules.remove(module)?;
+            s.functions.retain(|function| function.module != module as usize);
+            s.device.sim.unload(&loaded.module);
+            Ok(())
+        })
+    }
+
+    /// A kernel by name.
+    fn cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char) {
+        let name = text(name)?;
+        put(function, with_state(|s| s.function(module, &name))?)
+    }
+
+    /// Address and size of a variable.
+    fn cuModuleGetGlobal_v2(
+        address: *mut u64,
+        bytes: *mut usize,
+        module: Handle,
+        name: *const c_char,
+    ) {
+        let name = text(name)?;
+        let (start, size, _) = with_state(|s| {
+            let variables = &s.modules.get(module)?.module.variables;
+            variables.get(&name).copied().ok_or(Status::NOT_FOUND)
+        })?;
+        if !address.is_null() {
+            put(address, start)?;
+        }
+        if bytes.is_null() { Ok(()) } else { put(bytes, size) }
+    }
+
+    /// An attribute of a kernel.
+    fn cuFuncGetAttribute(value: *mut c_int, number: c_int, function: Handle) {
+        put(value, with_state(|s| s.attribute(function, number))?)
+    }
+
+    /// Sets an attribute of a kernel.
+    fn cuFuncSetAttribute(function: Handle, number: c_int, value: c_int) {
+        with_state(|s| s.set_attribute(function, number, value))
+    }
+
+    /// The preference has no effect.
+    fn cuFuncSetCacheConfig(function: Handle, preference: c_int) {
+        let _ = preference;
+        with_state(|s| s.functions.get(function).map(|_| ()))
+    }
+}

@@ -1,0 +1,139 @@
+//! Everything the driver knows, behind one lock.
+
+use super::capture::{Capture, Origin};
+use super::event::Event;
+use super::graph::Graph;
+use super::module::{Function, LoadedModule};
+use super::stream::Stream;
+use super::{Handle, Status, Table};
+use crate::blas::BlasHandle;
+use crate::code::Program;
+use crate::exec::Shape;
+use crate::options::Options;
+use crate::simulator::{LaunchError, Simulator};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// An operation of a stream: done at once, or kept in a graph and done at each launch of it.
+pub(crate) type Work = Arc<dyn Fn(&mut Device) -> Result<(), Status> + Send + Sync>;
+
+/// The device and the faults of its kernels.
+pub(crate) struct Device {
+    pub sim: Simulator,
+    /// The error that every later call returns, once a kernel went wrong.
+    pub sticky: Option<Status>,
+    /// What went wrong last, in words.
+    pub last_fault: String,
+}
+
+impl Device {
+    /// Runs a kernel; a fault is reported and sticks.
+    pub fn launch(
+        &mut self,
+        program: &Program,
+        shape: Shape,
+        params: &[u8],
+        shared_limit: usize,
+    ) -> Result<(), Status> {
+        match self.sim.launch(program, shape, params, shared_limit) {
+            Ok(()) => Ok(()),
+            Err(LaunchError::Invalid(what)) => {
+                self.report(format!("launch of {}: {what}", program.name));
+                Err(Status::INVALID_VALUE)
+            }
+            Err(LaunchError::Fault(diagnosis)) => {
+                self.report(diagnosis.to_string());
+                let status = Status::of(&diagnosis);
+                self.sticky = Some(status);
+                Err(status)
+            }
+        }
+    }
+
+    /// Prints a message and keeps it as the last fault.
+    pub fn report(&mut self, message: String) {
+        eprintln!("cuda-sim: {message}");
+        self.last_fault = message;
+    }
+}
+
+/// The driver.
+pub(crate) struct State {
+    pub device: Device,
+    pub options: Options,
+    /// How often the primary context is retained.
+    pub retained: u32,
+    pub streams: Table<Stream>,
+    pub events: Table<Event>,
+    pub modules: Table<LoadedModule>,
+    pub functions: Table<Function>,
+    pub graphs: Table<Arc<Graph>>,
+    /// Graphs ready to be launched.
+    pub executables: Table<Arc<Graph>>,
+    pub captures: HashMap<u64, Capture>,
+    pub next_capture: u64,
+    /// Page-locked host memory by address.
+    pub pinned: HashMap<usize, usize>,
+    pub blas: Table<BlasHandle>,
+    /// Released memory that the default pool keeps.
+    pub release_threshold: u64,
+}
+
+impl State {
+    fn new() -> Self {
+        let options = Options::from_env();
+        let sim = Simulator::new(&options);
+        Self {
+            device: Device { sim, sticky: None, last_fault: String::new() },
+            options,
+            retained: 0,
+            streams: Table::new(1),
+            events: Table::new(2),
+            modules: Table::new(3),
+            functions: Table::new(4),
+            graphs: Table::new(5),
+            executables: Table::new(6),
+            captures: HashMap::new(),
+            next_capture: 1,
+            pinned: HashMap::new(),
+            blas: Table::new(7),
+            release_threshold: 0,
+        }
+    }
+
+    /// The error of an earlier kernel, if any.
+    pub fn check_sticky(&self) -> Result<(), Status> {
+        self.device.sticky.map_or(Ok(()), Err)
+    }
+
+    /// Does work on a stream, or adds it to the graph that the stream captures.
+    pub fn enqueue(&mut self, stream: Handle, work: Work) -> Result<(), Status> {
+        self.check_sticky()?;
+        match self.capture_of(stream)? {
+            Some(id) => self.record(id, Origin::of(stream), work),
+            None => {
+                self.check_legacy(stream)?;
+                work(&mut self.device)
+            }
+        }
+    }
+}
+
+static STATE: Mutex<Option<State>> = Mutex::new(None);
+
+fn lock() -> MutexGuard<'static, Option<State>> {
+    STATE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Calls `f` with the driver's state.
+pub(crate) fn with_state<T>(f: impl FnOnce(&mut State) -> T) -> T {
+    let mut guard = lock();
+    let state = guard.get_or_insert_with(|| {
+        let state = State::new();
+        if state.options.stats.is_some() {
+            super::symbols::write_at_exit();
+        }
+        state
+    });
+    f(state)
+}

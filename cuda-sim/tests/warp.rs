@@ -1,0 +1,113 @@
+//! Instructions of whole warps.
+
+mod common;
+use common::{fault_of, lanes};
+use cuda_sim::fault::FaultKind;
+
+/// `instruction` leaves its result in `%r1`; `%r2` holds 100 + lane.
+fn each(instruction: &str) -> Vec<u64> {
+    lanes(&format!("add.u32 %r2, %r31, 100; {instruction} cvt.u64.u32 %d15, %r1;"), 32)
+}
+
+#[test]
+fn shuffles() {
+    let values = each("shfl.sync.down.b32 %r1, %r2, 4, 31, -1;");
+    assert_eq!((values[0], values[27], values[28]), (104, 131, 128));
+    let values = each("shfl.sync.up.b32 %r1, %r2, 4, 0, -1;");
+    assert_eq!((values[3], values[4], values[31]), (103, 100, 127));
+    let values = each("shfl.sync.bfly.b32 %r1, %r2, 16, 31, -1;");
+    assert_eq!((values[0], values[20]), (116, 104));
+    let values = each("shfl.sync.idx.b32 %r1, %r2, 7, 31, -1;");
+    assert_eq!(values, vec![107; 32]);
+    let values = each("shfl.sync.bfly.b32 %r1, %r2, 1, 0x1c1f, -1;"); // segments of 4
+    assert_eq!((values[0], values[7]), (101, 106));
+    let values = each("shfl.sync.down.b32 %r3|%p1, %r2, 4, 31, -1; selp.b32 %r1, 1, 0, %p1;");
+    assert_eq!((values[27], values[28]), (1, 0));
+    let half = "setp.ge.u32 %p1, %r31, 16; mov.u32 %r1, 0; \
+                @%p1 shfl.sync.idx.b32 %r1, %r2, 20, 31, 0xFFFF0000;";
+    assert_eq!((each(half)[3], each(half)[30]), (0, 120));
+}
+
+#[test]
+fn votes() {
+    let vote = |instruction: &str| {
+        each(&format!("setp.lt.u32 %p1, %r31, 3; setp.lt.u32 %p2, %r31, 99; {instruction}"))[9]
+    };
+    assert_eq!(vote("vote.sync.ballot.b32 %r1, %p1, -1;"), 0b111);
+    assert_eq!(vote("vote.sync.ballot.b32 %r1, !%p1, -1;"), 0xFFFF_FFF8);
+    assert_eq!(vote("vote.sync.any.pred %p3, %p1, -1; selp.b32 %r1, 1, 0, %p3;"), 1);
+    assert_eq!(vote("vote.sync.all.pred %p3, %p1, -1; selp.b32 %r1, 1, 0, %p3;"), 0);
+    assert_eq!(vote("vote.sync.all.pred %p3, %p2, -1; selp.b32 %r1, 1, 0, %p3;"), 1);
+    assert_eq!(vote("vote.sync.uni.pred %p3, %p1, -1; selp.b32 %r1, 1, 0, %p3;"), 0);
+    assert_eq!(vote("vote.sync.uni.pred %p3, !%p2, -1; selp.b32 %r1, 1, 0, %p3;"), 1);
+}
+
+#[test]
+fn matches_and_reductions() {
+    assert_eq!(each("and.b32 %r3, %r31, 7; match.any.sync.b32 %r1, %r3, -1;")[9], 0x0202_0202);
+    assert_eq!(each("match.all.sync.b32 %r1|%p1, 5, -1;")[0], 0xFFFF_FFFF);
+    assert_eq!(each("match.all.sync.b32 %r1|%p1, %r31, -1;")[0], 0);
+    let wide = "mov.b64 %d1, {%r31, 1}; match.any.sync.b64 %r1, %d1, -1;";
+    assert_eq!(each(wide)[5], 1 << 5);
+    assert_eq!(each("redux.sync.add.u32 %r1, %r31, -1;")[0], 496);
+    assert_eq!(each("redux.sync.add.s32 %r1, -1, -1;")[0], 0xFFFF_FFE0);
+    assert_eq!(each("sub.s32 %r3, %r31, 5; redux.sync.min.s32 %r1, %r3, -1;")[0], 0xFFFF_FFFB);
+    assert_eq!(each("sub.s32 %r3, %r31, 5; redux.sync.max.s32 %r1, %r3, -1;")[0], 26);
+    assert_eq!(each("sub.s32 %r3, %r31, 5; redux.sync.max.u32 %r1, %r3, -1;")[0], 0xFFFF_FFFF);
+    assert_eq!(each("redux.sync.min.u32 %r1, %r2, -1;")[0], 100);
+    assert_eq!(each("redux.sync.or.b32 %r1, %r31, -1;")[0], 31);
+    assert_eq!(each("redux.sync.and.b32 %r1, %r2, -1;")[0], 0);
+    assert_eq!(each("redux.sync.xor.b32 %r1, %r31, -1;")[0], 0);
+}
+
+#[test]
+fn the_active_mask_is_a_mask_one_may_use() {
+    let values = each("activemask.b32 %r3; shfl.sync.idx.b32 %r1, %r2, %r31, 31, %r3;");
+    assert_eq!(values[9], 109);
+}
+
+#[test]
+fn last_warps_need_not_be_full() {
+    let code = "shfl.sync.bfly.b32 %r1, %r31, 1, 31, -1; cvt.u64.u32 %d15, %r1;";
+    assert_eq!(lanes(code, 40)[38], 39);
+    let beyond = "shfl.sync.bfly.b32 %r1, %r31, 16, 31, -1; cvt.u64.u32 %d15, %r1;";
+    assert_eq!(fault_of("", beyond, 40), Some(FaultKind::DivergentWarp));
+}
+
+#[test]
+fn wrong_masks() {
+    let outside = "shfl.sync.idx.b32 %r1, %r31, 0, 31, 0xFFFFFFFE;";
+    assert_eq!(fault_of("", outside, 32), Some(FaultKind::DivergentWarp));
+    let inactive_source = "setp.gt.u32 %p1, %r31, 15; \
+                           @%p1 shfl.sync.idx.b32 %r1, %r31, 0, 31, 0xFFFF0000;";
+    assert_eq!(fault_of("", inactive_source, 32), Some(FaultKind::DivergentWarp));
+    let missing = "setp.gt.u32 %p1, %r31, 15; @%p1 shfl.sync.idx.b32 %r1, %r31, 20, 31, -1;";
+    assert_eq!(fault_of("", missing, 32), Some(FaultKind::DivergentWarp));
+    let two_places = "setp.gt.u32 %p1, %r31, 15; @%p1 bra B; \
+                      shfl.sync.idx.b32 %r1, %r31, 20, 31, -1; bra END; \
+                      B: shfl.sync.idx.b32 %r1, %r31, 20, 31, -1; END:";
+    assert_eq!(fault_of("", two_places, 32), Some(FaultKind::DivergentWarp));
+    let barrier = "setp.gt.u32 %p1, %r31, 15; @%p1 bra B; bar.warp.sync -1; bra END; \
+                   B: bar.warp.sync -1; END: mov.u64 %d15, 0;";
+    assert_eq!(fault_of("", barrier, 32), None, "bar.warp.sync may be in several places");
+}
+
+#[test]
+fn only_warp_barriers_order_memory() {
+    let exchange = |sync: &str| {
+        format!(
+            ".shared .align 4 .b8 s[128]; mov.u32 %r1, s; shl.b32 %r2, %r31, 2; \
+             add.u32 %r3, %r1, %r2; st.shared.u32 [%r3], %r31; {sync} xor.b32 %r4, %r2, 4; \
+             add.u32 %r4, %r4, %r1; ld.shared.u32 %r5, [%r4]; cvt.u64.u32 %d15, %r5;"
+        )
+    };
+    assert_eq!(lanes(&exchange("bar.warp.sync -1;"), 32)[6], 7);
+    assert_eq!(lanes(&exchange("bar.sync 0;"), 32)[6], 7);
+    assert_eq!(
+        fault_of("", &exchange("shfl.sync.idx.b32 %r9, %r31, 0, 31, -1;"), 32),
+        Some(FaultKind::Race)
+    );
+    let pairs = "shl.b32 %r8, 3, %r31; and.b32 %r9, %r31, 30; shl.b32 %r8, 3, %r9; \
+                 bar.warp.sync %r8;";
+    assert_eq!(lanes(&exchange(pairs), 32)[6], 7, "pairs of lanes are enough here");
+}
