@@ -22,6 +22,10 @@ mod decomp_errors;
 mod decomp_invariance;
 mod decomp_progress;
 mod golden;
+#[cfg(feature = "cuda")]
+mod gpu;
+#[cfg(feature = "cuda")]
+mod gpu_blas;
 mod kernels_blas;
 mod kernels_blas_reductions;
 mod kernels_sketch;

@@ -11,6 +11,8 @@ mod wide;
 
 pub use plain::{Plain, assert_columns_within, assert_same_bits, assert_within};
 pub use reference::Reference;
+#[cfg(feature = "cuda")]
+pub use stored::Placed;
 pub use stored::{Layout, Stored};
 
 use randnla::{Cpu, Family, Result, Sketch};

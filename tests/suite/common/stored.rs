@@ -1,6 +1,8 @@
-//! Matrices stored with any strides, on any device whose memory is host memory.
+//! Matrices stored with any strides, in host memory or in that of a device.
 
 use super::plain::Plain;
+#[cfg(feature = "cuda")]
+use randnla::Blas;
 use randnla::{Device, MatMut, MatRef, Scalar};
 
 /// How entries are laid out.
@@ -131,5 +133,43 @@ impl<T: Scalar> Stored<T> {
         }
         let gaps = self.data.iter().zip(&is_entry).filter(|(_, entry)| !**entry);
         assert!(gaps.map(|(x, _)| x.to_f64()).all(f64::is_nan), "{what}: wrote between entries");
+    }
+}
+
+/// A [`Stored`] matrix in the memory of a device, gaps and all.
+#[cfg(feature = "cuda")]
+pub struct Placed<T: Scalar, D: Device> {
+    buffer: D::Buffer<T>,
+    host: Stored<T>,
+    device: D,
+}
+
+#[cfg(feature = "cuda")]
+impl<T: Scalar, D: Blas<T>> Placed<T, D> {
+    pub fn new(device: &D, host: &Stored<T>) -> Self {
+        let mut buffer = device.zeroed(host.data.len()).unwrap();
+        device.upload(&host.data, &mut buffer).unwrap();
+        Self { buffer, host: host.clone(), device: device.clone() }
+    }
+
+    pub fn view(&self) -> MatRef<'_, T, D> {
+        let ptr = D::as_ptr(&self.buffer).wrapping_add(self.host.start);
+        let (shape, strides) = ((self.host.rows, self.host.cols), self.host.strides);
+        // SAFETY: the buffer holds all that the host's memory holds, which has room for the entries.
+        unsafe { MatRef::from_raw_parts(&self.device, ptr, shape, strides) }
+    }
+
+    pub fn view_mut(&mut self) -> MatMut<'_, T, D> {
+        let ptr = D::as_mut_ptr(&mut self.buffer).wrapping_add(self.host.start);
+        let (shape, strides) = ((self.host.rows, self.host.cols), self.host.strides);
+        // SAFETY: as in `view`, and borrowed uniquely.
+        unsafe { MatMut::from_raw_parts(&self.device, ptr, shape, strides) }.unwrap()
+    }
+
+    /// What the device holds now.
+    pub fn back(&self) -> Stored<T> {
+        let mut host = self.host.clone();
+        self.device.download(&self.buffer, &mut host.data).unwrap();
+        host
     }
 }
