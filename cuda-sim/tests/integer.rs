@@ -78,6 +78,8 @@ fn carries() {
         ("add.cc.u32 %r3, %r1, %r2; addc.cc.u32 %r4, -1, 0; addc.u32 %r0, 0, 0;", &[M1, 1], 1),
         ("sub.cc.u32 %r3, %r1, %r2; subc.u32 %r0, 10, 3;", &[0, 1], 6),
         ("sub.cc.u32 %r3, %r1, %r2; subc.cc.u32 %r4, 0, 0; subc.u32 %r0, 0, 0;", &[0, 1], M1),
+        ("sub.cc.u32 %r3, %r1, %r2; addc.u32 %r0, 0, 0;", &[5, 5], 1),
+        ("sub.cc.u32 %r3, %r1, %r2; addc.u32 %r0, 0, 0;", &[4, 5], 0),
         ("mad.lo.cc.u32 %r3, %r1, %r2, %r1; madc.hi.u32 %r0, %r1, %r2, 0;", &[M1, 2], 2),
         ("mad.lo.cc.u32 %r3, %r1, %r2, 1; madc.hi.u32 %r0, %r1, %r2, 0;", &[M1, 2], 1),
         ("mad.hi.cc.u32 %r3, %r1, %r1, 2; addc.u32 %r0, 0, 0;", &[M1], 1),

@@ -214,6 +214,21 @@ pub fn set(a: u64, b: u64, c: u64, packed: u64) -> u64 {
     if setp_joined(a, b, c, packed).0 != 0 { u64::from(truth) } else { 0 }
 }
 
+/// `set` of a pair of halves: the low 16 bits of the number for true in each half that holds.
+pub fn set_pairwise(a: u64, b: u64, _: u64, packed: u64) -> u64 {
+    let comparison = Comparison::unpack(packed);
+    let half = |shift: u32| match comparison.test(a >> shift, b >> shift) {
+        true => u64::from(comparison.truth & 0xFFFF) << shift,
+        false => 0,
+    };
+    half(0) | half(16)
+}
+
+/// `setp` of a pair of halves: the results of the lower and of the upper half.
+pub fn setp_pairwise(a: u64, b: u64, c: u64, packed: u64) -> (u64, u64) {
+    (setp_joined(a, b, c, packed).0, setp_joined(a >> 16, b >> 16, c, packed).0)
+}
+
 /// The fast form of an integer `setp` without a second result, if there is one.
 pub fn setp_integer<T: Integer>(relation: Relation) -> Option<Compute> {
     Some(match relation {

@@ -180,11 +180,12 @@ pub fn add_carry<T: Integer>(a: u64, b: u64, _: u64, carry: u64) -> (u64, u64) {
     (T::of(sum as u64).bits(), (sum >> T::BITS) as u64)
 }
 
-/// `a - b - borrow`, and the borrow out.
-pub fn sub_borrow<T: Integer>(a: u64, b: u64, _: u64, borrow: u64) -> (u64, u64) {
-    let (a, b) = (i128::from(T::of(a).bits()), i128::from(T::of(b).bits()));
-    let difference = a - b - i128::from(borrow);
-    (T::of(difference as u64).bits(), u64::from(difference < 0))
+/// `a - b` less one unless the carry is set, and the carry out: set unless there is a borrow.
+///
+/// The manual calls the flag a borrow, but the hardware adds the complement, and code that NVIDIA's
+/// compiler emits for 128-bit division reads the flag of a subtraction by `addc`.
+pub fn sub_carry<T: Integer>(a: u64, b: u64, _: u64, carry: u64) -> (u64, u64) {
+    add_carry::<T>(a, !b, 0, carry)
 }
 
 /// Low half of `a · b`, plus `c` and the carry; and the carry out.

@@ -74,12 +74,15 @@ fn carry_chain(t: &mut Translator, i: &Instruction, ty: Type) -> Outcome {
     let takes_carry = i.opcode.ends_with('c');
     let f: ComputePair = match i.opcode.as_str() {
         "add" | "addc" => by_integer!(integer::add_carry, ty),
-        "sub" | "subc" => by_integer!(integer::sub_borrow, ty),
+        "sub" | "subc" => by_integer!(integer::sub_carry, ty),
         "mad" | "madc" if i.has("hi") => by_integer!(integer::mad_hi_carry, ty),
         "mad" | "madc" => by_integer!(integer::mad_lo_carry, ty),
         _ => return t.unsupported(i),
     };
-    let carry_in = if takes_carry { t.carry } else { t.constant(0) };
+    let carry_in = match takes_carry {
+        true => t.carry,
+        false => t.constant(u64::from(i.opcode == "sub")),
+    };
     let carry_out = if i.has("cc") { t.carry } else { t.sink() };
     t.compute_pair(i, f, ty, carry_out, carry_in)
 }

@@ -1,9 +1,10 @@
 //! Logic, shifts, bit fields, comparisons and selections.
 
+use super::Step;
 use super::arithmetic::by_integer;
 use super::translate::{Outcome, Translator};
 use crate::arith::compare::{self, Comparison, Join, Relation};
-use crate::arith::{Compute, bits};
+use crate::arith::{Compute, ComputePair, bits};
 use crate::ptx::Type;
 use crate::ptx::syntax::Instruction;
 
@@ -69,21 +70,35 @@ fn comparison(t: &Translator, i: &Instruction, ty: Type) -> Result<Comparison, c
 
 fn setp(t: &mut Translator, i: &Instruction, ty: Type) -> Outcome {
     let comparison = comparison(t, i, ty)?;
-    let (d, second) = t.destinations(t.operand(i, 0)?)?;
+    let (_, second) = t.destinations(t.operand(i, 0)?)?;
+    if let Some(half) = ty.half() {
+        let comparison = Comparison { ty: half, ..comparison };
+        return setp_general(t, i, comparison, compare::setp_pairwise);
+    }
     let plain = second.is_none() && comparison.join == Join::None && !comparison.ftz;
     if plain && let Some(f) = fast(comparison) {
         return t.compute(i, f, ty);
     }
+    setp_general(t, i, comparison, compare::setp_joined)
+}
+
+/// A `setp` with two results.
+fn setp_general(
+    t: &mut Translator,
+    i: &Instruction,
+    comparison: Comparison,
+    f: ComputePair,
+) -> Outcome {
     let Some(packed) = comparison.pack() else { return t.unsupported(i) };
-    let a = t.source(t.operand(i, 1)?, ty)?;
-    let b = t.source(t.operand(i, 2)?, ty)?;
+    let (d, second) = t.destinations(t.operand(i, 0)?)?;
+    let a = t.source(t.operand(i, 1)?, comparison.ty)?;
+    let b = t.source(t.operand(i, 2)?, comparison.ty)?;
     let c = match i.operands.get(3) {
         Some(operand) => t.source(operand, Type::Pred)?,
         None => t.sink(),
     };
     let packed = t.constant(packed);
-    let step = super::Step::ComputePair(compare::setp_joined);
-    t.emit_pair(step, d, second.unwrap_or(t.sink()), &[a, b, c, packed]);
+    t.emit_pair(Step::ComputePair(f), d, second.unwrap_or(t.sink()), &[a, b, c, packed]);
     Ok(())
 }
 
@@ -105,9 +120,16 @@ fn set(t: &mut Translator, i: &Instruction, types: &[Type]) -> Outcome {
     let &[to, from] = types else { return t.unsupported(i) };
     let truth = match to {
         Type::F32 => 1f32.to_bits(),
+        Type::F16 | Type::F16x2 => 0x3C00,
+        Type::BF16 | Type::BF16x2 => 0x3F80,
         Type::U32 | Type::S32 | Type::B32 => u32::MAX,
+        Type::U16 | Type::S16 | Type::B16 => 0xFFFF,
         _ => return t.unsupported(i),
     };
     let comparison = Comparison { truth, ..comparison(t, i, from)? };
+    if let Some(half) = from.half() {
+        let comparison = Comparison { ty: half, ..comparison };
+        return t.compute_with(i, compare::set_pairwise, from, comparison.pack());
+    }
     t.compute_with(i, compare::set, from, comparison.pack())
 }

@@ -29,7 +29,7 @@ pub enum Order {
     Weak,
     /// Through the cache that is not coherent.
     NonCoherent,
-    /// Relaxed or stronger: may meet atomics of other threads.
+    /// Relaxed or stronger, which volatile is too: may meet atomics of other threads.
     Strong,
 }
 
@@ -150,7 +150,7 @@ fn transfer(t: &mut Translator, i: &Instruction, is_load: bool) -> Outcome {
     }
     let order = if i.has("nc") {
         Order::NonCoherent
-    } else if ["relaxed", "acquire", "release", "mmio"].iter().any(|m| i.has(m)) {
+    } else if ["relaxed", "acquire", "release", "volatile", "mmio"].iter().any(|m| i.has(m)) {
         Order::Strong
     } else {
         Order::Weak

@@ -214,7 +214,7 @@ fn found(problem: Problem, access: Access, whose: &str, space: &str) -> Box<Faul
         }
         Problem::Race(offset, conflict) => {
             let message = format!(
-                "in {space} memory: {} at offset {offset} of {whose}, not ordered after a {} by \
+                "in {space} memory: {} at offset {offset} of {whose}, not ordered after the {} by \
                  thread {} of block number {}",
                 access.name(),
                 conflict.access.name(),

@@ -1,6 +1,6 @@
 //! A piece of memory with its checks.
 
-use super::shadow::{Conflict, Word};
+use super::shadow::{Cell, Conflict, Word};
 use super::{Access, Initialised, Observer};
 
 /// What is wrong with an access.
@@ -18,13 +18,13 @@ pub struct Region {
     pub bytes: Vec<u8>,
     /// Which of them were ever written.
     pub initialised: Initialised,
-    shadow: Vec<Word>,
+    shadow: Vec<Cell>,
 }
 
 impl Region {
     /// Memory that several threads may touch.
     pub fn new(bytes: usize) -> Self {
-        let shadow = vec![Word::default(); bytes.div_ceil(4)];
+        let shadow = vec![[0; 3]; bytes.div_ceil(4)];
         Self { bytes: vec![0; bytes], initialised: Initialised::new(bytes), shadow }
     }
 
@@ -35,7 +35,7 @@ impl Region {
 
     /// Forgets all accesses, not the contents.
     pub fn forget_accesses(&mut self) {
-        self.shadow.fill(Word::default());
+        self.shadow.fill([0; 3]);
     }
 
     /// Checks an access of a power of two bytes, at most 16, aligned to its size and in bounds.
@@ -76,7 +76,7 @@ impl Region {
         word: usize,
         mask: u64,
     ) -> Result<(), Problem> {
-        let touched = self.shadow[word].touch(observer, access, mask);
+        let touched = Word(&mut self.shadow[word]).touch(observer, access, mask);
         touched.map_err(|conflict| Problem::Race(4 * word, conflict))
     }
 

@@ -70,12 +70,12 @@ impl Record {
     }
 }
 
-/// The history of four bytes.
-#[derive(Clone, Copy, Default)]
-pub struct Word {
-    write: Record,
-    reads: [Record; 2],
-}
+/// The history of four bytes: a write and two reads. Plain numbers, so that a long vector of zeros
+/// takes no memory until it is touched.
+pub type Cell = [u64; 3];
+
+/// A view of the history of four bytes.
+pub struct Word<'c>(pub &'c mut Cell);
 
 /// The earlier access of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,15 @@ impl Observer<'_> {
     }
 }
 
-impl Word {
+impl Word<'_> {
+    fn write(&self) -> Record {
+        Record(self.0[0])
+    }
+
+    fn reads(&self) -> [Record; 2] {
+        [Record(self.0[1]), Record(self.0[2])]
+    }
+
     /// Checks an access to the bytes in `mask` and remembers it.
     #[inline(always)]
     pub fn touch(
@@ -156,7 +164,7 @@ impl Word {
         access: Access,
         mask: u64,
     ) -> Result<(), Conflict> {
-        let write = self.write;
+        let write = self.write();
         if !write.has(mask) || !observer.clocks.in_launch(write.stamp()) {
             return Ok(());
         }
@@ -170,7 +178,7 @@ impl Word {
     }
 
     fn check_recent_write(&self, observer: &Observer<'_>, access: Access) -> Result<(), Conflict> {
-        let write = self.write;
+        let write = self.write();
         let atomic = write.has(ATOMIC);
         if access == Access::ReadOnce && (observer.is_global || !observer.knows(write)) {
             return Err(observer.conflict(write, Access::Write));
@@ -193,7 +201,7 @@ impl Word {
     }
 
     fn check_reads(&self, observer: &Observer<'_>, mask: u64) -> Result<(), Conflict> {
-        for read in self.reads {
+        for read in self.reads() {
             if read.has(mask) && (!observer.knows(read) || observer.is_foreign(read)) {
                 return Err(observer.conflict(read, Access::Read));
             }
@@ -202,7 +210,7 @@ impl Word {
     }
 
     fn note_write(&mut self, observer: &Observer<'_>, access: Access, mask: u64) {
-        let previous = self.write;
+        let previous = self.write();
         let mut record = Record::new(observer.clocks.now(), observer.thread, mask);
         if access.is_atomic() {
             record.0 |= ATOMIC;
@@ -216,14 +224,14 @@ impl Word {
                 }
             }
         }
-        self.write = record;
+        self.0[0] = record.0;
     }
 
     #[inline(always)]
     fn note_read(&mut self, observer: &Observer<'_>, mask: u64) {
         let record = Record::new(observer.clocks.now(), observer.thread, mask);
-        if self.reads[0].0 | BYTES | FOREIGN == record.0 | BYTES | FOREIGN {
-            self.reads[0].0 |= mask;
+        if self.0[1] | BYTES | FOREIGN == record.0 | BYTES | FOREIGN {
+            self.0[1] |= mask;
             return;
         }
         self.note_new_read(observer, record);
@@ -231,7 +239,7 @@ impl Word {
 
     fn note_new_read(&mut self, observer: &Observer<'_>, mut record: Record) {
         let live = |read: Record| observer.clocks.in_block(read.stamp());
-        let [first, second] = self.reads;
+        let [first, second] = self.reads();
         let warp = |thread: u32| thread / 32;
         let covered = first.0 & second.0 & BYTES == BYTES;
         if covered
@@ -243,21 +251,21 @@ impl Word {
         {
             return;
         }
-        let slot = if live(self.reads[0]) && self.reads[0].thread() == observer.thread {
+        let slot = if live(first) && first.thread() == observer.thread {
             0
-        } else if live(self.reads[1]) && self.reads[1].thread() == observer.thread {
+        } else if live(second) && second.thread() == observer.thread {
             1
         } else {
-            usize::from(live(self.reads[0]) && !observer.knows(self.reads[0]))
+            usize::from(live(first) && !observer.knows(first))
         };
-        let previous = self.reads[slot];
+        let previous = self.reads()[slot];
         if live(previous) && previous.thread() == observer.thread {
             record.0 |= previous.0 & BYTES;
         }
         if observer.is_foreign(previous) {
             record.0 |= FOREIGN | previous.0 & BYTES;
         }
-        self.reads[slot] = record;
+        self.0[1 + slot] = record.0;
     }
 }
 
@@ -267,7 +275,7 @@ mod tests {
 
     struct Bench {
         clocks: Clocks,
-        word: Word,
+        cell: Cell,
     }
 
     impl Bench {
@@ -275,12 +283,12 @@ mod tests {
             let mut clocks = Clocks::default();
             clocks.start_launch();
             clocks.start_block();
-            Self { clocks, word: Word::default() }
+            Self { clocks, cell: Cell::default() }
         }
 
         fn touch(&mut self, thread: u32, access: Access) -> bool {
             let observer = Observer { clocks: &self.clocks, thread, is_global: true };
-            self.word.touch(&observer, access, BYTES).is_ok()
+            Word(&mut self.cell).touch(&observer, access, BYTES).is_ok()
         }
     }
 
@@ -361,8 +369,8 @@ mod tests {
     fn disjoint_bytes_do_not_race() {
         let mut bench = Bench::new();
         let observer = |thread| Observer { clocks: &bench.clocks, thread, is_global: true };
-        assert!(bench.word.touch(&observer(3), Write, 0b0011).is_ok());
-        assert!(bench.word.touch(&observer(4), Write, 0b1100).is_ok());
-        assert!(bench.word.touch(&observer(5), Read, 0b0100).is_err());
+        assert!(Word(&mut bench.cell).touch(&observer(3), Write, 0b0011).is_ok());
+        assert!(Word(&mut bench.cell).touch(&observer(4), Write, 0b1100).is_ok());
+        assert!(Word(&mut bench.cell).touch(&observer(5), Read, 0b0100).is_err());
     }
 }

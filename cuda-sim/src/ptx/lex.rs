@@ -13,8 +13,8 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'%' | b'.')
 }
 
-/// Splits `text`. Names keep their dots and `::`, so `ld.shared::cta.f32` is one token; strings keep
-/// their quotes; every other mark stands alone.
+/// Splits `text`. Names keep their dots and `::`, so `ld.shared::cta.f32` is one token, while the
+/// directives `.reg.b32` are two; strings keep their quotes; every other mark stands alone.
 pub fn tokens(text: &str) -> Result<Vec<Token<'_>>, Error> {
     let bytes = text.as_bytes();
     let mut tokens = Vec::new();
@@ -44,7 +44,8 @@ pub fn tokens(text: &str) -> Result<Vec<Token<'_>>, Error> {
             tokens.push(Token { text: &text[start..at], line });
         } else if is_word(first) {
             while at < bytes.len() {
-                if is_word(bytes[at]) {
+                let glued = first == b'.' && bytes[at] == b'.' && at > start;
+                if is_word(bytes[at]) && !glued {
                     at += 1;
                 } else if bytes[at..].starts_with(b"::") {
                     at += 2;
@@ -69,8 +70,7 @@ mod tests {
 
     #[test]
     fn names_keep_dots_and_scopes() {
-        let text =
-            "@!%p1 ld.shared::cta.v2.f32 {%f1, %f2}, [a+4]; // c\n$L: .loc 1 2 3 /* x\n */ \"s;\"";
+        let text = "@!%p1 ld.shared::cta.v2.f32 {%f1, %f2}, [a+4]; // c\n$L: .loc 1 2 3 /* x\n */ \"s;\" .reg.b32 C";
         let words: Vec<_> = tokens(text).unwrap().into_iter().map(|t| (t.text, t.line)).collect();
         let expected = [
             ("@", 1),
@@ -96,6 +96,9 @@ mod tests {
             ("2", 2),
             ("3", 2),
             ("\"s;\"", 3),
+            (".reg", 3),
+            (".b32", 3),
+            ("C", 3),
         ];
         assert_eq!(words, expected);
     }
