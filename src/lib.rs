@@ -30,7 +30,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`Sketch`], [`sketch`] | twelve families of operators; S·A, Sᵀ·Y, A·Sᵀ, Y·S with `C ← α… + βC`; windows of an operator; one axis of an N-dimensional array; [`Prepared`] for loops |
-//! | [`decomp`] | [`qb`](decomp::qb()), [`rsvd`](decomp::rsvd()), [`rsvd_batched`](decomp::rsvd_batched()), to a rank or to a tolerance, with an [`ErrorEstimate`](decomp::ErrorEstimate) |
+//! | [`decomp`] | [`qb`](decomp::qb()), [`rsvd`](decomp::rsvd()), [`rsvd_batched`](decomp::rsvd_batched()), to a rank or to a tolerance, with an [`ErrorEstimate`](decomp::ErrorEstimate); [`rsvd_with_progress`](decomp::rsvd_with_progress()) tells how far it has come |
 //! | [`matrix`] | [`Mat`], its views [`MatRef`] and [`MatMut`] with any strides, [`Csr`], [`Csc`], N-dimensional views; conversions to faer and ndarray |
 //! | [`LinearOperator`] | what can be factored: every matrix above, and what you bring yourself |
 //! | [`random`] | the definition of every random number, entry by entry |
@@ -81,7 +81,8 @@
 //!
 //! # Performance
 //! * Build with optimisation. AVX2 and AVX-512 are detected at run time; no compiler flag is needed.
-//! * In a loop, call [`Sketch::prepare`] once and `apply_into` with an output of your own.
+//! * In a loop, call [`Sketch::prepare`] once and `apply_into` with an output of your own; a handle
+//!   [`with_workspace`](Cpu::with_workspace) keeps its memory from one round to the next.
 //! * Any strides are accepted; unit stride in one direction is fast. Avoid leading dimensions that
 //!   are multiples of 4096 bytes: [`Mat::zeros`] pads them.
 //! * S·A with dense S and A holds a panel of at most 15 MiB of S, whatever d and m are. For
