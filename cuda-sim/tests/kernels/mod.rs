@@ -177,7 +177,7 @@ fn scatter(setup: &mut Setup) -> Launch {
     let a = numbers(3, m * n);
     let hash: Vec<u32> = (0..m as u32)
         .map(|i| i.wrapping_mul(2654435761) >> 7)
-        .map(|z| z % d as u32 | (z & 64) << 25)
+        .map(|z| (z % d as u32) | ((z & 64) << 25))
         .collect();
     setup.floats(&a);
     let output = setup.floats(&vec![0.0; d * n]);
