@@ -8,8 +8,8 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 cargo build -q --release --manifest-path "$root/Cargo.toml" -p cuda-sim
-links=$target/cuda-sim
-mkdir -p "$links"
+mkdir -p "$target/cuda-sim"
+links=$(cd "$target/cuda-sim" && pwd)
 for name in libcuda.so libcuda.so.1 libcublas.so libcublas.so.12; do
     ln -sf ../release/libcuda_sim.so "$links/$name"
 done

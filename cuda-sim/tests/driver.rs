@@ -216,9 +216,9 @@ fn launches() {
         let mut buffer = [x, 3 | u64::from(0.5f32.to_bits()) << 32];
         let mut size = 16usize;
         let extra: [*const c_void; 5] = [
-            1 as *const c_void,
+            std::ptr::without_provenance(1),
             buffer.as_mut_ptr().cast_const().cast(),
-            2 as *const c_void,
+            std::ptr::without_provenance(2),
             (&raw mut size).cast_const().cast(),
             null(),
         ];
