@@ -35,15 +35,16 @@ __device__ __forceinline__ void fill(View b, i64 rows, i64 cols, u64 row, u64 co
             i64 g = by_rows ? p : q, j = by_rows ? q : p;
             T x[R];
             entries(Family(), philox(seed, stream, col + j, (u32)(first + g)), x);
+            Vector<T> scaled;
 #pragma unroll
-            for (int k = 0; k < R; k++) x[k] = alpha * x[k];
+            for (int k = 0; k < R; k++) scaled.x[k] = alpha * x[k];
             i64 i = (i64)((first + g) * R - row);
             if (vector && i + R <= rows) {
-                *reinterpret_cast<Vector<T>*>(at<T>(b, i, j)) = *reinterpret_cast<Vector<T>*>(x);
+                *reinterpret_cast<Vector<T>*>(at<T>(b, i, j)) = scaled;
             } else {
 #pragma unroll
                 for (int k = 0; k < R; k++)
-                    if (i + k >= 0 && i + k < rows) *at<T>(b, i + k, j) = x[k];
+                    if (i + k >= 0 && i + k < rows) *at<T>(b, i + k, j) = scaled.x[k];
             }
         }
 }
@@ -91,6 +92,144 @@ __device__ __forceinline__ void signs(View b, i64 rows, i64 cols, u64 row, u64 c
     }
 }
 
+// Products with few columns: entries are consumed by the thread that makes them.
+//
+// A is packed by rows of WIDTH entries, zeros where it has fewer, so that a row is read by 16-byte
+// loads, the same for all threads of a warp: they come from L1. A thread keeps the sums of its part of
+// the inner dimension; parts depend on shapes only, and `join` adds them in their order.
+//
+// `times` (S A): a thread has a block of R rows of S, R·WIDTH sums, and walks along the columns.
+// `adjoint` (S^T A): a thread has a column of S, WIDTH sums, and walks down the blocks.
+// Flops: 2·WIDTH an entry of S beside its generation. Bytes: A once a block of threads, mostly from L2;
+// the sums once a part. Bound on an H100: the generation (see `fill`, its arithmetic without the
+// writes: 0.7 entries/ps in f32, 0.15 in f64 normals), with WIDTH = 16 in f32 16 multiply-adds more.
+
+#define FUSED_THREADS 128
+
+struct Rademacher {};
+
+// The entries of R rows of a column; blocks of signs are kept while they last.
+template <typename Family, typename T>
+struct Source {
+    __device__ __forceinline__ void read(u64 seed, u32 stream, u64 unit, u64 group,
+                                         T (&x)[Rows<T>::COUNT]) {
+        entries(Family(), philox(seed, stream, unit, (u32)group), x);
+    }
+};
+template <typename T>
+struct Source<Rademacher, T> {
+    Block block;
+    u64 unit = 0, held = ~0ull;
+    __device__ __forceinline__ void read(u64 seed, u32 stream, u64 at, u64 group,
+                                         T (&x)[Rows<T>::COUNT]) {
+        u64 row = group * Rows<T>::COUNT;
+        if (row / 128 != held || at != unit) block = philox(seed, stream, at, (u32)(row / 128));
+        held = row / 128;
+        unit = at;
+        u32 low = row & 32 ? block.x[1] : block.x[0], high = row & 32 ? block.x[3] : block.x[2];
+        u32 word = (row & 64 ? high : low) >> (row & 31);
+#pragma unroll
+        for (int k = 0; k < Rows<T>::COUNT; k++) x[k] = word >> k & 1 ? T(-1) : T(1);
+    }
+};
+
+template <int WIDTH, typename T>
+__device__ __forceinline__ void load_row(const T* from, T (&a)[WIDTH]) {
+    const int LANES = 16 / sizeof(T);
+#pragma unroll
+    for (int v = 0; v < WIDTH / LANES; v++) {
+        Vector<T> part = reinterpret_cast<const Vector<T>*>(from)[v];
+#pragma unroll
+        for (int l = 0; l < LANES; l++) a[v * LANES + l] = part.x[l];
+    }
+}
+
+// partial[p] <- S[:, part p] A[part p, :], groups·R × WIDTH by rows.
+template <typename Family, int WIDTH, typename T>
+__device__ __forceinline__ void times(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
+                                      const T* a, i64 part, i64 parts, T* partial, u32 group_bits) {
+    const int R = Rows<T>::COUNT;
+    u32 across = 1u << group_bits, lane = threadIdx.x & (across - 1);
+    u32 line = threadIdx.x >> group_bits, lines = FUSED_THREADS >> group_bits;
+#pragma unroll 1
+    for (i64 p = (i64)blockIdx.y * lines + line; p < parts; p += (i64)gridDim.y * lines)
+#pragma unroll 1
+        for (i64 g = (i64)blockIdx.x * across + lane; g < groups; g += (i64)gridDim.x * across) {
+            T sum[R][WIDTH] = {};
+            Source<Family, T> source;
+            i64 end = min(cols, (p + 1) * part);
+#pragma unroll 1
+            for (i64 j = p * part; j < end; j++) {
+                T x[R], row[WIDTH];
+                source.read(seed, stream, col + j, first + g, x);
+                load_row<WIDTH>(a + j * WIDTH, row);
+#pragma unroll
+                for (int k = 0; k < R; k++)
+#pragma unroll
+                    for (int c = 0; c < WIDTH; c++) sum[k][c] += x[k] * row[c];
+            }
+            T* out = partial + (p * groups + g) * (R * WIDTH);
+#pragma unroll
+            for (int k = 0; k < R; k++)
+#pragma unroll
+                for (int c = 0; c < WIDTH; c++) out[k * WIDTH + c] = sum[k][c];
+        }
+}
+
+// partial[p] <- S[part p, :]^T A[part p, :], cols × WIDTH by rows; parts and A in blocks of R rows.
+template <typename Family, int WIDTH, typename T>
+__device__ __forceinline__ void adjoint(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
+                                        const T* a, i64 part, i64 parts, T* partial) {
+    const int R = Rows<T>::COUNT;
+#pragma unroll 1
+    for (i64 p = blockIdx.y; p < parts; p += gridDim.y)
+#pragma unroll 1
+        for (i64 j = (i64)blockIdx.x * FUSED_THREADS + threadIdx.x; j < cols;
+             j += (i64)gridDim.x * FUSED_THREADS) {
+            T sum[WIDTH] = {};
+            Source<Family, T> source;
+            i64 end = min(groups, (p + 1) * part);
+#pragma unroll 1
+            for (i64 g = p * part; g < end; g++) {
+                T x[R], row[WIDTH];
+                source.read(seed, stream, col + j, first + g, x);
+#pragma unroll
+                for (int k = 0; k < R; k++) {
+                    load_row<WIDTH>(a + (g * R + k) * WIDTH, row);
+#pragma unroll
+                    for (int c = 0; c < WIDTH; c++) sum[c] += x[k] * row[c];
+                }
+            }
+            T* out = partial + (p * cols + j) * WIDTH;
+#pragma unroll
+            for (int c = 0; c < WIDTH; c++) out[c] = sum[c];
+        }
+}
+
+// C <- alpha sum of the parts + beta C: `step` entries from part to part, rows of `width` entries.
+// 2^split neighbouring lanes share the parts of an entry.
+template <typename T>
+__device__ __forceinline__ void join(T alpha, const T* partial, i64 parts, i64 step, u32 width, T beta,
+                                     View c, i64 rows, i64 cols, u32 split) {
+    u32 shares = 1u << split, share = threadIdx.x & (shares - 1);
+    i64 lines = (i64)gridDim.x * (THREADS >> split);
+    i64 start = ((i64)blockIdx.x * THREADS + threadIdx.x) >> split;
+    // The same number of turns for all lanes, since they shuffle.
+    i64 turns = (rows * cols + lines - 1) / lines;
+#pragma unroll 1
+    for (i64 turn = 0; turn < turns; turn++) {
+        i64 entry = start + turn * lines;
+        bool inside = entry < rows * cols;
+        i64 i = entry / cols, j = entry % cols;
+        T sum = T(0);
+        if (inside)
+            for (i64 p = share; p < parts; p += shares) sum += partial[p * step + i * width + j];
+        for (u32 lanes = 1; lanes < shares; lanes <<= 1)
+            sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
+        if (inside && share == 0) axpby_entry<T>(alpha, &sum, beta, at<T>(c, i, j));
+    }
+}
+
 #define KERNELS(T, NAME)                                                                           \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
         gaussian_##NAME(View b, i64 rows, i64 cols, u64 row, u64 col, u64 seed, u32 stream,        \
@@ -106,7 +245,37 @@ __device__ __forceinline__ void signs(View b, i64 rows, i64 cols, u64 row, u64 c
         signs_##NAME(View b, i64 rows, i64 cols, u64 row, u64 col, u64 seed, u32 stream,           \
                      T alpha) {                                                                    \
         signs<T>(b, rows, cols, row, col, seed, stream, alpha);                                    \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
+        join_##NAME(T alpha, const T* partial, i64 parts, i64 step, u32 width, T beta, View c,     \
+                    i64 rows, i64 cols, u32 split) {                                               \
+        join<T>(alpha, partial, parts, step, width, beta, c, rows, cols, split);                   \
     }
 
 KERNELS(float, f32)
 KERNELS(double, f64)
+
+#define FUSED(FAMILY, FAMILY_NAME, WIDTH, T, NAME)                                                 \
+    extern "C" __global__ void __launch_bounds__(FUSED_THREADS)                                    \
+        FAMILY_NAME##_times_##WIDTH##_##NAME(u64 seed, u32 stream, u64 first, i64 groups, u64 col, \
+                                             i64 cols, const T* a, i64 part, i64 parts,            \
+                                             T* partial, u32 group_bits) {                         \
+        times<FAMILY, WIDTH, T>(seed, stream, first, groups, col, cols, a, part, parts, partial,   \
+                                group_bits);                                                       \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(FUSED_THREADS)                                    \
+        FAMILY_NAME##_adjoint_##WIDTH##_##NAME(u64 seed, u32 stream, u64 first, i64 groups,        \
+                                               u64 col, i64 cols, const T* a, i64 part, i64 parts, \
+                                               T* partial) {                                       \
+        adjoint<FAMILY, WIDTH, T>(seed, stream, first, groups, col, cols, a, part, parts,          \
+                                  partial);                                                        \
+    }
+#define FUSED_FAMILIES(WIDTH, T, NAME)       \
+    FUSED(Gaussian, gaussian, WIDTH, T, NAME) \
+    FUSED(Uniform, uniform, WIDTH, T, NAME)   \
+    FUSED(Rademacher, signs, WIDTH, T, NAME)
+
+FUSED_FAMILIES(4, float, f32)
+FUSED_FAMILIES(4, double, f64)
+FUSED_FAMILIES(16, float, f32)
+FUSED_FAMILIES(16, double, f64)

@@ -26,6 +26,12 @@ mod golden;
 mod gpu;
 #[cfg(feature = "cuda")]
 mod gpu_blas;
+#[cfg(feature = "cuda")]
+mod gpu_dense;
+#[cfg(feature = "cuda")]
+mod gpu_sketch;
+#[cfg(feature = "cuda")]
+mod gpu_sparse;
 mod kernels_blas;
 mod kernels_blas_reductions;
 mod kernels_sketch;

@@ -21,7 +21,7 @@ const PANEL_LEN: usize = 1 << 24;
 const MOST_LINES: usize = 1 << 15;
 
 /// A grid for rows×cols entries, rows fast, and the logarithm of the threads along the rows.
-fn grid(cuda: &Cuda, rows: usize, cols: usize) -> (Shape, u32) {
+pub(super) fn grid(cuda: &Cuda, rows: usize, cols: usize) -> (Shape, u32) {
     let row_bits = rows.next_power_of_two().trailing_zeros().min(THREADS.trailing_zeros());
     let (across, lines) = (1usize << row_bits, (THREADS >> row_bits) as usize);
     let most = cuda.context().processors * 64;
@@ -60,7 +60,7 @@ fn column_major<T: Scalar>(c: &mut MatMut<'_, T, Cuda>) -> Option<(*mut T, usize
 }
 
 /// `B ← α A + β B`.
-fn axpby<T: CudaScalar>(
+pub(super) fn axpby<T: CudaScalar>(
     cuda: &Cuda,
     alpha: T,
     a: MatRef<'_, T, Cuda>,
@@ -398,7 +398,7 @@ fn column_sums_of_squares<T: CudaScalar>(
     Ok(())
 }
 
-fn find_non_finite<T: CudaScalar>(
+pub(super) fn find_non_finite<T: CudaScalar>(
     cuda: &Cuda,
     a: MatRef<'_, T, Cuda>,
 ) -> Result<Option<(usize, usize)>> {

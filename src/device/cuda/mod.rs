@@ -11,6 +11,8 @@
 //! | `memory` | device memory in the order of a stream |
 //! | `launch` | how kernels are found and launched |
 //! | `blas`, `cublas` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
+//! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
+//! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
 //!
 //! # Streams
 //! A handle issues its work on one stream: one of its own ([`Cuda::new`]) or one that a framework
@@ -26,9 +28,13 @@
 
 mod blas;
 mod cublas;
+mod dense;
 mod driver;
 mod launch;
 mod memory;
+mod sketch;
+mod sort;
+mod sparse;
 
 pub use memory::CudaBuffer;
 
@@ -52,12 +58,18 @@ pub struct Cuda {
 struct Gpu {
     context: Context,
     blas: Module,
+    dense: Module,
+    sort: Module,
+    sparse: Module,
 }
 
 impl Drop for Gpu {
     fn drop(&mut self) {
         if let Ok(_current) = self.context.enter() {
             self.blas.unload();
+            self.dense.unload();
+            self.sort.unload();
+            self.sparse.unload();
         }
     }
 }
@@ -95,7 +107,13 @@ impl Cuda {
             let _current = context.enter()?;
             Stream::new()?
         };
-        let gpu = Gpu { context, blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")) };
+        let gpu = Gpu {
+            context,
+            blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
+            dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
+            sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
+            sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),
+        };
         Ok(Self::with_stream(Arc::new(gpu), stream))
     }
 
@@ -240,4 +258,10 @@ impl CudaScalar for f64 {
 /// Whether rows are the fast direction, where one is.
 fn rows_are_fast<T: Scalar>(a: MatRef<'_, T, Cuda>) -> bool {
     a.row_stride().unsigned_abs() <= a.col_stride().unsigned_abs() || a.ncols() <= 1
+}
+
+/// Whether neighbouring lanes that lie along the columns meet neighbouring entries.
+fn lanes_along_columns<T: Scalar>(a: MatRef<'_, T, Cuda>) -> bool {
+    let (rs, cs) = (a.row_stride().unsigned_abs(), a.col_stride().unsigned_abs());
+    a.ncols() <= 1 || cs <= 1 || cs < rs
 }

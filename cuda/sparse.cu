@@ -1,0 +1,261 @@
+// Column-sparse operators and compressed sparse rows: positions, products, searches.
+//
+// | kernel | work | bytes | flops | bound on an H100 (3 TB/s) |
+// |---|---|---|---|---|
+// | sparse_stack, sparse_sign | a thread a column, ζ/2 Philox blocks | 4 written an entry | - | memory |
+// | sparse_sign_wide (ζ > 64) | a warp a column, ζ²/64 comparisons a lane, in L1 | 4 an entry | - | L1 |
+// | gather | a warp for 1 to 32 rows of C × up to 128 columns | rows of B that a row names: 4 or 8 B an
+//   entry and column, from L2 when the panel of B is there; C once | 2 an entry and column | 375 (f32),
+//   187 (f64) products a ns from memory for entries met once |
+// | meet | a warp a row of C × 512 columns | 8 or 12 B for every pair that meets | 2 | 250 pairs/ns |
+// | place_of_non_finite | one warp | a row | - | latency |
+//
+// Every product is gather or meet: the host turns lists round (sort.cu) when they are stored by the
+// other index. A sum runs over a list in its order, cut among lanes by the shapes alone and joined in a
+// fixed order: the same bits for every grid, and no float is added by an atomic.
+
+#include "common.cuh"
+#include "random.cuh"
+
+#define THREADS 256
+
+// Entry t of the columns `first` and on of an operator with one row in each of `zeta` blocks of rows.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    sparse_stack(u64 seed, u32 stream, u32 d, u32 zeta, u64 first, i64 columns, u32* words) {
+    i64 step = (i64)gridDim.x * THREADS;
+#pragma unroll 1
+    for (i64 j = (i64)blockIdx.x * THREADS + threadIdx.x; j < columns; j += step) {
+        Block block = {};
+        u64 start = 0;
+#pragma unroll 1
+        for (u32 t = 0; t < zeta; t++) {
+            if (!(t & 1)) block = philox(seed, stream, first + j, t >> 1);
+            u64 w = t & 1 ? word64(block, 1) : word64(block, 0);
+            u64 end = (u64)(t + 1) * d / zeta;
+            u32 row = (u32)(start + __umul64hi(w, end - start));
+            words[j * zeta + t] = row << 1 | (u32)(w & 1);
+            start = end;
+        }
+    }
+}
+
+// ζ distinct rows a column by Floyd's algorithm, a thread a column.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    sparse_sign(u64 seed, u32 stream, u32 d, u32 zeta, u64 first, i64 columns, u32* words) {
+    i64 step = (i64)gridDim.x * THREADS;
+#pragma unroll 1
+    for (i64 j = (i64)blockIdx.x * THREADS + threadIdx.x; j < columns; j += step) {
+        Block block = {};
+        u32* out = words + j * zeta;
+#pragma unroll 1
+        for (u32 t = 0; t < zeta; t++) {
+            if (!(t & 1)) block = philox(seed, stream, first + j, t >> 1);
+            u64 w = t & 1 ? word64(block, 1) : word64(block, 0);
+            u32 last = d - (zeta - t), row = (u32)__umul64hi(w, (u64)last + 1);
+            bool taken = false;
+            for (u32 earlier = 0; earlier < t; earlier++) taken |= out[earlier] >> 1 == row;
+            out[t] = (taken ? last : row) << 1 | (u32)(w & 1);
+        }
+    }
+}
+
+// The same for many rows a column: the lanes of a warp share the search.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    sparse_sign_wide(u64 seed, u32 stream, u32 d, u32 zeta, u64 first, i64 columns, u32* words) {
+    u32 lane = threadIdx.x & 31;
+    i64 warps = (i64)gridDim.x * (THREADS / 32);
+#pragma unroll 1
+    for (i64 j = ((i64)blockIdx.x * THREADS + threadIdx.x) >> 5; j < columns; j += warps) {
+        Block block = {};
+        u32* out = words + j * zeta;
+#pragma unroll 1
+        for (u32 t = 0; t < zeta; t++) {
+            if (!(t & 1)) block = philox(seed, stream, first + j, t >> 1);
+            u64 w = t & 1 ? word64(block, 1) : word64(block, 0);
+            u32 last = d - (zeta - t), row = (u32)__umul64hi(w, (u64)last + 1);
+            bool found = false;
+            for (u32 earlier = lane; earlier < t; earlier += 32) found |= out[earlier] >> 1 == row;
+            bool taken = __any_sync(0xffffffffu, found);
+            if (lane == 0) out[t] = (taken ? last : row) << 1 | (u32)(w & 1);
+            __syncwarp();
+        }
+    }
+}
+
+// Lists of entries by row: a matrix in compressed rows, or the columns of an operator (`Lists` in
+// src/device/cuda/sparse.rs).
+struct Lists {
+    const u64* starts;
+    const u32* index;
+    const void* values;
+    u32 zeta;
+    u32 first;
+    u32 rows;
+    u32 unused;
+};
+
+// A matrix in compressed rows.
+template <typename T>
+struct Stored {
+    const Lists& x;
+    __device__ __forceinline__ u64 begin(i64 i) const { return x.starts[i]; }
+    __device__ __forceinline__ u64 end(i64 i) const { return x.starts[i + 1]; }
+    __device__ __forceinline__ bool get(u64 e, i64& at, T& value) const {
+        at = x.index[e];
+        value = static_cast<const T*>(x.values)[e];
+        return true;
+    }
+};
+
+// Row j of Sᵀ for a window of rows of S: entries outside of it are none.
+template <typename T>
+struct Signs {
+    const Lists& x;
+    __device__ __forceinline__ u64 begin(i64 i) const { return (u64)i * x.zeta; }
+    __device__ __forceinline__ u64 end(i64 i) const { return (u64)(i + 1) * x.zeta; }
+    __device__ __forceinline__ bool get(u64 e, i64& at, T& value) const {
+        u32 word = x.index[e], row = (word >> 1) - x.first;
+        at = row;
+        value = word & 1 ? T(-1) : T(1);
+        return row < x.rows;
+    }
+};
+
+// Columns of C of a lane.
+#define ACROSS 4
+
+// C <- alpha X B + beta C, rows × cols, X by rows. 2^wide lanes lie along the columns, each with
+// ACROSS of them, 2^split lanes share a list, and the rest of the warp takes further rows.
+template <typename Rows, typename T>
+__device__ __forceinline__ void gather(T alpha, const Rows& x, View b, T beta, View c, i64 rows,
+                                       i64 cols, u32 wide, u32 split) {
+    u32 lane = threadIdx.x & 31, across = 1u << wide, shares = 1u << split;
+    u32 column = lane & (across - 1), share = lane >> wide & (shares - 1);
+    u32 rows_bits = 5 - wide - split;
+    i64 groups = (rows + (1 << rows_bits) - 1) >> rows_bits;
+    i64 work = groups * ((cols + across * ACROSS - 1) / (across * ACROSS));
+    i64 warps = (i64)gridDim.x * (THREADS / 32);
+    // Rows first: all of B that a panel of columns needs is met before the next panel.
+#pragma unroll 1
+    for (i64 w = ((i64)blockIdx.x * THREADS + threadIdx.x) >> 5; w < work; w += warps) {
+        i64 i = (w % groups << rows_bits) + (lane >> (wide + split));
+        i64 j = w / groups * (across * ACROSS) + column;
+        T sum[ACROSS] = {};
+        if (i < rows) {
+            u64 end = x.end(i);
+#pragma unroll 2
+            for (u64 e = x.begin(i) + share; e < end; e += shares) {
+                i64 k;
+                T value;
+                if (!x.get(e, k, value)) continue;
+#pragma unroll
+                for (int q = 0; q < ACROSS; q++)
+                    if (j + q * across < cols) sum[q] += value * *at<T>(b, k, j + q * across);
+            }
+        }
+        for (u32 lanes = across; lanes < across * shares; lanes <<= 1)
+#pragma unroll
+            for (int q = 0; q < ACROSS; q++) sum[q] += __shfl_xor_sync(0xffffffffu, sum[q], lanes);
+        if (i < rows && share == 0)
+#pragma unroll
+            for (int q = 0; q < ACROSS; q++)
+                if (j + q * across < cols)
+                    axpby_entry<T>(alpha, &sum[q], beta, at<T>(c, i, j + q * across));
+    }
+}
+
+// Columns of a dense row of C that a warp keeps in shared memory.
+#define WIDTH 512
+
+// C <- alpha X Y + beta C, both by rows, C rows × cols. No row of Y has a column twice, so the lanes
+// of a warp never add to one place at a time.
+template <typename Left, typename Right, typename T>
+__device__ __forceinline__ void meet(T alpha, const Left& x, const Right& y, T beta, View c, i64 rows,
+                                     i64 cols) {
+    __shared__ T sums[THREADS / 32][WIDTH];
+    u32 lane = threadIdx.x & 31;
+    T* sum = sums[threadIdx.x >> 5];
+    i64 work = rows * ((cols + WIDTH - 1) / WIDTH);
+    i64 warps = (i64)gridDim.x * (THREADS / 32);
+#pragma unroll 1
+    for (i64 w = ((i64)blockIdx.x * THREADS + threadIdx.x) >> 5; w < work; w += warps) {
+        i64 i = w % rows, j0 = w / rows * WIDTH;
+        i64 width = min((i64)WIDTH, cols - j0);
+        for (i64 j = lane; j < width; j += 32) sum[j] = T(0);
+        __syncwarp();
+        u64 end = x.end(i);
+#pragma unroll 1
+        for (u64 e = x.begin(i); e < end; e++) {
+            i64 k;
+            T left;
+            if (!x.get(e, k, left)) continue;
+            u64 last = y.end(k);
+            for (u64 f = y.begin(k) + lane; f < last; f += 32) {
+                i64 j;
+                T right;
+                if (y.get(f, j, right) && j >= j0 && j - j0 < width) sum[j - j0] += left * right;
+            }
+            __syncwarp();
+        }
+        for (i64 j = lane; j < width; j += 32)
+            axpby_entry<T>(alpha, &sum[j], beta, at<T>(c, i, j0 + j));
+        __syncwarp();
+    }
+}
+
+// The row of stored entry `place`, and the smallest column of a value of that row that is not finite
+// from there on: out[0], out[1]. One warp.
+template <typename T>
+__device__ __forceinline__ void place_of_non_finite(const u64* row_ptr, i64 rows, const u32* col_idx,
+                                                    const T* values, u64 place, u64* out) {
+    place += row_ptr[0];
+    i64 low = 0, high = rows;
+    while (high - low > 1) {
+        i64 middle = low + (high - low) / 2;
+        if (row_ptr[middle] <= place) low = middle;
+        else high = middle;
+    }
+    u32 column = 0xffffffffu;
+    for (u64 e = place + threadIdx.x; e < row_ptr[low + 1]; e += 32) {
+        u64 bits = __double_as_longlong((double)values[e]) & 0x7fffffffffffffffull;
+        if (bits >= 0x7ff0000000000000ull) column = min(column, col_idx[e]);
+    }
+    column = __reduce_min_sync(0xffffffffu, column);
+    if (threadIdx.x == 0) {
+        out[0] = (u64)low;
+        out[1] = column;
+    }
+}
+
+#define KERNELS(T, NAME)                                                                           \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
+        gather_stored_##NAME(T alpha, Lists x, View b, T beta, View c, i64 rows, i64 cols,         \
+                             u32 wide, u32 split) {                                                \
+        gather(alpha, Stored<T>{x}, b, beta, c, rows, cols, wide, split);                          \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
+        gather_signs_##NAME(T alpha, Lists x, View b, T beta, View c, i64 rows, i64 cols,          \
+                            u32 wide, u32 split) {                                                 \
+        gather(alpha, Signs<T>{x}, b, beta, c, rows, cols, wide, split);                           \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
+        stored_meets_stored_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows,            \
+                                   i64 cols) {                                                     \
+        meet(alpha, Stored<T>{x}, Stored<T>{y}, beta, c, rows, cols);                              \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
+        stored_meets_signs_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows, i64 cols) { \
+        meet(alpha, Stored<T>{x}, Signs<T>{y}, beta, c, rows, cols);                               \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
+        signs_meet_stored_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows, i64 cols) {  \
+        meet(alpha, Signs<T>{x}, Stored<T>{y}, beta, c, rows, cols);                               \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(32)                                               \
+        place_of_non_finite_##NAME(const u64* row_ptr, i64 rows, const u32* col_idx,               \
+                                   const T* values, u64 place, u64* out) {                         \
+        place_of_non_finite<T>(row_ptr, rows, col_idx, values, place, out);                        \
+    }
+
+KERNELS(float, f32)
+KERNELS(double, f64)

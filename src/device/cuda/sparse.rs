@@ -1,0 +1,278 @@
+//! Products with sparse factors on a GPU, by `cuda/sparse.cu`.
+//!
+//! As on the CPU, the columns of an operator S are the rows of Sᵀ, and two kernels serve all products:
+//! `gather`, a row of C as the sum of rows of a dense B that a list names, and `meet`, the same for
+//! sparse B. A list that is stored by the other index is turned first ([`super::sort`]).
+//!
+//! Lanes lie along the columns of B and C. Where these are not the fast direction, panels of columns
+//! are copied by 32×32 tiles.
+
+use super::launch::{Shape, View, arg, launch};
+use super::{Cuda, CudaScalar, blas, dense, driver, lanes_along_columns, sort};
+use crate::device::fit::{fit_product, op_shape};
+use crate::{Blas, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
+use cudarc::driver::result;
+
+/// Threads of a block, 32 of a warp.
+const THREADS: u32 = 256;
+/// Columns of C of a lane of `gather`, and of a warp of `meet`.
+const ACROSS: usize = 4;
+const WIDTH: usize = 512;
+/// Entries of a copied panel, and the columns that it has at least.
+const PANEL_LEN: usize = 1 << 24;
+const LEAST_COLUMNS: usize = 32 * ACROSS;
+
+/// A sparse factor by rows, as kernels take it (`Lists` in `cuda/sparse.cu`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Lists {
+    starts: u64,
+    index: u64,
+    values: u64,
+    zeta: u32,
+    first: u32,
+    rows: u32,
+    unused: u32,
+}
+
+/// A sparse factor: its lists, shape, the length of its arrays, and whether it holds signs only.
+#[derive(Clone, Copy)]
+pub(super) struct Factor {
+    lists: Lists,
+    shape: (usize, usize),
+    entries: usize,
+    signs: bool,
+}
+
+impl Factor {
+    /// A matrix in compressed rows.
+    pub(super) fn stored<T: CudaScalar>(x: CsrRef<'_, T, Cuda>) -> Self {
+        let address = |pointer: *const u8| pointer.addr() as u64;
+        let lists = Lists {
+            starts: address(x.row_ptr().cast()),
+            index: address(x.col_idx().cast()),
+            values: address(x.values().cast()),
+            zeta: 0,
+            first: 0,
+            rows: 0,
+            unused: 0,
+        };
+        Self { lists, shape: x.shape(), entries: x.entries(), signs: false }
+    }
+
+    /// Sᵀ for a window of an operator, `words` being those of its columns.
+    pub(super) fn signs(s: &Sketch, words: u64) -> Self {
+        let (d, m) = s.shape();
+        let (first, rows) = (s.row_range().start as u32, d as u32);
+        let zeta = s.nnz() as u32;
+        let lists = Lists { starts: 0, index: words, values: 0, zeta, first, rows, unused: 0 };
+        Self { lists, shape: (m, d), entries: m * s.nnz(), signs: true }
+    }
+}
+
+/// `C ← α X B + β C`, B and C dense.
+pub(super) fn times_dense<T: CudaScalar>(
+    cuda: &Cuda,
+    alpha: T,
+    x: Factor,
+    b: MatRef<'_, T, Cuda>,
+    beta: T,
+    mut c: MatMut<'_, T, Cuda>,
+) -> Result<()>
+where
+    Cuda: Blas<T>,
+{
+    let (rows, n) = c.shape();
+    if alpha == T::zero() || x.entries == 0 || b.is_empty() || c.is_empty() {
+        return cuda.scale(beta, c);
+    }
+    let copies = !lanes_along_columns(b) || !lanes_along_columns(c.as_ref());
+    let width = if copies { (PANEL_LEN / rows.max(b.nrows())).max(LEAST_COLUMNS) } else { n };
+    for start in (0..n).step_by(width) {
+        let panel = start..n.min(start + width);
+        let b = b.columns(panel.clone());
+        let copy = dense::by_rows(cuda, b)?;
+        let b = copy.as_ref().map_or(b, |copy| copy.as_ref().transpose());
+        let c = c.as_mut().columns(panel.clone());
+        if lanes_along_columns(c.as_ref()) {
+            gather(cuda, alpha, x, b, beta, c)?;
+        } else {
+            let mut sums = Mat::packed(cuda, panel.len(), rows)?;
+            gather(cuda, alpha, x, b, T::zero(), sums.as_mut().transpose())?;
+            blas::axpby(cuda, T::one(), sums.as_ref().transpose(), beta, c)?;
+        }
+    }
+    Ok(())
+}
+
+fn gather<T: CudaScalar>(
+    cuda: &Cuda,
+    alpha: T,
+    x: Factor,
+    b: MatRef<'_, T, Cuda>,
+    beta: T,
+    mut c: MatMut<'_, T, Cuda>,
+) -> Result<()> {
+    let (rows, cols) = c.shape();
+    // Eight lanes read whole sectors; more where there are columns for all of them.
+    let lanes = if cols <= 8 { cols } else { cols.div_ceil(ACROSS).max(8) };
+    let wide = lanes.next_power_of_two().ilog2().min(5);
+    let split = (x.entries / rows).max(1).ilog2().min(5 - wide);
+    let work = rows.div_ceil(32 >> (wide + split)) * cols.div_ceil(ACROSS << wide);
+    let shape = Shape::over(cuda, work, THREADS as usize / 32, THREADS);
+    let name = T::kernel(match x.signs {
+        true => ["gather_signs_f32", "gather_signs_f64"],
+        false => ["gather_stored_f32", "gather_stored_f64"],
+    });
+    let (b, c, m, n) = (View::of(b), View::of_mut(&mut c), rows as i64, cols as i64);
+    let arguments = &mut [
+        arg(&alpha),
+        arg(&x.lists),
+        arg(&b),
+        arg(&beta),
+        arg(&c),
+        arg(&m),
+        arg(&n),
+        arg(&wide),
+        arg(&split),
+    ];
+    // SAFETY: the parameters of the kernel; the lists name rows of B and are as many as rows of C.
+    unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments) }
+}
+
+/// `C ← α X Y + β C`, X and Y sparse, not both of signs.
+pub(super) fn times_sparse<T: CudaScalar>(
+    cuda: &Cuda,
+    alpha: T,
+    x: Factor,
+    y: Factor,
+    beta: T,
+    mut c: MatMut<'_, T, Cuda>,
+) -> Result<()>
+where
+    Cuda: Blas<T>,
+{
+    assert!(x.shape.1 == y.shape.0 && c.shape() == (x.shape.0, y.shape.1), "factors do not fit");
+    if alpha == T::zero() || x.entries == 0 || y.entries == 0 || c.is_empty() {
+        return cuda.scale(beta, c);
+    }
+    let (rows, cols) = c.shape();
+    let shape = Shape::over(cuda, rows * cols.div_ceil(WIDTH), THREADS as usize / 32, THREADS);
+    let name = T::kernel(match (x.signs, y.signs) {
+        (false, false) => ["stored_meets_stored_f32", "stored_meets_stored_f64"],
+        (false, true) => ["stored_meets_signs_f32", "stored_meets_signs_f64"],
+        (true, _) => ["signs_meet_stored_f32", "signs_meet_stored_f64"],
+    });
+    assert!(!(x.signs && y.signs), "a product of two operators");
+    let (c, m, n) = (View::of_mut(&mut c), rows as i64, cols as i64);
+    let arguments =
+        &mut [arg(&alpha), arg(&x.lists), arg(&y.lists), arg(&beta), arg(&c), arg(&m), arg(&n)];
+    // SAFETY: the parameters of the kernel; X has the rows of C, names rows of Y, and Y columns of C.
+    unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments) }
+}
+
+/// The number at an address of the GPU. Synchronises.
+fn number_at(cuda: &Cuda, address: u64) -> Result<u64> {
+    let mut number = [0u64];
+    {
+        let _current = cuda.enter()?;
+        // SAFETY: callers pass the address of a row pointer.
+        unsafe { result::memcpy_dtoh_async(&mut number, address, cuda.stream().raw()) }
+            .map_err(|error| driver::explain("cuMemcpyDtoHAsync", error, 0))?;
+    }
+    cuda.synchronize()?;
+    Ok(number[0])
+}
+
+/// The values between the first and the last row pointer.
+fn stored_values<'a, T: CudaScalar>(
+    cuda: &Cuda,
+    x: CsrRef<'a, T, Cuda>,
+) -> Result<MatRef<'a, T, Cuda>> {
+    let at = |row: usize| number_at(cuda, x.row_ptr().wrapping_add(row).addr() as u64);
+    Ok(x.values_in(at(0)? as usize..at(x.nrows())? as usize))
+}
+
+/// Row and column of stored entry `place`, or of one of its row that is not finite either and has a
+/// smaller column.
+fn place_of_non_finite<T: CudaScalar>(
+    cuda: &Cuda,
+    x: CsrRef<'_, T, Cuda>,
+    place: usize,
+) -> Result<(usize, usize)> {
+    let buffer = cuda.scratch::<u64>(2)?;
+    let lists = Factor::stored(x).lists;
+    let (rows, place, out) = (x.nrows() as i64, place as u64, buffer.start());
+    let shape = Shape { grid: (1, 1), block: 32, shared: 0 };
+    let name = T::kernel(["place_of_non_finite_f32", "place_of_non_finite_f64"]);
+    let arguments = &mut [
+        arg(&lists.starts),
+        arg(&rows),
+        arg(&lists.index),
+        arg(&lists.values),
+        arg(&place),
+        arg(&out),
+    ];
+    // SAFETY: the parameters of the kernel; the entry is one of the window.
+    unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments)? };
+    let mut found = [0; 2];
+    cuda.download(&buffer, &mut found)?;
+    Ok((found[0] as usize, found[1] as usize))
+}
+
+macro_rules! sparse_kernels {
+    ($t:ty) => {
+        impl SparseKernels<$t> for Cuda {
+            fn stored_values<'a>(&self, x: CsrRef<'a, $t, Self>) -> Result<MatRef<'a, $t, Self>> {
+                let _joined = self.join(&[x.device()])?;
+                stored_values(self, x)
+            }
+
+            fn find_non_finite_stored(
+                &self,
+                x: CsrRef<'_, $t, Self>,
+            ) -> Result<Option<(usize, usize)>> {
+                let _joined = self.join(&[x.device()])?;
+                let found = blas::find_non_finite(self, stored_values(self, x)?)?;
+                found.map(|(_, place)| place_of_non_finite(self, x, place)).transpose()
+            }
+
+            fn spmm(
+                &self,
+                alpha: $t,
+                x: CsrRef<'_, $t, Self>,
+                op: Op,
+                b: MatRef<'_, $t, Self>,
+                beta: $t,
+                c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_product(op_shape(op, x.shape()), b.shape(), c.shape());
+                let _joined = self.join(&[x.device(), b.device(), c.device()])?;
+                if alpha == 0.0 || x.entries() == 0 || b.is_empty() || c.is_empty() {
+                    return self.scale(beta, c);
+                }
+                if op == Op::NoTrans {
+                    return times_dense(self, alpha, Factor::stored(x), b, beta, c);
+                }
+                let turned = sort::transposed(self, x)?;
+                times_dense(self, alpha, Factor::stored(turned.view(self)), b, beta, c)
+            }
+
+            fn spspmm(
+                &self,
+                alpha: $t,
+                x: CsrRef<'_, $t, Self>,
+                y: CsrRef<'_, $t, Self>,
+                beta: $t,
+                c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_product(x.shape(), y.shape(), c.shape());
+                let _joined = self.join(&[x.device(), y.device(), c.device()])?;
+                times_sparse(self, alpha, Factor::stored(x), Factor::stored(y), beta, c)
+            }
+        }
+    };
+}
+
+sparse_kernels!(f32);
+sparse_kernels!(f64);
