@@ -38,9 +38,9 @@ pub enum Error {
     NonFinite {
         /// The function that was called.
         op: &'static str,
-        /// The first such row, in row order.
+        /// Its row: the first one in the order of rows, or of columns for compressed columns.
         row: usize,
-        /// The first such column of that row.
+        /// Its column.
         col: usize,
     },
     /// A finite input led to a value beyond the range of the scalar type.

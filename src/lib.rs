@@ -52,7 +52,7 @@
 //! **Errors.** What can go wrong is an [`Error`] that names the function, the argument, its value
 //! and what was expected. [`Error::ShapeMismatch`] and [`Error::InvalidArgument`] come before
 //! anything is written. Only indexing panics, as slices do: `get`, `set`, splits, and ranges of
-//! rows and columns.
+//! rows and columns; and the kernels of [`device`], which algorithms call with shapes that fit.
 //!
 //! **NaN and infinity.** Applying an operator checks nothing: they propagate as in BLAS, α = 0 does
 //! not read A, β = 0 does not read C. Factorizations refuse a matrix that holds them with
@@ -95,6 +95,7 @@
 //! # Features
 //! | feature | default | what it adds |
 //! |---|---|---|
+//! | `cuda` | off | `Cuda`: an NVIDIA GPU as a device; driver and cuBLAS are loaded at run time |
 //! | `ndarray` | off | views of two-dimensional ndarray arrays as [`MatRef`] and [`MatMut`], without copies |
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 

@@ -16,13 +16,13 @@ pub trait LinearOperator<T: Scalar, D: Device> {
     /// The device of the blocks that it multiplies.
     fn device(&self) -> &D;
 
-    /// `Y ← A X`: X (cols×k), Y (rows×k), not read.
+    /// `Y ← A X`: X (cols×k), Y (rows×k), which holds unspecified values before.
     ///
     /// # Errors
     /// What the implementation reports; it reaches the caller of the algorithm.
     fn apply(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()>;
 
-    /// `Y ← Aᵀ X`: X (rows×k), Y (cols×k), not read.
+    /// `Y ← Aᵀ X`: X (rows×k), Y (cols×k), which holds unspecified values before.
     ///
     /// # Errors
     /// As [`LinearOperator::apply`].

@@ -146,11 +146,20 @@ fn of_rsvd() -> Result<()> {
 /// With a workspace, the rounds of a loop but the first take next to nothing from the system.
 fn of_loops_with_a_workspace() -> Result<()> {
     let (m, n) = (4096, 512);
-    let cpu = Cpu::new().with_workspace(64 * MIB);
+    let cpu = Cpu::new().with_workspace(256 * MIB);
     let a = Sketch::uniform(m, n, 1)?.to_mat::<f64, _>(&cpu)?;
-    let gaussian = Sketch::gaussian(256, m, 1)?;
+    let row_major = Sketch::uniform(n, m, 1)?.to_mat::<f64, _>(&cpu)?.into_transposed();
+    let families = [
+        Sketch::gaussian(256, m, 1)?,
+        Sketch::count_sketch(256, m, 1)?,
+        Sketch::srht(256, m, 1)?,
+        Sketch::srct(256, m, 1)?,
+    ];
     let mut round = || -> Result<()> {
-        gaussian.apply(&a)?;
+        for s in families {
+            s.apply(&a)?;
+            s.apply(&row_major)?;
+        }
         rsvd(&a, RsvdParams::rank(32))?;
         Ok(())
     };
@@ -159,6 +168,6 @@ fn of_loops_with_a_workspace() -> Result<()> {
     println!("second round with a workspace: {again} B; peak {} B", cpu.workspace_peak());
     // The small factorizations on the host are the allocator's: a few matrices of order 42.
     assert!(again <= MIB, "{again} bytes");
-    assert!((16 * MIB..64 * MIB).contains(&cpu.workspace_peak()));
+    assert!((16 * MIB..256 * MIB).contains(&cpu.workspace_peak()));
     Ok(())
 }

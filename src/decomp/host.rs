@@ -61,8 +61,8 @@ impl PivotedCholesky {
 const BLOCK: usize = 64;
 
 /// Rᵀ R = G\[pivots, pivots\] for the pivots whose residual is above `floor`, largest residual
-/// first. G is symmetric, column-major, of the order of `floor`. n³/3 flops, all but n²·64 of them in
-/// products (as LAPACK's `pstrf`).
+/// first. G is symmetric, column-major, of the order of `floor`. n³ flops, all but 64n² of them in products
+/// (as LAPACK's `pstrf`, which is spared the columns that are taken).
 pub(super) fn pivoted_cholesky(g: &[f64], floor: &[f64]) -> PivotedCholesky {
     let n = floor.len();
     let mut residual: Vec<f64> = (0..n).map(|j| g[j * n + j]).collect();

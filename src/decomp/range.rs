@@ -57,7 +57,11 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
         Target::Rank(rank) => rank.max(1),
         Target::Tolerance(_) => DEFAULT_BLOCK,
     });
-    let columns = if params.krylov { (params.power_passes + 1) * block } else { block };
+    let columns = if params.krylov {
+        params.power_passes.saturating_add(1).saturating_mul(block)
+    } else {
+        block
+    };
     let capacity = limit.min(columns);
     let norm = a.norm_fro()?;
     if norm.is_some_and(|norm| !norm.is_finite()) {
@@ -81,8 +85,11 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
     if range.norm == Some(0.0) {
         return Ok(range);
     }
+    // What is reported at the end is what the search has to stop by.
     if let Target::Tolerance(tolerance) = params.target
-        && (range.norm.is_none() || tolerance < 2.0 * identity_floor::<T>())
+        && (range.norm.is_none()
+            || params.failure_probability.is_some()
+            || tolerance < 2.0 * identity_floor::<T>())
     {
         range.probes = Some(Probes::draw(a, params.seed, PROBES)?);
         range.passes += 1;

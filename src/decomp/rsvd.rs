@@ -187,7 +187,7 @@ pub(super) fn decompose<T: Scalar, D: Backend<T>>(
         asked.target.check(op, (m, n))?;
         // Without a rank no column of the basis is needed.
         let block = if k == 0 { 0 } else { k.saturating_add(oversampling).min(m.min(n)) };
-        let kept = if asked.krylov { asked.power_passes + 1 } else { 1 };
+        let kept = if asked.krylov { asked.power_passes.saturating_add(1) } else { 1 };
         plan.target = Target::Rank(block.saturating_mul(kept).min(m.min(n)));
         plan.block_size = asked.block_size.or(Some(block.max(1)));
         plan.enough = Some(block);

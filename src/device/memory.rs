@@ -1,4 +1,5 @@
-//! Host memory for matrices: zeroed lazily by the operating system, aligned to a cache line.
+//! Host memory for matrices, aligned to a cache line: zeroed lazily by the operating system, or what
+//! a workspace has kept.
 
 use super::workspace::{Block, Workspace};
 use crate::{Element, Error, Result};
@@ -8,6 +9,9 @@ use std::sync::Arc;
 
 /// The alignment of the first element, in bytes: one cache line and one AVX-512 register.
 pub(crate) const ALIGNMENT: usize = 64;
+
+/// The alignment of blocks, which serve every type of element in turn.
+const BLOCK_ALIGNMENT: usize = 8;
 
 /// Owned host memory of `len` elements.
 ///
@@ -50,7 +54,7 @@ impl<E: Element> HostBuffer<E> {
             _ => len
                 .checked_mul(size_of::<E>())
                 .and_then(|bytes| bytes.checked_add(ALIGNMENT))
-                .and_then(|bytes| Layout::from_size_align(bytes, align_of::<E>()).ok()),
+                .and_then(|bytes| Layout::from_size_align(bytes, BLOCK_ALIGNMENT).ok()),
         };
         let bytes = len.saturating_mul(size_of::<E>());
         let layout = layout.ok_or(Error::OutOfMemory { bytes })?;

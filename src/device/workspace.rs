@@ -57,7 +57,7 @@ pub(crate) struct Workspace {
 
 #[derive(Debug, Default)]
 struct State {
-    /// By size, the smallest first.
+    /// The one that was freed first comes first.
     free: Vec<Block>,
     free_bytes: usize,
     used_bytes: usize,
@@ -69,7 +69,7 @@ impl Workspace {
         Self { limit, state: Mutex::default() }
     }
 
-    /// The most bytes that were in use at once.
+    /// The most bytes that were in use and kept at once.
     pub(crate) fn peak(&self) -> usize {
         self.lock().peak_bytes
     }
@@ -83,20 +83,29 @@ impl Workspace {
             let (len, align) = (block.layout.size(), block.layout.align());
             len >= size && len / 2 <= size && align >= layout.align()
         };
-        let found = state.free.iter().position(fits);
+        let free = state.free.iter().enumerate().filter(|(_, block)| fits(block));
+        let found = free.min_by_key(|(_, block)| block.layout.size()).map(|(k, _)| k);
         let block = match found.map(|k| state.free.remove(k)) {
             Some(block) => {
                 state.free_bytes -= block.layout.size();
                 block
             }
-            None => Block::new(layout)?,
+            None => match Block::new(layout) {
+                Ok(block) => block,
+                // What is kept for later may be what is missing now.
+                Err(_) => {
+                    state.free.clear();
+                    state.free_bytes = 0;
+                    Block::new(layout)?
+                }
+            },
         };
         state.used_bytes += block.layout.size();
-        state.peak_bytes = state.peak_bytes.max(state.used_bytes);
+        state.peak_bytes = state.peak_bytes.max(state.used_bytes + state.free_bytes);
         Ok(block)
     }
 
-    /// Keeps a block for the next call, and lets the smallest ones go when there are too many bytes.
+    /// Keeps a block for the next call, and lets the oldest ones go when there are too many bytes.
     pub(super) fn give(&self, mut block: Block) {
         block.zeros = false;
         let size = block.layout.size();
@@ -105,8 +114,7 @@ impl Workspace {
         if size < SMALLEST || size > self.limit {
             return;
         }
-        let place = state.free.partition_point(|free| free.layout.size() < size);
-        state.free.insert(place, block);
+        state.free.push(block);
         state.free_bytes += size;
         while state.free_bytes > self.limit {
             state.free_bytes -= state.free.remove(0).layout.size();
@@ -139,8 +147,8 @@ mod tests {
         // Less than half of a free block is another block.
         workspace.give(again);
         let other = workspace.take(layout(20_000)).unwrap();
-        assert!(other.zeros && workspace.peak() == 50_000);
-        // What does not fit under the limit is freed: the smallest first.
+        assert!(other.zeros && workspace.peak() == 70_000);
+        // What does not fit under the limit is freed: the oldest first.
         workspace.give(other);
         let large = workspace.take(layout(90_000)).unwrap();
         workspace.give(large);

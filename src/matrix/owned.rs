@@ -138,7 +138,7 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     /// The whole matrix, readable.
     pub fn as_ref(&self) -> MatRef<'_, T, D> {
         let strides = (self.row_stride, self.col_stride);
-        // SAFETY: the buffer holds every entry, zero-initialised, and is borrowed.
+        // SAFETY: the buffer holds every entry, initialised, and is borrowed.
         unsafe {
             MatRef::from_raw_parts(&self.device, D::as_ptr(&self.buffer), self.shape(), strides)
         }

@@ -29,7 +29,7 @@ impl<T: Scalar, D: Device> Csr<T, D> {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when `row_ptr` has not rows + 1 non-decreasing entries that end at
-    /// the number of values, a column index is not below `cols`, or a row has a column twice.
+    /// or before the number of values, a column index is not below `cols`, or a row has a column twice.
     pub fn new(
         device: &D,
         (rows, cols): (usize, usize),
@@ -104,8 +104,8 @@ impl<T: Scalar, D: Device> Csr<T, D> {
             row_ptr[i + 1] += row_ptr[i];
         }
         let mut next = row_ptr.clone();
-        let mut col_idx = vec![0; triplets.len()];
-        let mut values = vec![T::zero(); triplets.len()];
+        let mut col_idx = try_vec(0u32, triplets.len())?;
+        let mut values = try_vec(T::zero(), triplets.len())?;
         for &(i, j, value) in triplets {
             col_idx[next[i]] = index_u32("Csr::from_triplets", j)?;
             values[next[i]] = value;

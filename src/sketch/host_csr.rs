@@ -24,8 +24,8 @@ impl<T: Scalar> HostCsr<T> {
             Family::SparseSign | Family::SparseStack | Family::CountSketch => {
                 Ok(Some(Self::transposed_columns(s, device)?.transpose()))
             }
-            Family::Laso => Ok(Some(Self::laso(s))),
-            Family::RowSampling => Ok(Some(Self::row_sampling(s))),
+            Family::Laso => Self::laso(s).map(Some),
+            Family::RowSampling => Self::row_sampling(s).map(Some),
             _ => Ok(None),
         }
     }
@@ -36,7 +36,7 @@ impl<T: Scalar> HostCsr<T> {
         let nnz = s.nnz();
         let rows = s.row_range();
         let positive = T::from_f64(s.scale());
-        let mut csr = Self::with_capacity(m, d, if d == 0 { 0 } else { nnz * m });
+        let mut csr = Self::with_capacity(m, d, if d == 0 { Some(0) } else { nnz.checked_mul(m) })?;
         let indices =
             if d == 0 { Vec::new() } else { device.download_indices(&device.indices(s)?)? };
         for j in 0..m {
@@ -52,10 +52,10 @@ impl<T: Scalar> HostCsr<T> {
         Ok(csr)
     }
 
-    fn laso(s: &Sketch) -> Self {
+    fn laso(s: &Sketch) -> Result<Self> {
         let (d, m) = s.shape();
         let cols = s.col_range();
-        let mut csr = Self::with_capacity(d, m, s.nnz() * d);
+        let mut csr = Self::with_capacity(d, m, s.nnz().checked_mul(d))?;
         let mut entries = Vec::new();
         for i in s.row_range() {
             laso_row(s.seed(), s.full_shape().1 as u64, s.nnz() as u32, i as u64, &mut entries);
@@ -69,14 +69,14 @@ impl<T: Scalar> HostCsr<T> {
             }
             csr.end_row();
         }
-        csr
+        Ok(csr)
     }
 
-    fn row_sampling(s: &Sketch) -> Self {
+    fn row_sampling(s: &Sketch) -> Result<Self> {
         let (d, m) = s.shape();
         let cols = s.col_range();
         let rows = Permutation::new(s.seed(), Stream::RowSampling, s.full_shape().1 as u64);
-        let mut csr = Self::with_capacity(d, m, d);
+        let mut csr = Self::with_capacity(d, m, Some(d))?;
         for i in s.row_range() {
             let column = rows.get(i as u64) as usize;
             if cols.contains(&column) {
@@ -84,14 +84,15 @@ impl<T: Scalar> HostCsr<T> {
             }
             csr.end_row();
         }
-        csr
+        Ok(csr)
     }
 
-    fn with_capacity(rows: usize, cols: usize, entries: usize) -> Self {
-        let mut row_ptr = Vec::with_capacity(rows + 1);
+    fn with_capacity(rows: usize, cols: usize, entries: Option<usize>) -> Result<Self> {
+        let entries = entries.unwrap_or(usize::MAX);
+        let mut row_ptr = reserved(rows.saturating_add(1))?;
         row_ptr.push(0);
-        let (col_idx, values) = (Vec::with_capacity(entries), Vec::with_capacity(entries));
-        Self { rows, cols, row_ptr, col_idx, values }
+        let (col_idx, values) = (reserved(entries)?, reserved(entries)?);
+        Ok(Self { rows, cols, row_ptr, col_idx, values })
     }
 
     fn push(&mut self, column: u32, value: T) {
@@ -134,4 +135,12 @@ impl<T: Scalar> HostCsr<T> {
             &self.values,
         )
     }
+}
+
+/// An empty vector with room, or [`Error::OutOfMemory`] instead of an abort.
+fn reserved<E>(len: usize) -> Result<Vec<E>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(len)
+        .map_err(|_| Error::OutOfMemory { bytes: len.saturating_mul(size_of::<E>()) })?;
+    Ok(vec)
 }

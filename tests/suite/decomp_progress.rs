@@ -80,6 +80,24 @@ fn a_stopped_search_returns_what_it_has_and_says_how_good_it_is() {
     assert!(seen.iter().filter_map(|p| p.error).all(|error| error > stopped.error.relative));
 }
 
+/// What is reported is what the search stopped by: with a bound asked for, the bound meets the
+/// tolerance.
+#[test]
+fn a_bound_that_is_asked_for_meets_the_tolerance() {
+    let cpu = Cpu::new();
+    let a = with_spectrum(80, 60, &geometric(0.8, 60), 3);
+    let mat = a.to_mat::<f64, _>(&cpu);
+    let params = RsvdParams::tolerance(0.05).failure_probability(1e-3).block_size(4);
+    let svd = rsvd(&mat, params).unwrap();
+    let error = check_svd("bound", &a, &svd);
+    assert!(matches!(svd.error.kind, ErrorKind::Bound { .. }));
+    assert!(error <= svd.error.relative && svd.error.relative <= 0.05, "{:?}", svd.error);
+    // Absurd parameters are capped, not wrapped around.
+    let params = RsvdParams::rank(5).krylov(true).power_passes(usize::MAX);
+    let svd = rsvd(&mat, params).unwrap();
+    assert_eq!(svd.rank(), 5);
+}
+
 /// Blocks of the factorization on the host end at 64 columns: a basis of several such blocks.
 #[test]
 fn large_ranks_are_as_orthonormal_as_small_ones() {

@@ -223,6 +223,10 @@ fn matrix_market_that_is_refused() {
         ("coordinate real general\n0 2 0\n", "nothing in it"),
         ("coordinate real general\n1000000 1000000 0\n", "more than 1073741824 bytes"),
         ("coordinate real general\n9999999999999 9999999999999 0\n", "more than"),
+        ("array real general\n9999999999999 9999999999999\n1\n", "more than"),
+        ("coordinate real general\n999999999999999999999 1 0\n", "no sizes"),
+        ("coordinate real general\n1 1 999999999999999999999\n1 1 1\n", "no sizes"),
+        ("array real general\n1 -1\n1\n", "no sizes"),
     ];
     for (text, expected) in cases {
         let bytes = format!("%%MatrixMarket matrix {text}");

@@ -55,9 +55,12 @@ impl Cpu {
     /// The same threads, and memory that outlives calls: what this handle, its clones and the
     /// matrices on it free is kept for the next call, up to `bytes`.
     ///
-    /// For calls in a loop: after the first round a call allocates nothing large, so it meets no page
-    /// faults. The results are the same bits. Without a workspace, memory goes back to the system as
-    /// soon as it is free. Large enough is [`Cpu::workspace_peak`] after one round.
+    /// For calls in a loop: after the first round, matrices, panels and buffers of kernels meet no page
+    /// faults. (The positions of a sparse operator, and the small factorizations on the host, are the
+    /// allocator's; [`Sketch::prepare`](crate::Sketch::prepare) keeps the first.) The results are the
+    /// same bits. Large enough is [`Cpu::workspace_peak`] after one round without a limit. When there
+    /// are more bytes, those that were freed first go back to the system; all do when the last handle
+    /// and matrix is dropped.
     ///
     /// ```
     /// use randnla::decomp::{RsvdParams, rsvd};
@@ -75,13 +78,12 @@ impl Cpu {
         Self { workspace: Some(Arc::new(Workspace::new(bytes))), ..self }
     }
 
-    /// The most bytes that were in use at once on a handle with a workspace, matrices included; 0
-    /// without one.
+    /// The most bytes that a workspace held at once, in use and kept, matrices included; 0 without one.
     pub fn workspace_peak(&self) -> usize {
         self.workspace.as_ref().map_or(0, |workspace| workspace.peak())
     }
 
-    pub(super) fn workspace(&self) -> Option<&Arc<Workspace>> {
+    pub(in crate::device::cpu) fn workspace(&self) -> Option<&Arc<Workspace>> {
         self.workspace.as_ref()
     }
 

@@ -55,14 +55,15 @@ pub(super) fn gather_times<T: SparseScalar>(
     let done = cpu.map(blocks.count() * parts, work, |task| {
         let (block, part) = (blocks.get(task / parts), task % parts);
         let in_place = block.in_place(&y).filter(|_| !packed || block.width == 1);
-        let mut panel = zeroed_panel::<T>(if in_place.is_some() { 0 } else { k }, block.width)?;
+        let mut panel =
+            zeroed_panel::<T>(cpu, if in_place.is_some() { 0 } else { k }, block.width)?;
         let rows = in_place.unwrap_or_else(|| {
             block.pack(isa, y, panel.as_mut_slice());
             Rows { ptr: panel.as_slice().as_ptr(), stride: block.width as isize }
         });
         let range = (part * part_rows).min(m)..((part + 1) * part_rows).min(m);
         let step = block.tile_rows::<T>().min(range.len().max(1));
-        let mut tile = zeroed_panel::<T>(step, block.width)?;
+        let mut tile = zeroed_panel::<T>(cpu, step, block.width)?;
         for start in range.clone().step_by(step) {
             let count = step.min(range.end - start);
             let sums = tile.as_mut_slice();

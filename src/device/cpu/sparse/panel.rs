@@ -222,6 +222,10 @@ pub(super) fn scale<T: SparseScalar>(cpu: &Cpu, beta: T, c: MatMut<'_, T>) {
 }
 
 /// `rows` rows of zeros, `width` entries each.
-pub(super) fn zeroed_panel<T: SparseScalar>(rows: usize, width: usize) -> Result<HostBuffer<T>> {
-    HostBuffer::zeroed(rows.saturating_mul(width))
+pub(super) fn zeroed_panel<T: SparseScalar>(
+    cpu: &Cpu,
+    rows: usize,
+    width: usize,
+) -> Result<HostBuffer<T>> {
+    HostBuffer::zeroed_in(cpu.workspace(), rows.saturating_mul(width))
 }

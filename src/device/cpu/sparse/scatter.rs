@@ -71,8 +71,8 @@ pub(super) fn scatter_times<T: SparseScalar>(
     if parts == 1 {
         let done = cpu.map(blocks.count(), work, |b| {
             let block = blocks.get(b);
-            let mut panel = zeroed_panel::<T>(d, block.width)?;
-            accumulate(isa, x, 0..m, a, block, panel.as_mut_slice())?;
+            let mut panel = zeroed_panel::<T>(cpu, d, block.width)?;
+            accumulate(cpu, isa, x, 0..m, a, block, panel.as_mut_slice())?;
             let out = target.at(0, block.start);
             // SAFETY: this task alone writes these columns of C.
             unsafe {
@@ -84,7 +84,7 @@ pub(super) fn scatter_times<T: SparseScalar>(
     }
 
     let part_len = d * blocks.padded_columns();
-    let mut panels = zeroed_panel::<T>(parts, part_len)?;
+    let mut panels = zeroed_panel::<T>(cpu, parts, part_len)?;
     let panels = SharedMut(panels.as_mut_slice().as_mut_ptr());
     let starts: Vec<usize> = (0..blocks.count())
         .scan(0, |next, b| {
@@ -101,7 +101,7 @@ pub(super) fn scatter_times<T: SparseScalar>(
         // SAFETY: the panel of this block and part, which no other task uses.
         let panel = unsafe { core::slice::from_raw_parts_mut(start, d * block.width) };
         let range = (part * part_rows).min(m)..((part + 1) * part_rows).min(m);
-        accumulate(isa, x, range, a, block, panel)
+        accumulate(cpu, isa, x, range, a, block, panel)
     });
     done.into_iter().collect::<Result<()>>()?;
 
@@ -144,7 +144,9 @@ fn parts<T: SparseScalar>(x: &impl SparseRows<T>, n: usize) -> usize {
 }
 
 /// panel += Xᵀ A for rows `range` of both and one block of columns.
+#[allow(clippy::too_many_arguments)]
 fn accumulate<T: SparseScalar>(
+    cpu: &Cpu,
     isa: Isa,
     x: &impl SparseRows<T>,
     range: Range<usize>,
@@ -161,7 +163,7 @@ fn accumulate<T: SparseScalar>(
         return Ok(());
     }
     let step = block.tile_rows::<T>().min(range.len().max(1));
-    let mut tile = zeroed_panel::<T>(step, block.width)?;
+    let mut tile = zeroed_panel::<T>(cpu, step, block.width)?;
     for start in (0..range.len()).step_by(step) {
         let count = step.min(range.len() - start);
         block.pack(isa, a.rows(start..start + count), tile.as_mut_slice());

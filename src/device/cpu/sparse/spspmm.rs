@@ -50,7 +50,7 @@ pub(super) fn spspmm<T: SparseScalar>(
     let target = Target::new(c);
     let done = cpu.map(m.div_ceil(task_rows), work, |task| {
         let range = task * task_rows..m.min((task + 1) * task_rows);
-        let mut tile = zeroed_panel::<T>(TILE_ROWS.min(range.len()), n)?;
+        let mut tile = zeroed_panel::<T>(cpu, TILE_ROWS.min(range.len()), n)?;
         for start in range.clone().step_by(TILE_ROWS) {
             let count = TILE_ROWS.min(range.end - start);
             let sums = &mut tile.as_mut_slice()[..count * n];

@@ -82,7 +82,7 @@ pub(super) fn dct<T: Real>(cpu: &Cpu, op: Op, mut a: MatMut<'_, T, Cpu>) -> Resu
     let panel = Panel::new(a.as_mut_ptr(), a.row_stride(), a.col_stride());
     let (width, ld) = cosine.buffer(cols, panel);
     let columns = cosine.task(width);
-    let scratch = Scratch::new(width * ld + cosine.scratch_len());
+    let scratch = Scratch::new(cpu, width * ld + cosine.scratch_len());
     let work = 4 * n as u64 * cols as u64 * u64::from(n.ilog2());
     let isa = Isa::detect();
     let tasks = cpu.map(cols.div_ceil(columns), work, |task| {

@@ -61,7 +61,7 @@ pub(super) fn mix_times<T: Real>(
         let (width, ld) = cosine.buffer(cols, long);
         let factor = number::<T>(scale * cosine.factor());
         let columns = cosine.task(width);
-        let scratch = Scratch::new(width * ld + cosine.scratch_len());
+        let scratch = Scratch::new(cpu, width * ld + cosine.scratch_len());
         cpu.map(cols.div_ceil(columns), 4 * work, |task| {
             let range = task * columns..cols.min((task + 1) * columns);
             scratch.with(|buffer| {
@@ -78,7 +78,7 @@ pub(super) fn mix_times<T: Real>(
         let width = panel_width(n, cols, long, (BUFFER_BYTES / n).clamp(LINE, ROW_BYTES));
         let columns = TASK.div_ceil(n).next_multiple_of(width);
         let leaves = job.leaves(width);
-        let scratch = Scratch::new(leaves.count * leaves.step);
+        let scratch = Scratch::new(cpu, leaves.count * leaves.step);
         cpu.map(cols.div_ceil(columns), work, |task| {
             let range = task * columns..cols.min((task + 1) * columns);
             scratch.with(|buffer| {

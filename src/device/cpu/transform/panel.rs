@@ -6,10 +6,10 @@
 //! are handled a few cache lines at a time, so each line of it is used whole.
 
 use super::{Real, fwht::LEAF_BYTES};
-use crate::device::HostBuffer;
-use crate::{Element, Result, Scalar};
+use crate::device::{HostBuffer, Workspace};
+use crate::{Cpu, Element, Result, Scalar};
 use core::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Where entry (t, j) of a panel lies: `t·down + j·right + ⌊t / 2^run⌋·gap` entries after the first.
 #[derive(Clone, Copy)]
@@ -372,20 +372,23 @@ unsafe fn zero<T: Real>(buffer: Panel<T>, rows: Range<usize>, cols: Range<usize>
 /// Buffers that tasks borrow in turn: as many exist as tasks run at once.
 pub(super) struct Scratch<T: Element> {
     len: usize,
+    /// Where the buffers come from and go to.
+    home: Option<Arc<Workspace>>,
     free: Mutex<Vec<HostBuffer<T>>>,
 }
 
 impl<T: Scalar> Scratch<T> {
     /// Buffers of `len` entries.
-    pub(super) fn new(len: usize) -> Self {
-        Self { len, free: Mutex::new(Vec::new()) }
+    pub(super) fn new(cpu: &Cpu, len: usize) -> Self {
+        Self { len, home: cpu.workspace().cloned(), free: Mutex::new(Vec::new()) }
     }
 
     /// Calls `task` with a buffer of unspecified contents.
     pub(super) fn with(&self, task: impl FnOnce(&mut [T])) -> Result<()> {
         let free = || self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let buffer = free().pop();
-        let mut buffer = buffer.map_or_else(|| HostBuffer::zeroed(self.len), Ok)?;
+        let mut buffer =
+            buffer.map_or_else(|| HostBuffer::zeroed_in(self.home.as_ref(), self.len), Ok)?;
         task(buffer.as_mut_slice());
         free().push(buffer);
         Ok(())

@@ -204,7 +204,7 @@ pub(super) fn fwht<T: Real>(cpu: &Cpu, isa: Isa, mut a: MatMut<'_, T, Cpu>) -> R
         let lead = lead(step).unwrap_or(0);
         let chunks = cols.saturating_sub(lead).div_ceil(columns).max(1);
         let edge = |chunk| if chunk == 0 { 0 } else { cols.min(lead + chunk * columns) };
-        let scratch = Scratch::new(rows * width);
+        let scratch = Scratch::new(cpu, rows * width);
         let tasks = cpu.map(n / rows * chunks, work, |task| {
             let (group, chunk) = (task / chunks, task % chunks);
             let first = group / h * h * rows + group % h;
