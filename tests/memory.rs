@@ -155,7 +155,7 @@ fn of_loops_with_a_workspace() -> Result<()> {
         Sketch::srht(256, m, 1)?,
         Sketch::srct(256, m, 1)?,
     ];
-    let mut round = || -> Result<()> {
+    let round = || -> Result<()> {
         for s in families {
             s.apply(&a)?;
             s.apply(&row_major)?;
@@ -164,7 +164,7 @@ fn of_loops_with_a_workspace() -> Result<()> {
         Ok(())
     };
     round()?;
-    let again = extra(&mut round)?;
+    let again = extra(round)?;
     println!("second round with a workspace: {again} B; peak {} B", cpu.workspace_peak());
     // The small factorizations on the host are the allocator's: a few matrices of order 42.
     assert!(again <= MIB, "{again} bytes");
