@@ -11,8 +11,12 @@
 // | place_of_non_finite | one warp | a row | - | latency |
 //
 // Every product is gather or meet: the host turns lists round (sort.cu) when they are stored by the
-// other index. A sum runs over a list in its order, cut among lanes by the shapes alone and joined in a
-// fixed order: the same bits for every grid, and no float is added by an atomic.
+// other index. A sum runs over a list in its order, cut among lanes and parts by the shapes alone and
+// joined in a fixed order: the same bits for every grid, and no float is added by an atomic.
+//
+// Few long lists are cut into parts, each with a row of C of its own, rows of part 0 first; `join`
+// (dense.cu) adds them. Lists are by increasing column mostly, so warps that run at a time meet the same
+// rows of B, which come from L2 after the first.
 
 #include "common.cuh"
 #include "random.cuh"
@@ -124,15 +128,24 @@ struct Signs {
 // Columns of C of a lane.
 #define ACROSS 4
 
-// C <- alpha X B + beta C, rows × cols, X by rows. 2^wide lanes lie along the columns, each with
+// The entries of part p of row i, of 2^part_bits parts.
+template <typename Rows>
+__device__ __forceinline__ void part_of(const Rows& x, i64 i, i64 p, u32 part_bits, u64& begin,
+                                        u64& end) {
+    u64 start = x.begin(i), len = x.end(i) - start;
+    begin = start + (len * (u64)p >> part_bits);
+    end = start + (len * (u64)(p + 1) >> part_bits);
+}
+
+// C <- alpha X B + beta C, (rows · parts) × cols, X by rows. 2^wide lanes lie along the columns, each with
 // ACROSS of them, 2^split lanes share a list, and the rest of the warp takes further rows.
 template <typename Rows, typename T>
 __device__ __forceinline__ void gather(T alpha, const Rows& x, View b, T beta, View c, i64 rows,
-                                       i64 cols, u32 wide, u32 split) {
+                                       u32 part_bits, i64 cols, u32 wide, u32 split) {
     u32 lane = threadIdx.x & 31, across = 1u << wide, shares = 1u << split;
     u32 column = lane & (across - 1), share = lane >> wide & (shares - 1);
     u32 rows_bits = 5 - wide - split;
-    i64 groups = (rows + (1 << rows_bits) - 1) >> rows_bits;
+    i64 lines = rows << part_bits, groups = (lines + (1 << rows_bits) - 1) >> rows_bits;
     i64 work = groups * ((cols + across * ACROSS - 1) / (across * ACROSS));
     i64 warps = (i64)gridDim.x * (THREADS / 32);
     // Rows first: all of B that a panel of columns needs is met before the next panel.
@@ -141,10 +154,11 @@ __device__ __forceinline__ void gather(T alpha, const Rows& x, View b, T beta, V
         i64 i = (w % groups << rows_bits) + (lane >> (wide + split));
         i64 j = w / groups * (across * ACROSS) + column;
         T sum[ACROSS] = {};
-        if (i < rows) {
-            u64 end = x.end(i);
+        if (i < lines) {
+            u64 begin, end;
+            part_of(x, i % rows, i / rows, part_bits, begin, end);
 #pragma unroll 2
-            for (u64 e = x.begin(i) + share; e < end; e += shares) {
+            for (u64 e = begin + share; e < end; e += shares) {
                 i64 k;
                 T value;
                 if (!x.get(e, k, value)) continue;
@@ -156,7 +170,7 @@ __device__ __forceinline__ void gather(T alpha, const Rows& x, View b, T beta, V
         for (u32 lanes = across; lanes < across * shares; lanes <<= 1)
 #pragma unroll
             for (int q = 0; q < ACROSS; q++) sum[q] += __shfl_xor_sync(0xffffffffu, sum[q], lanes);
-        if (i < rows && share == 0)
+        if (i < lines && share == 0)
 #pragma unroll
             for (int q = 0; q < ACROSS; q++)
                 if (j + q * across < cols)
@@ -167,25 +181,26 @@ __device__ __forceinline__ void gather(T alpha, const Rows& x, View b, T beta, V
 // Columns of a dense row of C that a warp keeps in shared memory.
 #define WIDTH 512
 
-// C <- alpha X Y + beta C, both by rows, C rows × cols. No row of Y has a column twice, so the lanes
+// C <- alpha X Y + beta C, both by rows, C (rows · parts) × cols. No row of Y has a column twice, so the lanes
 // of a warp never add to one place at a time.
 template <typename Left, typename Right, typename T>
 __device__ __forceinline__ void meet(T alpha, const Left& x, const Right& y, T beta, View c, i64 rows,
-                                     i64 cols) {
+                                     u32 part_bits, i64 cols) {
     __shared__ T sums[THREADS / 32][WIDTH];
     u32 lane = threadIdx.x & 31;
     T* sum = sums[threadIdx.x >> 5];
-    i64 work = rows * ((cols + WIDTH - 1) / WIDTH);
+    i64 lines = rows << part_bits, work = lines * ((cols + WIDTH - 1) / WIDTH);
     i64 warps = (i64)gridDim.x * (THREADS / 32);
 #pragma unroll 1
     for (i64 w = ((i64)blockIdx.x * THREADS + threadIdx.x) >> 5; w < work; w += warps) {
-        i64 i = w % rows, j0 = w / rows * WIDTH;
+        i64 i = w % lines, j0 = w / lines * WIDTH;
         i64 width = min((i64)WIDTH, cols - j0);
         for (i64 j = lane; j < width; j += 32) sum[j] = T(0);
         __syncwarp();
-        u64 end = x.end(i);
+        u64 begin, end;
+        part_of(x, i % rows, i / rows, part_bits, begin, end);
 #pragma unroll 1
-        for (u64 e = x.begin(i); e < end; e++) {
+        for (u64 e = begin; e < end; e++) {
             i64 k;
             T left;
             if (!x.get(e, k, left)) continue;
@@ -229,27 +244,29 @@ __device__ __forceinline__ void place_of_non_finite(const u64* row_ptr, i64 rows
 
 #define KERNELS(T, NAME)                                                                           \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        gather_stored_##NAME(T alpha, Lists x, View b, T beta, View c, i64 rows, i64 cols,         \
-                             u32 wide, u32 split) {                                                \
-        gather(alpha, Stored<T>{x}, b, beta, c, rows, cols, wide, split);                          \
+        gather_stored_##NAME(T alpha, Lists x, View b, T beta, View c, i64 rows, u32 part_bits,    \
+                             i64 cols, u32 wide, u32 split) {                                      \
+        gather(alpha, Stored<T>{x}, b, beta, c, rows, part_bits, cols, wide, split);               \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        gather_signs_##NAME(T alpha, Lists x, View b, T beta, View c, i64 rows, i64 cols,          \
-                            u32 wide, u32 split) {                                                 \
-        gather(alpha, Signs<T>{x}, b, beta, c, rows, cols, wide, split);                           \
+        gather_signs_##NAME(T alpha, Lists x, View b, T beta, View c, i64 rows, u32 part_bits,     \
+                            i64 cols, u32 wide, u32 split) {                                       \
+        gather(alpha, Signs<T>{x}, b, beta, c, rows, part_bits, cols, wide, split);                \
     }                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                       \
         stored_meets_stored_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows,            \
-                                   i64 cols) {                                                     \
-        meet(alpha, Stored<T>{x}, Stored<T>{y}, beta, c, rows, cols);                              \
+                                   u32 part_bits, i64 cols) {                                      \
+        meet(alpha, Stored<T>{x}, Stored<T>{y}, beta, c, rows, part_bits, cols);                   \
     }                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        stored_meets_signs_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows, i64 cols) { \
-        meet(alpha, Stored<T>{x}, Signs<T>{y}, beta, c, rows, cols);                               \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                       \
+        stored_meets_signs_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows,             \
+                                  u32 part_bits, i64 cols) {                                       \
+        meet(alpha, Stored<T>{x}, Signs<T>{y}, beta, c, rows, part_bits, cols);                    \
     }                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        signs_meet_stored_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows, i64 cols) {  \
-        meet(alpha, Signs<T>{x}, Stored<T>{y}, beta, c, rows, cols);                               \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                       \
+        signs_meet_stored_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows,              \
+                                  u32 part_bits, i64 cols) {                                       \
+        meet(alpha, Signs<T>{x}, Stored<T>{y}, beta, c, rows, part_bits, cols);                    \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(32)                                               \
         place_of_non_finite_##NAME(const u64* row_ptr, i64 rows, const u32* col_idx,               \

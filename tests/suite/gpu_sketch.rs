@@ -308,6 +308,11 @@ fn operators_times_compressed_rows_on_a_gpu() {
             for ops in OPS.into_iter().flat_map(|op| OPS.map(|op_x| (op, op_x))) {
                 csr_case::<T>(cuda, (&s, &whole), 45, ops, Layout::Columns, (1.0, 0.0));
             }
+            // Few long lists, which are taken in parts.
+            let s = sketch(family, 9, 700, 3).unwrap();
+            for ops in OPS.into_iter().flat_map(|op| OPS.map(|op_x| (op, op_x))) {
+                csr_case::<T>(cuda, (&s, &s), 5, ops, Layout::Rows, (-0.75, 1.0));
+            }
         }
     }
     let Some(cuda) = gpu("compressed rows") else { return };

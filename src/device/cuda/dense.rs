@@ -218,7 +218,7 @@ where
 }
 
 /// `C ← α Σ parts + β C`; (how many, entries from one to the next, entries from row to row).
-fn join<T: CudaScalar>(
+pub(super) fn join<T: CudaScalar>(
     cuda: &Cuda,
     alpha: T,
     partial: u64,

@@ -9,10 +9,8 @@ use crate::{Blas, CsrRef, Device, Family, MatMut, MatRef, Op, Result, Sketch, Sk
 
 /// Threads of a block in `cuda/sparse.cu`.
 const THREADS: u32 = 256;
-/// The bytes of positions that are held at once.
-const CHUNK_BYTES: usize = 64 << 20;
-/// Columns of A of a warp of the product: what the columns of a chunk meet should stay in L2.
-const ACROSS: usize = 128;
+/// The positions that are held at once: 16 MiB, and 150 MiB while they are sorted.
+const CHUNK: usize = 1 << 22;
 
 /// The positions of a column-sparse operator's entries on a GPU: ζ a column, `row << 1 | negative`.
 #[derive(Debug)]
@@ -115,9 +113,7 @@ macro_rules! impl_sketch_kernels {
             }
 
             fn index_chunk(&self, s: &Sketch) -> usize {
-                let zeta = s.nnz().max(1);
-                let in_l2 = self.context().l2_bytes / 2 / (ACROSS * size_of::<$t>());
-                (CHUNK_BYTES / (size_of::<u32>() * zeta)).min(in_l2.max(1 << 12)).max(1)
+                (CHUNK / s.nnz().max(1)).max(1)
             }
 
             fn sparse_times(

@@ -21,6 +21,11 @@ const WIDTH: usize = 512;
 /// Entries of a copied panel, and the columns that it has at least.
 const PANEL_LEN: usize = 1 << 24;
 const LEAST_COLUMNS: usize = 32 * ACROSS;
+/// Warps that a product is cut into at least, when it is large, entries of a lane that are worth a
+/// part of a list, and the most that all parts have.
+const WARPS: usize = 1 << 12;
+const LEAST_PART: usize = 16;
+const MOST_SUMS: usize = 1 << 23;
 
 /// A sparse factor by rows, as kernels take it (`Lists` in `cuda/sparse.cu`).
 #[repr(C)]
@@ -105,39 +110,69 @@ where
     Ok(())
 }
 
+/// In how many parts, a power of two, lists are taken, by shapes only: `warps` do the work in one, a lane having
+/// `entries` of a list.
+fn parts(warps: usize, entries: usize, (rows, cols): (usize, usize)) -> usize {
+    1 << (WARPS / warps).min(entries / LEAST_PART).min(MOST_SUMS / (rows * cols)).max(1).ilog2()
+}
+
+/// Runs a kernel that leaves sums in parts, `(α, β, C of parts·m rows)`, and joins them in C.
+fn in_parts<T: CudaScalar>(
+    cuda: &Cuda,
+    parts: usize,
+    alpha: T,
+    beta: T,
+    mut c: MatMut<'_, T, Cuda>,
+    run: impl FnOnce(T, T, View) -> Result<()>,
+) -> Result<()> {
+    if parts == 1 {
+        return run(alpha, beta, View::of_mut(&mut c));
+    }
+    let (rows, cols) = c.shape();
+    let mut sums = Mat::<T, Cuda>::packed(cuda, cols, parts * rows)?;
+    let start = sums.as_ref().as_ptr().addr() as u64;
+    run(T::one(), T::zero(), View::of_mut(&mut sums.as_mut().transpose()))?;
+    dense::join(cuda, alpha, start, (parts as i64, (rows * cols) as i64, cols as u32), beta, c)
+}
+
 fn gather<T: CudaScalar>(
     cuda: &Cuda,
     alpha: T,
     x: Factor,
     b: MatRef<'_, T, Cuda>,
     beta: T,
-    mut c: MatMut<'_, T, Cuda>,
+    c: MatMut<'_, T, Cuda>,
 ) -> Result<()> {
     let (rows, cols) = c.shape();
     // Eight lanes read whole sectors; more where there are columns for all of them.
     let lanes = if cols <= 8 { cols } else { cols.div_ceil(ACROSS).max(8) };
     let wide = lanes.next_power_of_two().ilog2().min(5);
     let split = (x.entries / rows).max(1).ilog2().min(5 - wide);
-    let work = rows.div_ceil(32 >> (wide + split)) * cols.div_ceil(ACROSS << wide);
-    let shape = Shape::over(cuda, work, THREADS as usize / 32, THREADS);
+    let work = |rows: usize| rows.div_ceil(32 >> (wide + split)) * cols.div_ceil(ACROSS << wide);
+    let parts = parts(work(rows), (x.entries / rows) >> split, (rows, cols));
+    let shape = Shape::over(cuda, work(rows * parts), THREADS as usize / 32, THREADS);
     let name = T::kernel(match x.signs {
         true => ["gather_signs_f32", "gather_signs_f64"],
         false => ["gather_stored_f32", "gather_stored_f64"],
     });
-    let (b, c, m, n) = (View::of(b), View::of_mut(&mut c), rows as i64, cols as i64);
-    let arguments = &mut [
-        arg(&alpha),
-        arg(&x.lists),
-        arg(&b),
-        arg(&beta),
-        arg(&c),
-        arg(&m),
-        arg(&n),
-        arg(&wide),
-        arg(&split),
-    ];
-    // SAFETY: the parameters of the kernel; the lists name rows of B and are as many as rows of C.
-    unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments) }
+    let (b, m, n, cuts) = (View::of(b), rows as i64, cols as i64, parts.ilog2());
+    in_parts(cuda, parts, alpha, beta, c, |alpha, beta, c| {
+        let arguments = &mut [
+            arg(&alpha),
+            arg(&x.lists),
+            arg(&b),
+            arg(&beta),
+            arg(&c),
+            arg(&m),
+            arg(&cuts),
+            arg(&n),
+            arg(&wide),
+            arg(&split),
+        ];
+        // SAFETY: the parameters of the kernel; the lists name rows of B and are as many as rows of
+        // C, which has that many rows a part.
+        unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments) }
+    })
 }
 
 /// `C ← α X Y + β C`, X and Y sparse, not both of signs.
@@ -147,7 +182,7 @@ pub(super) fn times_sparse<T: CudaScalar>(
     x: Factor,
     y: Factor,
     beta: T,
-    mut c: MatMut<'_, T, Cuda>,
+    c: MatMut<'_, T, Cuda>,
 ) -> Result<()>
 where
     Cuda: Blas<T>,
@@ -157,18 +192,31 @@ where
         return cuda.scale(beta, c);
     }
     let (rows, cols) = c.shape();
-    let shape = Shape::over(cuda, rows * cols.div_ceil(WIDTH), THREADS as usize / 32, THREADS);
+    let work = rows * cols.div_ceil(WIDTH);
+    let parts = parts(work, x.entries / rows, (rows, cols));
+    let shape = Shape::over(cuda, work * parts, THREADS as usize / 32, THREADS);
     let name = T::kernel(match (x.signs, y.signs) {
         (false, false) => ["stored_meets_stored_f32", "stored_meets_stored_f64"],
         (false, true) => ["stored_meets_signs_f32", "stored_meets_signs_f64"],
         (true, _) => ["signs_meet_stored_f32", "signs_meet_stored_f64"],
     });
     assert!(!(x.signs && y.signs), "a product of two operators");
-    let (c, m, n) = (View::of_mut(&mut c), rows as i64, cols as i64);
-    let arguments =
-        &mut [arg(&alpha), arg(&x.lists), arg(&y.lists), arg(&beta), arg(&c), arg(&m), arg(&n)];
-    // SAFETY: the parameters of the kernel; X has the rows of C, names rows of Y, and Y columns of C.
-    unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments) }
+    let (m, n, cuts) = (rows as i64, cols as i64, parts.ilog2());
+    in_parts(cuda, parts, alpha, beta, c, |alpha, beta, c| {
+        let arguments = &mut [
+            arg(&alpha),
+            arg(&x.lists),
+            arg(&y.lists),
+            arg(&beta),
+            arg(&c),
+            arg(&m),
+            arg(&cuts),
+            arg(&n),
+        ];
+        // SAFETY: the parameters of the kernel; X has the rows of C, which has that many a part, and
+        // names rows of Y, whose entries are in columns of C.
+        unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments) }
+    })
 }
 
 /// The number at an address of the GPU. Synchronises.
