@@ -26,6 +26,8 @@ mod golden;
 mod gpu;
 #[cfg(feature = "cuda")]
 mod gpu_blas;
+#[cfg(feature = "cuda")]
+mod gpu_transform;
 mod kernels_blas;
 mod kernels_blas_reductions;
 mod kernels_sketch;

@@ -11,6 +11,7 @@
 //! | `memory` | device memory in the order of a stream |
 //! | `launch` | how kernels are found and launched |
 //! | `blas`, `cublas` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
+//! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
 //!
 //! # Streams
 //! A handle issues its work on one stream: one of its own ([`Cuda::new`]) or one that a framework
@@ -29,6 +30,7 @@ mod cublas;
 mod driver;
 mod launch;
 mod memory;
+mod transform;
 
 pub use memory::CudaBuffer;
 
@@ -52,12 +54,16 @@ pub struct Cuda {
 struct Gpu {
     context: Context,
     blas: Module,
+    transform: Module,
+    fourier: Module,
 }
 
 impl Drop for Gpu {
     fn drop(&mut self) {
         if let Ok(_current) = self.context.enter() {
             self.blas.unload();
+            self.transform.unload();
+            self.fourier.unload();
         }
     }
 }
@@ -95,7 +101,12 @@ impl Cuda {
             let _current = context.enter()?;
             Stream::new()?
         };
-        let gpu = Gpu { context, blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")) };
+        let gpu = Gpu {
+            context,
+            blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
+            transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),
+            fourier: Module::new(include_str!("../../../cuda/ptx/fourier.ptx")),
+        };
         Ok(Self::with_stream(Arc::new(gpu), stream))
     }
 
