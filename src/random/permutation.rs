@@ -62,6 +62,12 @@ impl Permutation {
         self.n
     }
 
+    /// The sides a and b of the grid, and the number of rounds.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn network(&self) -> (u64, u64, u32) {
+        (self.a, self.b, self.rounds)
+    }
+
     /// Follows a permutation of the grid from `x` until it is back in `0..n`.
     fn walk(&self, mut x: u64, step: impl Fn(&Self, u64) -> u64) -> u64 {
         if x >= self.n {

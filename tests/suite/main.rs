@@ -27,11 +27,14 @@ mod gpu;
 #[cfg(feature = "cuda")]
 mod gpu_blas;
 #[cfg(feature = "cuda")]
+mod gpu_decomp;
+#[cfg(feature = "cuda")]
 mod gpu_dense;
 #[cfg(feature = "cuda")]
 mod gpu_sketch;
 #[cfg(feature = "cuda")]
 mod gpu_sparse;
+mod gpu_transform;
 mod kernels_blas;
 mod kernels_blas_reductions;
 mod kernels_sketch;

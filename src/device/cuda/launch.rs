@@ -23,6 +23,17 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Memory of a buffer as a matrix.
+    pub(super) fn of_buffer(start: u64, row_stride: usize, col_stride: usize) -> Self {
+        Self { ptr: start, row_stride: row_stride as i64, col_stride: col_stride as i64 }
+    }
+
+    /// The columns from j on, of elements of `size` bytes.
+    pub(super) fn columns_from(self, j: usize, size: usize) -> Self {
+        let step = j as i64 * self.col_stride * size as i64;
+        Self { ptr: self.ptr.wrapping_add_signed(step), ..self }
+    }
+
     pub(super) fn of<T: Scalar>(a: MatRef<'_, T, Cuda>) -> Self {
         let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
         Self { ptr: a.as_ptr().addr() as u64, row_stride, col_stride }

@@ -13,6 +13,7 @@
 //! | `blas`, `cublas` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
+//! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
 //!
 //! # Streams
 //! A handle issues its work on one stream: one of its own ([`Cuda::new`]) or one that a framework
@@ -35,6 +36,7 @@ mod memory;
 mod sketch;
 mod sort;
 mod sparse;
+mod transform;
 
 pub use memory::CudaBuffer;
 
@@ -61,6 +63,8 @@ struct Gpu {
     dense: Module,
     sort: Module,
     sparse: Module,
+    transform: Module,
+    fourier: Module,
 }
 
 impl Drop for Gpu {
@@ -70,6 +74,8 @@ impl Drop for Gpu {
             self.dense.unload();
             self.sort.unload();
             self.sparse.unload();
+            self.transform.unload();
+            self.fourier.unload();
         }
     }
 }
@@ -113,6 +119,8 @@ impl Cuda {
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
             sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
             sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),
+            transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),
+            fourier: Module::new(include_str!("../../../cuda/ptx/fourier.ptx")),
         };
         Ok(Self::with_stream(Arc::new(gpu), stream))
     }

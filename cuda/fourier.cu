@@ -1,0 +1,151 @@
+// Cosine transforms of columns of any length, through complex Fourier transforms.
+//
+// X_k = c_k sum_t x_t cos(pi (2t + 1) k / 2n), c_0 = sqrt(1/n), else sqrt(2/n), is the real part of
+// c_k e^(-i pi k / 2n) V_k, where V is the Fourier transform of the even entries of x in order, then the
+// odd ones backwards (Makhoul, IEEE ASSP 28, 1980). The inverse is the transpose, the same transform
+// with the factors at its entrance. V comes from butterflies of one bit a stage, entrance in natural
+// order and exit bit-reversed, where n is a power of two. Else it is a convolution with the chirp
+// e^(i pi k^2 / n) (Bluestein, 1970) of 2^bits >= 2n - 1 entries: transform, product with the chirp's
+// transform, inverse transform from bit-reversed to natural order, so that nothing is ever permuted.
+//
+// | kernel | a block does | bytes needed | bound on an H100 (3 TB/s) |
+// |---|---|---|---|
+// | cosine | tiles of 2^10 to 2^13 complex entries | reals at both ends, complex numbers between passes | f32, one pass: 8 B an entry, 0.37 entries/ps |
+// | cosine_move | 256 entries of sampled rows at a time | complex numbers read, reals written | 12 B (f32) an entry |
+// | cosine_tables | 256 places of the tables at a time | four tables of 8 or 16 B an entry | some µs |
+//
+// Flops: 10 an entry and two bits of `bits`. Roots of unity come from a table, evaluated in f64 from
+// exact fractions of a turn and rounded, so their errors do not grow with n. Columns up to
+// 2^13 (f32) or 2^12 (f64) complex numbers take one pass.
+
+#include "common.cuh"
+#include "transform.cuh"
+
+template <typename T>
+struct alignas(2 * sizeof(T)) Complex {
+    T re, im;
+};
+
+template <typename T>
+__device__ __forceinline__ Complex<T> times(Complex<T> a, Complex<T> b) {
+    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+// e^(-i pi p / q), p < 2q.
+template <typename T>
+__device__ __forceinline__ Complex<T> unit(u64 p, u64 q, double factor) {
+    double x = p <= q ? (double)p / (double)q : -(double)(2 * q - p) / (double)q;
+    double s, c;
+    sincospi(x, &s, &c);
+    return {(T)(factor * c), (T)(-factor * s)};
+}
+
+template <typename T>
+struct Cosine {
+    typedef Complex<T> Entry;
+    typedef T Real;
+    static const int BITS = 3;
+    static const bool TWIDDLES = true;
+
+    static __device__ __forceinline__ Entry zero() { return {T(0), T(0)}; }
+
+    // The even rows in order, then the odd ones backwards.
+    static __device__ __forceinline__ i64 row(const Mix& m, i64 at) {
+        return 2 * at < m.n ? 2 * at : 2 * (m.n - 1 - at) + 1;
+    }
+
+    static __device__ __forceinline__ Entry admit(const Mix& m, T x, i64 at) {
+        Entry factor = static_cast<const Entry*>(m.enter)[at];
+        return {x * factor.re, x * factor.im};
+    }
+
+    static __device__ __forceinline__ T release(const Mix& m, Entry x, i64 k) {
+        Entry factor = static_cast<const Entry*>(m.leave)[k];
+        return x.re * factor.re - x.im * factor.im;
+    }
+
+    static __device__ __forceinline__ void between(const Mix& m, u32, i64 at, Entry& x) {
+        x = times(x, static_cast<const Entry*>(m.spectrum)[at]);
+    }
+
+    // Stages of bits s + q: the root of order 2^(s + q + 1) to the power of what lies below the bit.
+    template <int G>
+    static __device__ __forceinline__ void butterfly(const Mix& m, Entry (&x)[1 << G], i64 below, u32 s,
+                                                     bool inverse) {
+        const Entry* roots = static_cast<const Entry*>(m.roots);
+#pragma unroll
+        for (u32 stage = 0; stage < G; stage++) {
+            u32 step = m.bits - 1 - s;
+            if (inverse) {
+                u32 q = stage;
+#pragma unroll
+                for (u32 k = 0; k < 1u << G; k++)
+                    if (!(k >> q & 1)) {
+                        Entry w = roots[(below + ((i64)(k & ((1u << q) - 1)) << s)) << (step - q)];
+                        w.im = -w.im;
+                        Entry a = x[k], b = times(x[k | 1u << q], w);
+                        x[k] = {a.re + b.re, a.im + b.im};
+                        x[k | 1u << q] = {a.re - b.re, a.im - b.im};
+                    }
+            } else {
+                u32 q = G - 1 - stage;
+#pragma unroll
+                for (u32 k = 0; k < 1u << G; k++)
+                    if (!(k >> q & 1)) {
+                        Entry w = roots[(below + ((i64)(k & ((1u << q) - 1)) << s)) << (step - q)];
+                        Entry a = x[k], b = x[k | 1u << q];
+                        x[k] = {a.re + b.re, a.im + b.im};
+                        x[k | 1u << q] = times(Entry{a.re - b.re, a.im - b.im}, w);
+                    }
+            }
+        }
+    }
+};
+
+// The tables of order n: factors at entrance and exit, 2^(bits - 1) roots of unity, and where the
+// transform is a convolution the chirp, wrapped around, times 2^-bits.
+template <typename T>
+__device__ __forceinline__ void tables(i64 n, u32 bits, u32 convolve, u32 trans, Complex<T>* enter,
+                                       Complex<T>* leave, Complex<T>* roots, Complex<T>* chirp) {
+    i64 size = 1ll << bits;
+    #pragma unroll 1
+    for (i64 t = (i64)blockIdx.x * THREADS + threadIdx.x; t < size; t += (i64)gridDim.x * THREADS) {
+        u64 order = (u64)n;
+        if (2 * t < size) roots[t] = unit<T>(2 * (u64)t, (u64)size, 1.0);
+        if (t < n) {
+            // t^2 / n as a fraction of 4n steps, and with it t / 2n.
+            u64 square = convolve ? (u64)t * (u64)t % (2 * order) * 2 : 0, both = square + (u64)t;
+            both = both < 4 * order ? both : both - 4 * order;
+            // The constant is at the entrance, so that nothing between exceeds the result much.
+            double scale = n > 1 ? sqrt(2.0 / (double)n) : 1.0;
+            double first = n > 1 && t == 0 ? 0.70710678118654752440 : 1.0;
+            enter[t] = unit<T>(trans ? both : square, 2 * order, trans ? scale * first : scale);
+            leave[t] = unit<T>(trans ? square : both, 2 * order, trans ? 1.0 : first);
+        }
+        if (convolve) {
+            i64 k = t < n ? t : size - t;
+            Complex<T> h = {T(0), T(0)};
+            if (k < n) {
+                h = unit<T>((u64)k * (u64)k % (2 * order), order, 1.0 / (double)size);
+                h.im = -h.im;
+            }
+            chirp[t] = h;
+        }
+    }
+}
+
+#define KERNELS(T, NAME)                                                                           \
+    extern "C" __global__ void __launch_bounds__(THREADS) cosine_##NAME(Mix m) {                   \
+        pass<Cosine<T>>(m);                                                                        \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS) cosine_move_##NAME(Mix m) {              \
+        move_sampled<Cosine<T>>(m);                                                                \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                          \
+        cosine_tables_##NAME(i64 n, u32 bits, u32 convolve, u32 trans, Complex<T>* enter,          \
+                             Complex<T>* leave, Complex<T>* roots, Complex<T>* chirp) {            \
+        tables<T>(n, bits, convolve, trans, enter, leave, roots, chirp);                           \
+    }
+
+KERNELS(float, f32)
+KERNELS(double, f64)

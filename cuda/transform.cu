@@ -1,0 +1,102 @@
+// Walsh-Hadamard transforms of columns, and what subsampled transforms draw.
+//
+// | kernel | a block does | bytes needed | bound on an H100 (3 TB/s) |
+// |---|---|---|---|
+// | hadamard | tiles of 2^10 to 2^14 entries | entries read and written once a pass | 2·4 B (f32), 2·8 B (f64) an entry: 0.37, 0.19 entries/ps |
+// | hadamard_move | 256 entries of sampled rows at a time | entries read and written once, 8 B a row | the same |
+// | draw | 256 blocks of signs or sampled rows at a time | a bit a coordinate and round, 8 B a row | some µs |
+//
+// Flops: an addition an entry and bit, 14 for columns of 2^14, so memory is the bound: an entry passes
+// through shared memory once for four bits (f64: three). Columns up to 2^14 (f32) or 2^13 (f64) entries
+// take one pass, row-major ones of many columns up to 2^9; longer ones two up to 2^23, 2^22 and 2^18.
+
+#include "common.cuh"
+#include "random.cuh"
+#include "transform.cuh"
+
+template <typename T>
+struct Hadamard {
+    typedef T Entry;
+    typedef T Real;
+    static const int BITS = sizeof(T) == 4 ? 4 : 3;
+    static const bool TWIDDLES = false;
+
+    static __device__ __forceinline__ T zero() { return T(0); }
+    static __device__ __forceinline__ i64 row(const Mix&, i64 at) { return at; }
+    static __device__ __forceinline__ T admit(const Mix&, T x, i64) { return x; }
+    static __device__ __forceinline__ T release(const Mix&, T x, i64) { return x; }
+
+    // Forwards the second and third diagonals come between the rounds, backwards the third and second.
+    static __device__ __forceinline__ void between(const Mix& m, u32 round, i64 at, T& x) {
+        T factor = (T)m.between;
+        x *= negative(m, m.trans ? 3 - round : round, at) ? -factor : factor;
+    }
+
+    template <int G>
+    static __device__ __forceinline__ void butterfly(const Mix&, T (&x)[1 << G], i64, u32, bool) {
+#pragma unroll
+        for (u32 q = 0; q < G; q++)
+#pragma unroll
+            for (u32 k = 0; k < 1u << G; k++)
+                if (!(k >> q & 1)) {
+                    T a = x[k], b = x[k | 1u << q];
+                    x[k] = a + b;
+                    x[k | 1u << q] = a - b;
+                }
+    }
+};
+
+// A keyed permutation of 0..n (src/random/permutation.rs).
+struct Permutation {
+    u64 seed, n, a, b;
+    u32 stream, rounds;
+};
+
+__device__ __forceinline__ u64 shift(const Permutation& p, u64 half, u32 round, u64 modulus) {
+    return __umul64hi(word64(philox(p.seed, p.stream, half, round), 0), modulus);
+}
+
+__device__ __forceinline__ u64 add_mod(u64 x, u64 y, u64 m) { return x + y < m ? x + y : x + y - m; }
+
+__device__ __forceinline__ u64 permuted(const Permutation& p, u64 x) {
+    do {
+        u64 l = x / p.b, r = x - l * p.b;
+        #pragma unroll 1
+        for (u32 round = 0; round < p.rounds; round += 2) {
+            l = add_mod(l, shift(p, r, round, p.a), p.a);
+            r = add_mod(r, shift(p, l, round + 1, p.b), p.b);
+        }
+        x = l * p.b + r;
+    } while (x >= p.n);
+    return x;
+}
+
+// The signs of `rounds` diagonals in blocks of 128, and the sampled rows first.. of an operator.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    draw(u32* signs, u32 sign_stream, u32 rounds, i64 blocks, u64* index, Permutation p, u64 first,
+         i64 sampled) {
+    i64 drawn = rounds * blocks;
+    #pragma unroll 1
+    for (i64 t = (i64)blockIdx.x * THREADS + threadIdx.x; t < drawn + sampled;
+         t += (i64)gridDim.x * THREADS) {
+        if (t < drawn) {
+            i64 round = t / blocks;
+            Block block = philox(p.seed, sign_stream, (u64)round, (u32)(t - round * blocks));
+#pragma unroll
+            for (int k = 0; k < 4; k++) signs[4 * t + k] = block.x[k];
+        } else {
+            index[t - drawn] = permuted(p, first + (u64)(t - drawn));
+        }
+    }
+}
+
+#define KERNELS(T, NAME)                                                                           \
+    extern "C" __global__ void __launch_bounds__(THREADS) hadamard_##NAME(Mix m) {                 \
+        pass<Hadamard<T>>(m);                                                                      \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS) hadamard_move_##NAME(Mix m) {            \
+        move_sampled<Hadamard<T>>(m);                                                              \
+    }
+
+KERNELS(float, f32)
+KERNELS(double, f64)
