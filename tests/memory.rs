@@ -155,7 +155,7 @@ fn of_loops_with_a_workspace() -> Result<()> {
         Ok(())
     };
     round()?;
-    let again = extra(&mut round)?;
+    let again = extra(round)?;
     println!("second round with a workspace: {again} B; peak {} B", cpu.workspace_peak());
     // The small factorizations on the host are the allocator's: a few matrices of order 42.
     assert!(again <= MIB, "{again} bytes");
