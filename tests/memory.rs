@@ -149,7 +149,7 @@ fn of_loops_with_a_workspace() -> Result<()> {
     let cpu = Cpu::new().with_workspace(64 * MIB);
     let a = Sketch::uniform(m, n, 1)?.to_mat::<f64, _>(&cpu)?;
     let gaussian = Sketch::gaussian(256, m, 1)?;
-    let mut round = || -> Result<()> {
+    let round = || -> Result<()> {
         gaussian.apply(&a)?;
         rsvd(&a, RsvdParams::rank(32))?;
         Ok(())

@@ -255,6 +255,8 @@ fn indices_on_a_gpu_are_those_of_the_cpu() {
     }
 }
 
+type Triplets<'a, T> = &'a [(usize, usize, T)];
+
 /// Entries of a rows×cols matrix, columns out of order, some rows empty.
 fn triplets<T: Scalar>((rows, cols): (usize, usize), share: f64) -> Vec<(usize, usize, T)> {
     let columns = |i: usize| (0..cols).map(move |k| (i, (2 * cols - 1 - k + 3 * i) % cols));
@@ -295,7 +297,7 @@ fn csr_case<T: Scalar>(
         (s, whole): (&Sketch, &Sketch),
         (op, op_x): (Op, Op),
         factors: (f64, f64),
-        (shape, x): ((usize, usize), &[(usize, usize, T)]),
+        (shape, x): ((usize, usize), Triplets<'_, T>),
         c: randnla::MatMut<'_, T, D>,
     ) {
         let (alpha, beta) = (T::from_f64(factors.0), T::from_f64(factors.1));
