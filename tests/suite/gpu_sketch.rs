@@ -192,6 +192,44 @@ fn operators_times_large_matrices_on_a_gpu() {
     cases::<f64>(&cuda);
 }
 
+/// Sums run over the lists in their order, so neither the layout of A and C nor the operator whose
+/// indices are used changes a bit; nor does a second run.
+#[test]
+fn bits_do_not_depend_on_layouts_or_runs_on_a_gpu() {
+    fn cases<T: Scalar>(cuda: &Cuda)
+    where
+        Cuda: SketchKernels<T> + Blas<T>,
+    {
+        for family in DENSE.into_iter().chain(SPARSE) {
+            let whole = sketch(family, 40, 900, 8).unwrap();
+            let s = whole.rows(3..40).columns(7..890);
+            for op in OPS {
+                let (inner, outer) = if op == Op::NoTrans { (883, 37) } else { (37, 883) };
+                let product = |[la, lc]: [Layout; 2], from: &Sketch| {
+                    let a = Stored::<T>::new(la, inner, 5, |i, j| noise(1, i, j));
+                    let c = Stored::<T>::new(lc, outer, 5, |_, _| f64::NAN);
+                    let (a, mut on) = (Placed::new(cuda, &a), Placed::new(cuda, &c));
+                    run(cuda, (&s, from), op, (1.0, 0.0), a.view(), on.view_mut());
+                    on.back().plain()
+                };
+                let one = product([Layout::Rows; 2], &whole);
+                for (layouts, from) in [
+                    ([Layout::Rows; 2], &whole),
+                    ([Layout::Columns, Layout::Rows], &s),
+                    ([Layout::Strided, Layout::Columns], &whole),
+                    ([Layout::Backwards, Layout::Strided], &s),
+                ] {
+                    let what = format!("{} {family:?} {op:?} {layouts:?}", T::NAME);
+                    assert_same_bits(&what, &product(layouts, from), &one);
+                }
+            }
+        }
+    }
+    let Some(cuda) = gpu("bits") else { return };
+    cases::<f32>(&cuda);
+    cases::<f64>(&cuda);
+}
+
 #[test]
 fn indices_on_a_gpu_are_those_of_the_cpu() {
     let Some(cuda) = gpu("indices") else { return };
@@ -216,6 +254,8 @@ fn indices_on_a_gpu_are_those_of_the_cpu() {
         same(&far.columns((1 << 32) - 5..(1 << 32) + 5));
     }
 }
+
+type Triplets<'a, T> = &'a [(usize, usize, T)];
 
 /// Entries of a rows×cols matrix, columns out of order, some rows empty.
 fn triplets<T: Scalar>((rows, cols): (usize, usize), share: f64) -> Vec<(usize, usize, T)> {
@@ -257,7 +297,7 @@ fn csr_case<T: Scalar>(
         (s, whole): (&Sketch, &Sketch),
         (op, op_x): (Op, Op),
         factors: (f64, f64),
-        (shape, x): ((usize, usize), &[(usize, usize, T)]),
+        (shape, x): ((usize, usize), Triplets<'_, T>),
         c: randnla::MatMut<'_, T, D>,
     ) {
         let (alpha, beta) = (T::from_f64(factors.0), T::from_f64(factors.1));

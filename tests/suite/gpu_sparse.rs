@@ -141,8 +141,8 @@ fn spspmm_on_a_gpu_meets_the_rounding_model() {
         let c = Stored::<T>::new(lc, m, n, old);
         let (alpha, beta) = (T::from_f64(factors.0), T::from_f64(factors.1));
         let (mut expected, mut on) = (c.clone(), Placed::new(cuda, &c));
-        fn factor<'a, T: Scalar, D: SparseKernels<T>>(
-            device: &'a D,
+        fn factor<T: Scalar, D: SparseKernels<T>>(
+            device: &D,
             shape: (usize, usize),
             x: Triplets<'_, T>,
         ) -> Csr<T, D> {
