@@ -55,7 +55,7 @@ __device__ __forceinline__ bool negative(const Mix& m, u32 round, i64 i) {
 }
 
 // Where an entry of a tile is stored: with this, 32 threads that hold butterflies of 2^BITS entries at
-// any bit meet each bank once.
+// any bit meet each bank once. Linear: the places of numbers without a common bit combine by ^.
 template <int SIZE>
 __device__ __forceinline__ u32 place(u32 e) {
     if (SIZE == 4) return e ^ (e >> 4 & 0x1e) ^ (e >> 8 & 1);
@@ -160,11 +160,14 @@ __device__ __forceinline__ void load(const Mix& m, i64 tile, typename K::Entry* 
         Lane lane = lane_of(m, tile, l);
         i64 start = position(m, lane.other, 0);
         if (m.load == SCRATCH) {
+            const E* from = at<E>(m.scratch, start + ((i64)t.p << m.shift), lane.col);
+            i64 step = ((i64)t.p_step << m.shift) * m.scratch.row_stride;
+            u32 here = slot<K>(m, t.p, l);
             #pragma unroll 4
-            for (u32 p = t.p; p < 1u << m.points; p += t.p_step) {
+            for (u32 p = 0; p + t.p < 1u << m.points; p += t.p_step, from += step) {
                 E x = K::zero();
-                if (lane.valid) x = *at<E>(m.scratch, start + ((i64)p << m.shift), lane.col);
-                entries[slot<K>(m, p, l)] = x;
+                if (lane.valid) x = *from;
+                entries[here ^ slot<K>(m, p, 0)] = x;
             }
         } else {
             #pragma unroll 2
@@ -195,9 +198,12 @@ __device__ __forceinline__ void store(const Mix& m, i64 tile, const typename K::
                 sample<K>(m, i, k, lane.col, entries[slot<K>(m, (u32)reversed(m, k), l)]);
             }
         } else if (m.store == SCRATCH) {
+            E* to = at<E>(m.scratch, start + ((i64)t.p << m.shift), lane.col);
+            i64 step = ((i64)t.p_step << m.shift) * m.scratch.row_stride;
+            u32 here = slot<K>(m, t.p, l);
             #pragma unroll 4
-            for (u32 p = t.p; p < 1u << m.points; p += t.p_step)
-                *at<E>(m.scratch, start + ((i64)p << m.shift), lane.col) = entries[slot<K>(m, p, l)];
+            for (u32 p = 0; p + t.p < 1u << m.points; p += t.p_step, to += step)
+                *to = entries[here ^ slot<K>(m, p, 0)];
         } else {
             #pragma unroll 1
             for (u32 p = t.p; p < 1u << m.points; p += t.p_step) {
@@ -216,12 +222,15 @@ __device__ __forceinline__ void butterflies(const Mix& m, i64 tile, typename K::
                                             bool inverse) {
     typedef typename K::Entry E;
     u32 s = q + (m.points_fast ? 0 : m.lanes), units = 1u << (m.points + m.lanes - G);
+    u32 part[1 << G];
+#pragma unroll
+    for (u32 k = 0; k < 1u << G; k++) part[k] = place<sizeof(E)>(k << s);
     #pragma unroll 1
     for (u32 u = threadIdx.x; u < units; u += THREADS) {
-        u32 e = u >> s << (s + G) | (u & mask(s));
+        u32 e = u >> s << (s + G) | (u & mask(s)), where = place<sizeof(E)>(e);
         E x[1 << G];
 #pragma unroll
-        for (u32 k = 0; k < 1u << G; k++) x[k] = entries[place<sizeof(E)>(e | k << s)];
+        for (u32 k = 0; k < 1u << G; k++) x[k] = entries[where ^ part[k]];
         i64 below = 0;
         if (K::TWIDDLES) {
             u32 p = m.points_fast ? e & mask(m.points) : e >> m.lanes;
@@ -230,7 +239,7 @@ __device__ __forceinline__ void butterflies(const Mix& m, i64 tile, typename K::
         }
         K::template butterfly<G>(m, x, below, m.shift + q, inverse);
 #pragma unroll
-        for (u32 k = 0; k < 1u << G; k++) entries[place<sizeof(E)>(e | k << s)] = x[k];
+        for (u32 k = 0; k < 1u << G; k++) entries[where ^ part[k]] = x[k];
     }
     __syncthreads();
 }

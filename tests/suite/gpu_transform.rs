@@ -46,7 +46,7 @@ fn fwht_on_a_gpu_meets_the_rounding_model() {
             for (turn, cols) in [0, 1, 2, 7, 17, 33].into_iter().enumerate() {
                 for (at, layout) in Layout::WRITABLE.into_iter().enumerate() {
                     let few = if bits < 6 { 1 } else { 3 };
-                    if (turn + at + bits as usize) % few != 0 || bits > 10 && cols > 17 {
+                    if !(turn + at + bits as usize).is_multiple_of(few) || bits > 10 && cols > 17 {
                         continue;
                     }
                     let what = format!("{} fwht {n}×{cols} {layout:?}", T::NAME);
