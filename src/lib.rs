@@ -34,7 +34,7 @@
 //! | [`matrix`] | [`Mat`], its views [`MatRef`] and [`MatMut`] with any strides, [`Csr`], [`Csc`], N-dimensional views; conversions to faer and ndarray |
 //! | [`LinearOperator`] | what can be factored: every matrix above, and what you bring yourself |
 //! | [`random`] | the definition of every random number, entry by entry |
-//! | [`device`] | [`Cpu`], and the kernel traits that a further device implements |
+//! | [`device`] | [`Cpu`], `Cuda` (feature `cuda`), and the kernel traits that a further device implements |
 //!
 //! Scalars are `f32` and `f64`.
 //!

@@ -2,8 +2,7 @@
 
 use crate::common::spectra::{geometric, harmonic, with_spectrum};
 use crate::common::{
-    FAMILIES, Reference, assert_columns_within, assert_same_bits, assert_within, is_transform,
-    sketch,
+    FAMILIES, assert_columns_within, assert_same_bits, assert_within, is_transform, sketch,
 };
 use crate::common::{Plain, noise};
 use crate::decomp_checks::{check_qb, check_svd};
