@@ -10,7 +10,7 @@
 //! | `driver` | the driver API: primary context, streams, events |
 //! | `memory` | device memory in the order of a stream |
 //! | `launch` | how kernels are found and launched |
-//! | `blas`, `cublas` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
+//! | `blas`, `cublas`, `norms` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
 //! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
@@ -33,6 +33,7 @@ mod dense;
 mod driver;
 mod launch;
 mod memory;
+mod norms;
 mod sketch;
 mod sort;
 mod sparse;

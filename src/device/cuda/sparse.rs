@@ -281,7 +281,7 @@ macro_rules! sparse_kernels {
                 x: CsrRef<'_, $t, Self>,
             ) -> Result<Option<(usize, usize)>> {
                 let _joined = self.join(&[x.device()])?;
-                let found = blas::find_non_finite(self, stored_values(self, x)?)?;
+                let found = super::norms::find_non_finite(self, stored_values(self, x)?)?;
                 found.map(|(_, place)| place_of_non_finite(self, x, place)).transpose()
             }
 
