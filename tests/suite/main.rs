@@ -34,6 +34,7 @@ mod gpu_dense;
 mod gpu_sketch;
 #[cfg(feature = "cuda")]
 mod gpu_sparse;
+#[cfg(feature = "cuda")]
 mod gpu_transform;
 mod kernels_blas;
 mod kernels_blas_reductions;
