@@ -15,6 +15,13 @@ pub(super) fn fit_product(a: (usize, usize), b: (usize, usize), c: (usize, usize
     assert!(a.1 == b.0 && c == (a.0, b.1), "{a:?} times {b:?} does not fit {c:?}");
 }
 
+/// A matrix has the columns `first..` that are copied to another.
+#[track_caller]
+pub(super) fn fit_columns(a: (usize, usize), first: usize, c: (usize, usize)) {
+    let fits = a.0 == c.0 && first <= a.1 && c.1 <= a.1 - first;
+    assert!(fits, "columns from {first} of {a:?} do not fit {c:?}");
+}
+
 /// Rows that are written by different tasks are different rows.
 #[track_caller]
 pub(super) fn fit_distinct(index: &[usize], rows: usize) {

@@ -36,7 +36,7 @@ pub(crate) use memory::try_vec;
 pub(crate) use workspace::Workspace;
 
 use crate::matrix::{BatchMut, BatchRef, CsrRef};
-use crate::{Element, MatMut, MatRef, Result, Scalar, Sketch};
+use crate::{Csr, Element, MatMut, MatRef, Result, Scalar, Sketch};
 use core::fmt::Debug;
 
 /// A place where matrices live: a cheap handle, passed by clone.
@@ -229,6 +229,12 @@ pub trait SketchKernels<T: Scalar>: Device {
     /// the whole operator.
     fn download_indices(&self, indices: &Self::Indices) -> Result<Vec<u32>>;
 
+    /// Adds to `indices` what [`sparse_times`](SketchKernels::sparse_times) of the window `s` finds
+    /// anew at each call, for operators that are kept. Changes no bit of a result.
+    fn keep_indices(&self, _s: &Sketch, _indices: &mut Self::Indices) -> Result<()> {
+        Ok(())
+    }
+
     /// How many columns of a column-sparse operator are indexed at once.
     fn index_chunk(&self, s: &Sketch) -> usize;
 
@@ -261,6 +267,10 @@ pub trait SketchKernels<T: Scalar>: Device {
         beta: T,
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
+
+    /// op(S) of a sparse family (column-sparse, LASO, row sampling) in compressed sparse rows, of
+    /// fewer than 2³² columns, rows by increasing column; the scale is in the values.
+    fn compressed(&self, s: &Sketch, op: Op) -> Result<Csr<T, Self>>;
 }
 
 /// Fast transforms.
@@ -306,6 +316,9 @@ pub trait SparseKernels<T: Scalar>: Device {
         beta: T,
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
+
+    /// `C ← X[:, first..]`, as many columns as C has, dense.
+    fn expand(&self, x: CsrRef<'_, T, Self>, first: usize, c: MatMut<'_, T, Self>) -> Result<()>;
 
     /// `C ← α X Y + β C`, X and Y sparse, C dense.
     fn spspmm(

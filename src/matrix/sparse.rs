@@ -41,6 +41,23 @@ impl<T: Scalar, D: Device> Csr<T, D> {
         Self::upload(device, (rows, cols), row_ptr, col_idx, values)
     }
 
+    /// A matrix whose arrays a device has made in its own memory; there is room for `entries` entries,
+    /// of which the last row pointer says how many there are.
+    ///
+    /// # Safety
+    /// The arrays must satisfy what [`Csr::new`] checks, by the time that work issued on the device
+    /// before is done.
+    pub unsafe fn from_buffers(
+        device: &D,
+        (rows, cols): (usize, usize),
+        entries: usize,
+        row_ptr: D::Buffer<usize>,
+        col_idx: D::Buffer<u32>,
+        values: D::Buffer<T>,
+    ) -> Self {
+        Self { rows, cols, entries, row_ptr, col_idx, values, device: device.clone() }
+    }
+
     /// [`Csr::new`] for arrays that the library made itself: that no row has a column twice is
     /// taken for granted, what memory safety rests on is checked.
     pub(crate) fn from_distinct(

@@ -1,6 +1,5 @@
 //! The applications of an operator and the choice of kernel.
 
-use super::host_csr::HostCsr;
 use super::{Family, Sketch, dense, haar, mixing, sparse};
 use crate::error::check_shape;
 use crate::{AsOperand, Backend, Csr, Device, Error, Mat, MatMut, Op, Operand, Result, Scalar};
@@ -132,16 +131,14 @@ impl Sketch {
                 device.fill(self, T::one(), s.as_mut())?;
             }
             Family::Haar => s = haar::form(self, device)?,
-            // Of a sum with a column of the identity all but one term is zero: both ways are exact for
-            // sparse families. Transforms round, so they always go the same way.
-            family if d <= m || family.is_transform() => {
+            family if family.is_transform() => {
                 let identity = Mat::identity(device, d)?;
                 let transposed = s.as_mut().transpose();
                 self.apply_adjoint_into(T::one(), &identity, T::zero(), transposed)?;
             }
             _ => {
-                let identity = Mat::identity(device, m)?;
-                self.apply_into(T::one(), &identity, T::zero(), s.as_mut())?;
+                let rows = sparse::compressed(self, Op::NoTrans, device)?;
+                device.expand(rows.as_ref(), 0, s.as_mut())?;
             }
         }
         Ok(s)
@@ -152,12 +149,12 @@ impl Sketch {
     /// # Errors
     /// [`Error::Unsupported`] for families that are not sparse; [`Error::OutOfMemory`].
     pub fn to_csr<T: Scalar, D: Backend<T>>(&self, device: &D) -> Result<Csr<T, D>> {
-        HostCsr::of(self, device)?
-            .ok_or_else(|| Error::Unsupported {
-                op: "Sketch::to_csr",
-                what: format!("the dense family {:?}", self.family()),
-            })?
-            .upload(device)
+        let family = self.family();
+        if family.is_column_sparse() || family.is_row_sparse() {
+            return sparse::compressed(self, Op::NoTrans, device);
+        }
+        let what = format!("the dense family {family:?}");
+        Err(Error::Unsupported { op: "Sketch::to_csr", what })
     }
 }
 

@@ -27,7 +27,6 @@ mod axis;
 mod bytes;
 mod dense;
 mod haar;
-mod host_csr;
 mod mixing;
 mod operator;
 mod prepared;

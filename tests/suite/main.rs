@@ -27,6 +27,8 @@ mod gpu;
 #[cfg(feature = "cuda")]
 mod gpu_blas;
 #[cfg(feature = "cuda")]
+mod gpu_capture;
+#[cfg(feature = "cuda")]
 mod gpu_decomp;
 #[cfg(feature = "cuda")]
 mod gpu_dense;

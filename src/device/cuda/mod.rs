@@ -12,6 +12,7 @@
 //! | `launch` | how kernels are found and launched |
 //! | `blas`, `cublas`, `norms` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
+//! | `rows` | row-sparse operators made on the GPU, sparse matrices made dense: `cuda/rows.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
 //! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
 //!
@@ -34,6 +35,7 @@ mod driver;
 mod launch;
 mod memory;
 mod norms;
+mod rows;
 mod sketch;
 mod sort;
 mod sparse;
@@ -62,6 +64,7 @@ struct Gpu {
     context: Context,
     blas: Module,
     dense: Module,
+    rows: Module,
     sort: Module,
     sparse: Module,
     transform: Module,
@@ -73,6 +76,7 @@ impl Drop for Gpu {
         if let Ok(_current) = self.context.enter() {
             self.blas.unload();
             self.dense.unload();
+            self.rows.unload();
             self.sort.unload();
             self.sparse.unload();
             self.transform.unload();
@@ -118,6 +122,7 @@ impl Cuda {
             context,
             blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
+            rows: Module::new(include_str!("../../../cuda/ptx/rows.ptx")),
             sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
             sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),
             transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),

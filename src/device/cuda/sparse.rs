@@ -8,8 +8,8 @@
 //! are copied by 32×32 tiles.
 
 use super::launch::{Shape, View, arg, launch};
-use super::{Cuda, CudaScalar, blas, dense, driver, lanes_along_columns, sort};
-use crate::device::fit::{fit_product, op_shape};
+use super::{Cuda, CudaScalar, blas, dense, driver, lanes_along_columns, rows, sort};
+use crate::device::fit::{fit_columns, fit_product, op_shape};
 use crate::{Blas, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
 use cudarc::driver::result;
 
@@ -303,7 +303,22 @@ macro_rules! sparse_kernels {
                     return times_dense(self, alpha, Factor::stored(x), b, beta, c);
                 }
                 let turned = sort::transposed(self, x)?;
-                times_dense(self, alpha, Factor::stored(turned.view(self)), b, beta, c)
+                times_dense(self, alpha, Factor::stored(turned.as_ref()), b, beta, c)
+            }
+
+            fn expand(
+                &self,
+                x: CsrRef<'_, $t, Self>,
+                first: usize,
+                mut c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_columns(x.shape(), first, c.shape());
+                let _joined = self.join(&[x.device(), c.device()])?;
+                self.scale(0.0, c.as_mut())?;
+                if x.entries() == 0 || c.is_empty() {
+                    return Ok(());
+                }
+                rows::expand(self, x, first, c)
             }
 
             fn spspmm(

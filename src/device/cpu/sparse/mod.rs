@@ -21,6 +21,7 @@
 //! panel for every row of A. Measured on two cores of Zen 5 against a parallel sum of A (16384×1024
 //! f64, d = 1536): see `benches`.
 
+mod compressed;
 mod gather;
 mod indices;
 mod kernel;
@@ -32,7 +33,8 @@ mod spspmm;
 mod tests;
 mod transpose;
 
-use super::{Isa, fit_product, op_shape};
+use super::{Isa, fit_columns, fit_product, op_shape};
+pub(in crate::device::cpu) use compressed::compressed;
 pub(in crate::device::cpu) use indices::{index_chunk, indices};
 pub(in crate::device::cpu) use kernel::SparseScalar;
 
@@ -146,6 +148,11 @@ macro_rules! sparse_kernels {
                     Op::NoTrans => gather_times(self, Isa::detect(), &rows, alpha, b, beta, c),
                     Op::Trans => scatter_times(self, Isa::detect(), &rows, alpha, b, beta, c),
                 }
+            }
+
+            fn expand(&self, x: CsrRef<'_, $T>, first: usize, c: MatMut<'_, $T>) -> Result<()> {
+                fit_columns(x.shape(), first, c.shape());
+                compressed::expand(self, x, first, c)
             }
 
             fn spspmm(

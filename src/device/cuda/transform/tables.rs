@@ -2,22 +2,10 @@
 //! of a cosine transform.
 
 use super::pass::{self, Kind, Mix, THREADS};
-use crate::device::cuda::launch::{Shape, View, arg, launch};
+use crate::device::cuda::launch::{Network, Shape, View, arg, launch};
 use crate::device::cuda::{Cuda, CudaBuffer, CudaScalar};
-use crate::random::{Permutation, Stream};
+use crate::random::Stream;
 use crate::{Device, Family, Op, Result, Sketch};
-
-/// A permutation as kernels take it (`Permutation` in `cuda/transform.cu`).
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Network {
-    seed: u64,
-    n: u64,
-    a: u64,
-    b: u64,
-    stream: u32,
-    rounds: u32,
-}
 
 /// The signs and sampled rows of an operator: a bit a coordinate and round, 8 bytes a row.
 pub(super) struct Draw {
@@ -44,10 +32,7 @@ impl Draw {
             words: words as u32,
             index: cuda.scratch(range.len())?,
         };
-        let permutation = Permutation::new(s.seed(), rows, n as u64);
-        let (a, b, depth) = permutation.network();
-        let (n, stream) = (permutation.size(), rows.number());
-        let network = Network { seed: s.seed(), n, a, b, stream, rounds: depth };
+        let network = Network::new(s.seed(), rows, n as u64);
         let (to_signs, to_index) = (draw.signs.start(), draw.index.start());
         let work = blocks * rounds as usize + range.len();
         let (stream, blocks) = (signs.number(), blocks as i64);
