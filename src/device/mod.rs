@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`Blas`] | products, Gram matrices, triangular solves, scaled copies, norms, gather and scatter |
 //! | [`SketchKernels`] | entries of random operators, and their application |
-//! | [`TransformKernels`] | mixing by Walsh-Hadamard and cosine transforms |
+//! | [`TransformKernels`] | mixing by Walsh-Hadamard and cosine transforms, convolutions |
 //! | [`SparseKernels`] | products with compressed sparse rows |
 //!
 //! No kernel reads single elements on behalf of an algorithm, and none is told where its caller
@@ -282,6 +282,17 @@ pub trait TransformKernels<T: Scalar>: Device {
     /// Each column becomes its orthonormal DCT-II (`Op::NoTrans`) or the inverse of it, DCT-III
     /// (`Op::Trans`), any length.
     fn dct(&self, op: Op, a: MatMut<'_, T, Self>) -> Result<()>;
+
+    /// `C ← α A₁ ∗ A₂ ∗ … + β C`, column by column: circular convolutions,
+    /// (a ∗ b)ᵢ = Σⱼ aⱼ b₍ᵢ₋ⱼ₎ mod d, of columns of any length d. One factor at least, each of the
+    /// shape of C. Some 5 (q + 1) d log₂ d flops a column for q factors.
+    fn convolve(
+        &self,
+        alpha: T,
+        factors: &[MatRef<'_, T, Self>],
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
 
     /// `C ← α S A + β C` (NoTrans) or `C ← α Sᵀ A + β C` (Trans) for a subsampled transform
     /// (SRHT, SRCT, Hadamard-diagonal): sign, pad, mix and sample in one sweep.

@@ -112,6 +112,8 @@ pub enum Stream {
     Probe = FORMAT_VERSION << 16 | 17,
     /// Key of the test matrix of a range finder.
     RangeFinder = FORMAT_VERSION << 16 | 18,
+    /// Key of the CountSketches of a TensorSketch.
+    TensorSketch = FORMAT_VERSION << 16 | 22,
 }
 
 impl Stream {

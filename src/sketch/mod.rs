@@ -11,6 +11,9 @@
 //! | SRHT, SRCT, Hadamard-diagonal | sign, transform and sample in one sweep | column blocks made dense |
 //! | Haar | S is formed, then a product | S is formed, then CSR × dense |
 //!
+//! [`TensorSketch`] is for columns that are Kronecker products: CountSketches of their factors, then a
+//! convolution.
+//!
 //! From the left `S·A`, from the right `A·Sᵀ`, and the adjoints `Sᵀ·Y`, `A·S`: the right-hand forms
 //! are the left-hand ones on transposed views. Each has a form `C ← α … + β C`. Calls follow BLAS:
 //! nothing is checked for NaN, α = 0 does not read A, β = 0 does not read C.
@@ -31,6 +34,8 @@ mod mixing;
 mod operator;
 mod prepared;
 mod sparse;
+mod tensor;
 
 pub use operator::{Family, Sketch};
 pub use prepared::Prepared;
+pub use tensor::TensorSketch;

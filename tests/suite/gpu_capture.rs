@@ -95,9 +95,8 @@ fn products<T: Scalar>(
     let ((d, m), n) = (s.shape(), left.shape().1);
     let (alpha, beta) = (T::from_f64(-0.75), T::from_f64(0.5));
     let prepared = if prepare { Some(s.prepare::<T, Cuda>(cuda).unwrap()) } else { None };
-    let what = |side: &str| {
-        format!("{} {:?} {side} {format}, prepared: {prepare}", T::NAME, s.family())
-    };
+    let what =
+        |side: &str| format!("{} {:?} {side} {format}, prepared: {prepare}", T::NAME, s.family());
     macro_rules! check {
         ($side:literal, $call:ident, $a:expr, $shape:expr) => {
             same_captured::<T>(cuda, &what($side), $shape, |c| match &prepared {

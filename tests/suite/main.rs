@@ -29,6 +29,8 @@ mod gpu_blas;
 #[cfg(feature = "cuda")]
 mod gpu_capture;
 #[cfg(feature = "cuda")]
+mod gpu_convolve;
+#[cfg(feature = "cuda")]
 mod gpu_decomp;
 #[cfg(feature = "cuda")]
 mod gpu_dense;
@@ -40,6 +42,7 @@ mod gpu_sparse;
 mod gpu_transform;
 mod kernels_blas;
 mod kernels_blas_reductions;
+mod kernels_convolve;
 mod kernels_sketch;
 mod kernels_sketch_csr;
 mod kernels_sparse;
@@ -48,6 +51,7 @@ mod peers;
 mod properties;
 mod sketch_apply;
 mod sketch_errors;
+mod sketch_tensor;
 mod sketch_windows;
 mod statistics_entries;
 mod statistics_norms;

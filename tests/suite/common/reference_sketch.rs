@@ -247,6 +247,37 @@ impl<T: Scalar> TransformKernels<T> for Reference {
         Ok(())
     }
 
+    fn convolve(
+        &self,
+        alpha: T,
+        factors: &[MatRef<'_, T, Self>],
+        beta: T,
+        mut c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        let d = c.nrows();
+        for j in 0..c.ncols() {
+            // The unit of convolutions.
+            let mut x: Vec<f64> = (0..d).map(|i| f64::from(u8::from(i == 0))).collect();
+            for a in factors.iter().filter(|_| alpha != T::zero()) {
+                let y: Vec<f64> = (0..d).map(|i| read(*a, i, j)).collect();
+                let sum = |i| {
+                    let mut sum = Wide::default();
+                    (0..d).for_each(|k| sum.add_product(x[k], y[(i + d - k) % d]));
+                    sum.value()
+                };
+                x = (0..d).map(sum).collect();
+            }
+            for (i, &x) in x.iter().enumerate() {
+                update(&mut c, (i, j), (alpha, beta), || {
+                    let mut sum = Wide::default();
+                    sum.add(x);
+                    sum
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn mix_times(
         &self,
         s: &Sketch,

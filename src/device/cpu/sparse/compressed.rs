@@ -89,11 +89,7 @@ struct Lists<T> {
 
 impl<T: Scalar> Lists<T> {
     fn with_capacity(rows: usize, entries: usize) -> Result<Self> {
-        Ok(Self {
-            ends: reserved(rows)?,
-            col_idx: reserved(entries)?,
-            values: reserved(entries)?,
-        })
+        Ok(Self { ends: reserved(rows)?, col_idx: reserved(entries)?, values: reserved(entries)? })
     }
 
     fn push(&mut self, column: u32, value: T) {

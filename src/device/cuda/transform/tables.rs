@@ -55,6 +55,27 @@ impl Draw {
     }
 }
 
+/// The 2^(bits − 1) roots of unity of complex transforms of 2^bits entries.
+pub(super) fn roots<T: CudaScalar>(cuda: &Cuda, bits: u32) -> Result<CudaBuffer<T>> {
+    let memory = cuda.scratch(2 * (1usize << bits).div_ceil(2))?;
+    let (none, order, no, start) = (0u64, 0i64, 0u32, memory.start());
+    let arguments = &mut [
+        arg(&order),
+        arg(&bits),
+        arg(&no),
+        arg(&no),
+        arg(&none),
+        arg(&none),
+        arg(&start),
+        arg(&none),
+    ];
+    let shape = Shape::over(cuda, 1 << bits, THREADS as usize, THREADS);
+    let name = T::kernel(["cosine_tables_f32", "cosine_tables_f64"]);
+    // SAFETY: the parameters of the kernel; of order 0 it writes the roots only.
+    unsafe { launch(cuda, &cuda.gpu.fourier, name, shape, arguments) }?;
+    Ok(memory)
+}
+
 /// The tables of a cosine transform (`cuda/fourier.cu`), one behind the other.
 pub(super) struct Tables<T: CudaScalar> {
     memory: CudaBuffer<T>,
