@@ -12,6 +12,7 @@
 
 #include "common.cuh"
 #include "random.cuh"
+#include "permutation.cuh"
 #include "transform.cuh"
 
 template <typename T>
@@ -45,31 +46,6 @@ struct Hadamard {
                 }
     }
 };
-
-// A keyed permutation of 0..n (src/random/permutation.rs).
-struct Permutation {
-    u64 seed, n, a, b;
-    u32 stream, rounds;
-};
-
-__device__ __forceinline__ u64 shift(const Permutation& p, u64 half, u32 round, u64 modulus) {
-    return __umul64hi(word64(philox(p.seed, p.stream, half, round), 0), modulus);
-}
-
-__device__ __forceinline__ u64 add_mod(u64 x, u64 y, u64 m) { return x + y < m ? x + y : x + y - m; }
-
-__device__ __forceinline__ u64 permuted(const Permutation& p, u64 x) {
-    do {
-        u64 l = x / p.b, r = x - l * p.b;
-        #pragma unroll 1
-        for (u32 round = 0; round < p.rounds; round += 2) {
-            l = add_mod(l, shift(p, r, round, p.a), p.a);
-            r = add_mod(r, shift(p, l, round + 1, p.b), p.b);
-        }
-        x = l * p.b + r;
-    } while (x >= p.n);
-    return x;
-}
 
 // The signs of `rounds` diagonals in blocks of 128, and the sampled rows first.. of an operator.
 extern "C" __global__ void __launch_bounds__(THREADS)

@@ -117,7 +117,7 @@ pub use error::{Error, Result};
 pub use matrix::{AsOperand, Csc, CscRef, Csr, CsrRef, Mat, MatMut, MatRef, Operand};
 pub use operator::LinearOperator;
 pub use scalar::{Element, Scalar};
-pub use sketch::{Family, Prepared, Sketch};
+pub use sketch::{BlockPermParams, Family, Prepared, Sketch};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -21,7 +21,7 @@ impl<T: Scalar> HostCsr<T> {
             return Err(Error::Unsupported { op: "Sketch", what });
         }
         match s.family() {
-            Family::SparseSign | Family::SparseStack | Family::CountSketch => {
+            family if family.is_column_sparse() => {
                 Ok(Some(Self::transposed_columns(s, device)?.transpose()))
             }
             Family::Laso => Self::laso(s).map(Some),

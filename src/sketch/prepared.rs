@@ -10,7 +10,7 @@ use crate::{AsOperand, Backend, Mat, MatMut, Op, Result, Scalar};
 ///
 /// | family | kept | bytes |
 /// |---|---|---|
-/// | SparseSign, SparseStack, CountSketch | positions | 4ζm |
+/// | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | positions | 4ζm |
 /// | LASO, row sampling | S and Sᵀ in CSR | about 2ζd (4 + size of T) + 8(d + m) |
 /// | Haar | S | dm · size of T |
 /// | others | nothing | 0 |
@@ -30,7 +30,7 @@ impl Sketch {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn prepare<T: Scalar, D: Backend<T>>(&self, device: &D) -> Result<Prepared<T, D>> {
         let kept = match self.family() {
-            Family::SparseSign | Family::SparseStack | Family::CountSketch => {
+            family if family.is_column_sparse() => {
                 Some(Kept::Indices(device.indices(self)?))
             }
             Family::Laso | Family::RowSampling => match HostCsr::of(self, device)? {

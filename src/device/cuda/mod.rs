@@ -13,6 +13,7 @@
 //! | `blas`, `cublas`, `norms` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
+//! | `block_perm` | BlockPerm-SJLT, `cuda/block_perm.cu` |
 //! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
 //!
 //! # Streams
@@ -28,12 +29,14 @@
 //! they can be captured in a CUDA graph.
 
 mod blas;
+mod block_perm;
 mod cublas;
 mod dense;
 mod driver;
 mod launch;
 mod memory;
 mod norms;
+mod permutation;
 mod sketch;
 mod sort;
 mod sparse;
@@ -61,6 +64,7 @@ pub struct Cuda {
 struct Gpu {
     context: Context,
     blas: Module,
+    block_perm: Module,
     dense: Module,
     sort: Module,
     sparse: Module,
@@ -72,6 +76,7 @@ impl Drop for Gpu {
     fn drop(&mut self) {
         if let Ok(_current) = self.context.enter() {
             self.blas.unload();
+            self.block_perm.unload();
             self.dense.unload();
             self.sort.unload();
             self.sparse.unload();
@@ -117,6 +122,7 @@ impl Cuda {
         let gpu = Gpu {
             context,
             blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
+            block_perm: Module::new(include_str!("../../../cuda/ptx/block_perm.ptx")),
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
             sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
             sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),

@@ -2,7 +2,7 @@
 
 use super::launch::{Shape, arg, launch};
 use super::sparse::{Factor, times_dense, times_sparse};
-use super::{Cuda, CudaBuffer, dense, sort};
+use super::{Cuda, CudaBuffer, block_perm, dense, sort};
 use crate::device::fit::{fit, fit_family, fit_product, op_shape};
 use crate::random::{LINEAR_SEARCH, Stream};
 use crate::{Blas, CsrRef, Device, Family, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
@@ -25,10 +25,9 @@ impl Indices {
     /// The address of the words of the columns of a window of the operator.
     #[track_caller]
     fn window(&self, s: &Sketch) -> u64 {
-        let whole = |s: &Sketch| (s.family(), s.full_shape(), s.nnz(), s.seed());
         let (cols, held) = (s.col_range(), self.of.col_range());
         assert!(
-            whole(s) == whole(&self.of) && held.start <= cols.start && cols.end <= held.end,
+            s.is_part_of_same(&self.of) && held.start <= cols.start && cols.end <= held.end,
             "indices of another operator"
         );
         let skipped = if self.len == 0 { 0 } else { (cols.start - held.start) * s.nnz() };
@@ -42,6 +41,10 @@ fn indices(cuda: &Cuda, s: &Sketch) -> Result<Indices> {
     let words = cuda.scratch::<u32>(len)?;
     let indices = Indices { of: *s, words, len, cuda: cuda.clone() };
     if len == 0 {
+        return Ok(indices);
+    }
+    if s.family() == Family::BlockPermSjlt {
+        block_perm::columns(cuda, s, indices.words.start())?;
         return Ok(indices);
     }
     let (name, stream, per_block) = match s.family() {
@@ -139,6 +142,26 @@ macro_rules! impl_sketch_kernels {
                 }
                 let rows = sort::operator_by_rows::<$t>(self, s, words)?;
                 times_dense(self, alpha, Factor::stored(rows.view(self)), a, beta, c)
+            }
+
+            // Positions are made in registers, so kept ones would only cost memory traffic.
+            fn block_perm_times(
+                &self,
+                s: &Sketch,
+                _kept: Option<&Indices>,
+                alpha: $t,
+                a: MatRef<'_, $t, Self>,
+                beta: $t,
+                c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_family(s, s.family() == Family::BlockPermSjlt);
+                fit_product(s.shape(), a.shape(), c.shape());
+                let _joined = self.join(&[a.device(), c.device()])?;
+                if alpha == 0.0 || a.is_empty() || c.is_empty() {
+                    return self.scale(beta, c);
+                }
+                let alpha = (f64::from(alpha) * s.scale()) as $t;
+                block_perm::times(self, s, alpha, a, beta, c)
             }
 
             fn sparse_times_csr(
