@@ -256,8 +256,8 @@ __device__ __forceinline__ void times(T alpha, const BlockPerm& s, const u32* in
             begin = begin + length * p / parts;
             if (begin >= end) continue;
             Parts picked = parts_of(s, g, 0);
-            // Whole pieces of columns.
-            i64 i = BY_ROWS ? begin : begin - begin % V;
+            // Whole pieces of columns; rows too, so that the layout changes no bit.
+            i64 i = begin - begin % COPIES;
             i64 readable = BY_ROWS ? end : s.columns;
             Vector<T> x[TILE / COPIES], next[TILE / COPIES];
             panel.load(i, readable, next);

@@ -2,8 +2,9 @@
 //!
 //! On dense A the columns of S are indexed chunk by chunk, so the memory for positions stays
 //! bounded. On sparse A they are indexed at once, 4ζm bytes, since a matrix in compressed columns
-//! cannot be cut by rows. BlockPerm-SJLT has a kernel of its own for dense A. LASO and row sampling are CSR matrices: a product with one entry a row
-//! streams A through the cache, and is twice as fast as gathering rows and scaling them.
+//! cannot be cut by rows. BlockPerm-SJLT has a kernel of its own for S·A with dense A. LASO and row
+//! sampling are CSR matrices: a product with one entry a row streams A through the cache, and is
+//! twice as fast as gathering rows and scaling them.
 
 use super::host_csr::HostCsr;
 use super::{Family, Sketch};
