@@ -1,5 +1,5 @@
-// The random numbers of the library (src/random), bit for bit: Philox4x32-10, keyed permutations, and
-// the transforms to normals and uniforms. Every floating-point operation is written as an intrinsic with its rounding,
+// The random numbers of the library (src/random), bit for bit: Philox4x32-10 and the transforms to
+// normals and uniforms. Every floating-point operation is written as an intrinsic with its rounding,
 // so that neither contraction nor fast-math can change a bit.
 
 struct Block {
@@ -27,31 +27,6 @@ __device__ __forceinline__ Block philox(u64 seed, u32 stream, u64 unit, u32 bloc
 // 64-bit word 0 or 1 of a block.
 __device__ __forceinline__ u64 word64(const Block& b, int half) {
     return (u64)b.x[2 * half] | (u64)b.x[2 * half + 1] << 32;
-}
-
-// A keyed permutation of 0..n (src/random/permutation.rs).
-struct Permutation {
-    u64 seed, n, a, b;
-    u32 stream, rounds;
-};
-
-__device__ __forceinline__ u64 round_word(const Permutation& p, u64 half, u32 round, u64 modulus) {
-    return __umul64hi(word64(philox(p.seed, p.stream, half, round), 0), modulus);
-}
-
-__device__ __forceinline__ u64 add_mod(u64 x, u64 y, u64 m) { return x + y < m ? x + y : x + y - m; }
-
-__device__ __forceinline__ u64 permuted(const Permutation& p, u64 x) {
-    do {
-        u64 l = x / p.b, r = x - l * p.b;
-        #pragma unroll 1
-        for (u32 round = 0; round < p.rounds; round += 2) {
-            l = add_mod(l, round_word(p, r, round, p.a), p.a);
-            r = add_mod(r, round_word(p, l, round + 1, p.b), p.b);
-        }
-        x = l * p.b + r;
-    } while (x >= p.n);
-    return x;
 }
 
 // −2 ln u for a normal number u in (0, 1].

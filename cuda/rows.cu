@@ -16,6 +16,7 @@
 
 #include "common.cuh"
 #include "random.cuh"
+#include "permutation.cuh"
 
 #define THREADS 256
 

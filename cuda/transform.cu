@@ -12,6 +12,7 @@
 
 #include "common.cuh"
 #include "random.cuh"
+#include "permutation.cuh"
 #include "transform.cuh"
 
 template <typename T>

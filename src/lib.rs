@@ -72,6 +72,7 @@
 //! |---|---|---|---|
 //! | the theory must hold exactly | [`gaussian`](Sketch::gaussian), [`rademacher`](Sketch::rademacher) | 2dmn flops | the cost |
 //! | a single pass is all there is time for | [`count_sketch`](Sketch::count_sketch) | mn additions | needs d ~ k² |
+//! | A is dense, on a GPU | [`block_perm_sjlt`](Sketch::block_perm_sjlt) | 16mn flops, no positions in memory | a few neighbouring rows that carry the weight of A: more wirings |
 //! | d is large, A is dense | [`srht`](Sketch::srht), [`srct`](Sketch::srct) | O(mn log m) | makes a sparse A dense, block by block |
 //! | rows of A are costly to read, none stands out | [`row_sampling`](Sketch::row_sampling), [`laso`](Sketch::laso) | d, or ζd, rows of A | misses the few rows that matter in a coherent A |
 //! | rows of S orthogonal, all directions alike | [`haar`](Sketch::haar) | 4d²m + 2dmn flops | S is formed, on one thread |
@@ -118,7 +119,7 @@ pub use error::{Error, Result};
 pub use matrix::{AsOperand, Csc, CscRef, Csr, CsrRef, Mat, MatMut, MatRef, Operand};
 pub use operator::LinearOperator;
 pub use scalar::{Element, Scalar};
-pub use sketch::{Family, Prepared, Sketch, TensorSketch};
+pub use sketch::{BlockPermParams, Family, Prepared, Sketch, TensorSketch};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -222,7 +222,7 @@ pub trait SketchKernels<T: Scalar>: Device {
     ) -> Result<()>;
 
     /// The positions and signs of the columns of a column-sparse family (SparseSign,
-    /// SparseStack, CountSketch).
+    /// SparseStack, CountSketch, BlockPerm-SJLT).
     fn indices(&self, s: &Sketch) -> Result<Self::Indices>;
 
     /// A copy of the positions on the host: ζ a column, each `row << 1 | negative`, rows counted in
@@ -246,6 +246,20 @@ pub trait SketchKernels<T: Scalar>: Device {
         s: &Sketch,
         indices: &Self::Indices,
         op: Op,
+        alpha: T,
+        a: MatRef<'_, T, Self>,
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
+
+    /// `C ← α S A + β C` for a BlockPerm-SJLT, a block of rows of C at a time.
+    ///
+    /// `kept` are positions as in [`sparse_times`](SketchKernels::sparse_times), for devices that read them
+    /// from memory; the result does not depend on whether they are given.
+    fn block_perm_times(
+        &self,
+        s: &Sketch,
+        kept: Option<&Self::Indices>,
         alpha: T,
         a: MatRef<'_, T, Self>,
         beta: T,

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | Gaussian, Rademacher, Uniform | panels of S next to a product, or fused for few columns | panels of S times CSR |
 //! | SparseSign, SparseStack, CountSketch | one pass over A | sparse × sparse, from positions and signs |
+//! | BlockPerm-SJLT | block of rows by block of rows | the same |
 //! | LASO, row sampling | CSR × dense | sparse × sparse, both in CSR |
 //! | SRHT, SRCT, Hadamard-diagonal | sign, transform and sample in one sweep | column blocks made dense |
 //! | Haar | S is formed, then a product | S is formed, then CSR × dense |
@@ -27,6 +28,7 @@
 
 mod apply;
 mod axis;
+mod block_perm;
 mod bytes;
 mod dense;
 mod haar;
@@ -36,6 +38,7 @@ mod prepared;
 mod sparse;
 mod tensor;
 
+pub use block_perm::BlockPermParams;
 pub use operator::{Family, Sketch};
 pub use prepared::Prepared;
 pub use tensor::TensorSketch;

@@ -10,8 +10,8 @@ use crate::{AsOperand, Backend, Mat, MatMut, MatRef, Op, Result, Scalar};
 ///
 /// | family | kept | bytes |
 /// |---|---|---|
-/// | SparseSign, SparseStack, CountSketch | positions | 4ζm |
-/// | the same on a GPU | also S by rows | 4ζm + ζm (4 + size of T) + 8d |
+/// | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | positions | 4ζm |
+/// | the first three on a GPU | also S by rows | 4ζm + ζm (4 + size of T) + 8d |
 /// | LASO, row sampling | S and Sᵀ in CSR | about 2ζd (4 + size of T) + 8(d + m) |
 /// | Haar | S | dm · size of T |
 /// | others | nothing | 0 |
@@ -31,7 +31,7 @@ impl Sketch {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn prepare<T: Scalar, D: Backend<T>>(&self, device: &D) -> Result<Prepared<T, D>> {
         let kept = match self.family() {
-            Family::SparseSign | Family::SparseStack | Family::CountSketch => {
+            family if family.is_column_sparse() => {
                 let mut indices = device.indices(self)?;
                 for cols in sparse::chunks::<T, D>(self, device) {
                     device.keep_indices(&self.columns(cols), &mut indices)?;

@@ -8,7 +8,8 @@ use crate::common::{
 use randnla::{Backend, Cpu, Family, Op, Scalar, Sketch, SketchKernels};
 
 const DENSE: [Family; 3] = [Family::Gaussian, Family::Rademacher, Family::Uniform];
-const SPARSE: [Family; 3] = [Family::SparseSign, Family::SparseStack, Family::CountSketch];
+const SPARSE: [Family; 4] =
+    [Family::SparseSign, Family::SparseStack, Family::CountSketch, Family::BlockPermSjlt];
 const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
 
 /// Windows of a d×m operator: all of it, and blocks that start and end anywhere.

@@ -5,6 +5,7 @@
 //! | `kernels_*` | every kernel of every trait, the CPU against the oracle, by a rounding model |
 //! | `sketch_*` | every family and operation, windows, prefixes, bad input |
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
+//! | `block_perm` | BlockPerm-SJLT: structure, products block by block |
 //! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
 //! | `peers` | the defects found in other libraries |
 //! | `properties` | random shapes, strides, seeds and scales |
@@ -15,6 +16,7 @@
 // Operands go in by value and by reference: both are part of the interface.
 #![allow(clippy::needless_borrows_for_generic_args)]
 
+mod block_perm;
 mod common;
 mod decomp_accuracy;
 mod decomp_checks;

@@ -6,7 +6,6 @@
 
 use super::Cuda;
 use super::driver::explain;
-use crate::random::{Permutation, Stream};
 use crate::{MatMut, MatRef, Result, Scalar};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys};
@@ -43,27 +42,6 @@ impl View {
     pub(super) fn of_mut<T: Scalar>(a: &mut MatMut<'_, T, Cuda>) -> Self {
         let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
         Self { ptr: a.as_mut_ptr().addr() as u64, row_stride, col_stride }
-    }
-}
-
-/// A permutation as kernels take it (`Permutation` in `cuda/random.cuh`).
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Network {
-    seed: u64,
-    n: u64,
-    a: u64,
-    b: u64,
-    stream: u32,
-    rounds: u32,
-}
-
-impl Network {
-    /// That of 0..n under a seed and a stream.
-    pub(super) fn new(seed: u64, stream: Stream, n: u64) -> Self {
-        let permutation = Permutation::new(seed, stream, n);
-        let (a, b, rounds) = permutation.network();
-        Self { seed, n: permutation.size(), a, b, stream: stream.number(), rounds }
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
 //! | `rows` | row-sparse operators made on the GPU, sparse matrices made dense: `cuda/rows.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
+//! | `block_perm` | BlockPerm-SJLT, `cuda/block_perm.cu` |
 //! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
 //!
 //! # Streams
@@ -29,12 +30,14 @@
 //! they can be captured in a CUDA graph.
 
 mod blas;
+mod block_perm;
 mod cublas;
 mod dense;
 mod driver;
 mod launch;
 mod memory;
 mod norms;
+mod permutation;
 mod rows;
 mod sketch;
 mod sort;
@@ -63,6 +66,7 @@ pub struct Cuda {
 struct Gpu {
     context: Context,
     blas: Module,
+    block_perm: Module,
     dense: Module,
     rows: Module,
     sort: Module,
@@ -75,6 +79,7 @@ impl Drop for Gpu {
     fn drop(&mut self) {
         if let Ok(_current) = self.context.enter() {
             self.blas.unload();
+            self.block_perm.unload();
             self.dense.unload();
             self.rows.unload();
             self.sort.unload();
@@ -121,6 +126,7 @@ impl Cuda {
         let gpu = Gpu {
             context,
             blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
+            block_perm: Module::new(include_str!("../../../cuda/ptx/block_perm.ptx")),
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
             rows: Module::new(include_str!("../../../cuda/ptx/rows.ptx")),
             sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),

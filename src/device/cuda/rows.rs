@@ -3,9 +3,10 @@
 //! How many entries the rows of an operator keep is known on the device only: equal draws of LASO are
 //! one entry, and a window of columns cuts others off. There is room for all draws, and nothing waits.
 
-use super::launch::{Network, Shape, View, arg, launch};
+use super::launch::{Shape, View, arg, launch};
+use super::permutation::Network;
 use super::{Cuda, CudaScalar, sort};
-use crate::random::Stream;
+use crate::random::{Permutation, Stream};
 use crate::{Csr, CsrRef, Device, Family, MatMut, Result, Sketch};
 
 /// Threads of a block.
@@ -63,7 +64,8 @@ fn draw(cuda: &Cuda, s: &Sketch, draws: u64) -> Result<()> {
     let (rows, zeta, m) = (s.nrows(), s.nnz(), s.full_shape().1 as u64);
     let (first, count) = (s.row_range().start as u64, rows as i64);
     if s.family() == Family::RowSampling {
-        let permutation = Network::new(s.seed(), Stream::RowSampling, m);
+        let permutation = Permutation::new(s.seed(), Stream::RowSampling, m);
+        let permutation = Network::new(&permutation, s.seed(), Stream::RowSampling);
         let shape = Shape::over(cuda, rows, THREADS as usize, THREADS);
         let arguments = &mut [arg(&permutation), arg(&first), arg(&count), arg(&draws)];
         // SAFETY: the parameters of the kernel; there is a draw a row.

@@ -2,7 +2,7 @@
 
 use super::launch::{Shape, arg, launch};
 use super::sparse::{Factor, times_dense, times_sparse};
-use super::{Cuda, CudaBuffer, dense, rows, sort};
+use super::{Cuda, CudaBuffer, block_perm, dense, rows, sort};
 use crate::device::fit::{fit, fit_family, fit_product, op_shape};
 use crate::random::{LINEAR_SEARCH, Stream};
 use crate::{
@@ -29,10 +29,9 @@ impl<T: Scalar> Indices<T> {
     /// The address of the words of the columns of a window of the operator.
     #[track_caller]
     fn window(&self, s: &Sketch) -> u64 {
-        let whole = |s: &Sketch| (s.family(), s.full_shape(), s.nnz(), s.seed());
         let (cols, held) = (s.col_range(), self.of.col_range());
         assert!(
-            whole(s) == whole(&self.of) && held.start <= cols.start && cols.end <= held.end,
+            s.is_part_of_same(&self.of) && held.start <= cols.start && cols.end <= held.end,
             "indices of another operator"
         );
         let skipped = if self.len == 0 { 0 } else { (cols.start - held.start) * s.nnz() };
@@ -53,6 +52,10 @@ fn indices<T: Scalar>(cuda: &Cuda, s: &Sketch) -> Result<Indices<T>> {
     let words = cuda.scratch::<u32>(len)?;
     let indices = Indices { of: *s, words, len, cuda: cuda.clone(), kept: Vec::new() };
     if len == 0 {
+        return Ok(indices);
+    }
+    if s.family() == Family::BlockPermSjlt {
+        block_perm::columns(cuda, s, indices.words.start())?;
         return Ok(indices);
     }
     let (name, stream, per_block) = match s.family() {
@@ -166,6 +169,26 @@ macro_rules! impl_sketch_kernels {
                     }
                 };
                 times_dense(self, alpha, Factor::stored(rows), a, beta, c)
+            }
+
+            // Positions are made in registers, so kept ones would only cost memory traffic.
+            fn block_perm_times(
+                &self,
+                s: &Sketch,
+                _kept: Option<&Indices>,
+                alpha: $t,
+                a: MatRef<'_, $t, Self>,
+                beta: $t,
+                c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_family(s, s.family() == Family::BlockPermSjlt);
+                fit_product(s.shape(), a.shape(), c.shape());
+                let _joined = self.join(&[a.device(), c.device()])?;
+                if alpha == 0.0 || a.is_empty() || c.is_empty() {
+                    return self.scale(beta, c);
+                }
+                let alpha = (f64::from(alpha) * s.scale()) as $t;
+                block_perm::times(self, s, alpha, a, beta, c)
             }
 
             fn sparse_times_csr(

@@ -117,7 +117,7 @@ fn parts(warps: usize, entries: usize, (rows, cols): (usize, usize)) -> usize {
 }
 
 /// Runs a kernel that leaves sums in parts, `(α, β, C of parts·m rows)`, and joins them in C.
-fn in_parts<T: CudaScalar>(
+pub(super) fn in_parts<T: CudaScalar>(
     cuda: &Cuda,
     parts: usize,
     alpha: T,

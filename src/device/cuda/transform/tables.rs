@@ -2,9 +2,10 @@
 //! of a cosine transform.
 
 use super::pass::{self, Kind, Mix, THREADS};
-use crate::device::cuda::launch::{Network, Shape, View, arg, launch};
+use crate::device::cuda::launch::{Shape, View, arg, launch};
+use crate::device::cuda::permutation::Network;
 use crate::device::cuda::{Cuda, CudaBuffer, CudaScalar};
-use crate::random::Stream;
+use crate::random::{Permutation, Stream};
 use crate::{Device, Family, Op, Result, Sketch};
 
 /// The signs and sampled rows of an operator: a bit a coordinate and round, 8 bytes a row.
@@ -32,7 +33,8 @@ impl Draw {
             words: words as u32,
             index: cuda.scratch(range.len())?,
         };
-        let network = Network::new(s.seed(), rows, n as u64);
+        let permutation = Permutation::new(s.seed(), rows, n as u64);
+        let network = Network::new(&permutation, s.seed(), rows);
         let (to_signs, to_index) = (draw.signs.start(), draw.index.start());
         let work = blocks * rounds as usize + range.len();
         let (stream, blocks) = (signs.number(), blocks as i64);
