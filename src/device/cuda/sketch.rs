@@ -128,7 +128,8 @@ macro_rules! impl_sketch_kernels {
 
             fn keep_indices(&self, s: &Sketch, indices: &mut Indices<$t>) -> Result<()> {
                 let words = indices.window(s);
-                if s.nrows() > 0 && s.ncols() > 0 {
+                // BlockPerm-SJLT makes its positions in registers.
+                if s.family() != Family::BlockPermSjlt && s.nrows() > 0 && s.ncols() > 0 {
                     let _joined = self.join(&[&indices.cuda])?;
                     indices.kept.push((*s, sort::operator_by_rows(self, s, words, 1.0)?));
                 }
@@ -175,7 +176,7 @@ macro_rules! impl_sketch_kernels {
             fn block_perm_times(
                 &self,
                 s: &Sketch,
-                _kept: Option<&Indices>,
+                _kept: Option<&Indices<$t>>,
                 alpha: $t,
                 a: MatRef<'_, $t, Self>,
                 beta: $t,
