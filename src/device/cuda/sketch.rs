@@ -126,8 +126,9 @@ macro_rules! impl_sketch_kernels {
             fn keep_indices(&self, s: &Sketch, indices: &mut Indices<$t>) -> Result<()> {
                 let words = indices.window(s);
                 if s.nrows() > 0 && s.ncols() > 0 {
-                    let _joined = self.join(&[&indices.cuda])?;
-                    indices.kept.push((*s, sort::operator_by_rows(self, s, words, 1.0)?));
+                    // On the stream that wrote the words, which every use of them joins.
+                    let rows = sort::operator_by_rows(&indices.cuda, s, words, 1.0)?;
+                    indices.kept.push((*s, rows));
                 }
                 Ok(())
             }
