@@ -7,8 +7,8 @@ use crate::gpu::gpu;
 use cudarc::driver::{result, sys};
 use randnla::matrix::{TensorMut, TensorRef};
 use randnla::{
-    AsOperand, Backend, Blas, Csc, Csr, Cuda, Device, Error, Family, Mat, MatMut, Op, Operand,
-    Result, Scalar, Sketch, SparseKernels, TransformKernels, Uplo,
+    AsOperand, Backend, Blas, Csr, Cuda, Device, Error, Family, Mat, MatMut, Op, Operand, Result,
+    Scalar, Sketch, SparseKernels, TensorSketch, TransformKernels, Uplo,
 };
 
 /// A graph that is ready to run.
@@ -197,6 +197,10 @@ fn arrays_products_and_transforms_are_captured() {
     check("spmm, transposed", &|c| cuda.spmm(2.0, x.as_ref(), Op::Trans, b, 0.5, c));
     check("spspmm", &|c| cuda.spspmm(2.0, x.as_ref(), x.as_ref(), 0.5, c));
     check("expand", &|c| cuda.expand(x.as_ref(), 0, c));
+    check("convolve", &|c| cuda.convolve(2.0, &[a, b, a.reverse_rows()], 0.5, c));
+    let s = TensorSketch::new(7, &[16, 16], 3).unwrap();
+    let odd = (7, 16);
+    same_captured::<f64>(&cuda, "tensor", odd, |c| s.apply_into(2.0, &[a, b], 0.5, c));
     for family in [Family::Gaussian, Family::SparseStack, Family::Laso, Family::Srht] {
         let s = sketch(family, 4, 8, 3).unwrap();
         let input = matrix::<f64>(&cuda, 16, 32, 1);

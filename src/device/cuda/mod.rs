@@ -28,6 +28,22 @@
 //! Kernels, products and copies to the device are issued and not waited for. What returns numbers to
 //! the host waits: norms, searches, copies to the host. Sketches and products use none of them, so
 //! they can be captured in a CUDA graph.
+//!
+//! # What a graph can hold
+//! Issue a call once before it is captured: kernels are loaded, and cuBLAS makes its handle, at the
+//! first use.
+//!
+//! | captured | refused, [`Error::Unsupported`](crate::Error::Unsupported), since the graph would read memory of the host later |
+//! |---|---|
+//! | `apply…` and `apply…_into` of every family on dense, CSR and CSC matrices, [`TensorSketch`](crate::TensorSketch), `sketch_axis`, `prepare`, `to_csr`, but for Haar | unprepared Haar: S is made on the host; prepare it before |
+//! | an operator that was prepared before, Haar too | |
+//! | `gemm`, `gemm_batched`, `gram`, `trsm_right`, `scale`, `axpby` | `scale_columns`, `gather_rows`, `scatter_rows`: factors and indices of the host |
+//! | `fill`, `fill_times`, `fwht`, `dct`, `mix_times`, `convolve` | `to_mat` of transforms and TensorSketch: from a matrix of the host |
+//! | `spmm`, `spspmm`, `expand`, `compressed` | matrices from data of the host, `upload` |
+//!
+//! What waits, norms and searches, decompositions and solvers with them, cannot be captured. Results
+//! that a captured call allocates belong to the graph: `…_into` a matrix of before is the form that
+//! serves.
 
 mod blas;
 mod block_perm;

@@ -130,8 +130,9 @@ macro_rules! impl_sketch_kernels {
                 let words = indices.window(s);
                 // BlockPerm-SJLT makes its positions in registers.
                 if s.family() != Family::BlockPermSjlt && s.nrows() > 0 && s.ncols() > 0 {
-                    let _joined = self.join(&[&indices.cuda])?;
-                    indices.kept.push((*s, sort::operator_by_rows(self, s, words, 1.0)?));
+                    // On the stream that wrote the words, which every use of them joins.
+                    let rows = sort::operator_by_rows(&indices.cuda, s, words, 1.0)?;
+                    indices.kept.push((*s, rows));
                 }
                 Ok(())
             }
