@@ -33,6 +33,8 @@ mod workspace;
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
+#[cfg(feature = "cuda")]
+pub(crate) use half::by_panels;
 pub use half::{HalfKernels, StorageKernels};
 pub(crate) use half::{by_columns, scaled};
 pub use memory::HostBuffer;

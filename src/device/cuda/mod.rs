@@ -13,6 +13,7 @@
 //! | `blas`, `cublas`, `norms` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
+//! | `half` | [`HalfKernels`](crate::HalfKernels): matrices stored in `f16` and `bf16`, `cuda/half.cu`, `cuda/half_dense.cu` |
 //! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
 //!
 //! # Streams
@@ -31,6 +32,7 @@ mod blas;
 mod cublas;
 mod dense;
 mod driver;
+mod half;
 mod launch;
 mod memory;
 mod norms;
@@ -42,7 +44,7 @@ mod transform;
 pub use memory::CudaBuffer;
 
 use super::Device;
-use crate::{Element, MatRef, Result, Scalar};
+use crate::{Element, MatRef, Result, Scalar, Storage};
 use core::ffi::c_void;
 use core::fmt;
 use cublas::Cublas;
@@ -62,6 +64,8 @@ struct Gpu {
     context: Context,
     blas: Module,
     dense: Module,
+    half: Module,
+    half_dense: Module,
     sort: Module,
     sparse: Module,
     transform: Module,
@@ -73,6 +77,8 @@ impl Drop for Gpu {
         if let Ok(_current) = self.context.enter() {
             self.blas.unload();
             self.dense.unload();
+            self.half.unload();
+            self.half_dense.unload();
             self.sort.unload();
             self.sparse.unload();
             self.transform.unload();
@@ -118,6 +124,8 @@ impl Cuda {
             context,
             blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
+            half: Module::new(include_str!("../../../cuda/ptx/half.ptx")),
+            half_dense: Module::new(include_str!("../../../cuda/ptx/half_dense.ptx")),
             sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
             sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),
             transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),
@@ -265,12 +273,12 @@ impl CudaScalar for f64 {
 }
 
 /// Whether rows are the fast direction, where one is.
-fn rows_are_fast<T: Scalar>(a: MatRef<'_, T, Cuda>) -> bool {
+fn rows_are_fast<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
     a.row_stride().unsigned_abs() <= a.col_stride().unsigned_abs() || a.ncols() <= 1
 }
 
 /// Whether neighbouring lanes that lie along the columns meet neighbouring entries.
-fn lanes_along_columns<T: Scalar>(a: MatRef<'_, T, Cuda>) -> bool {
+fn lanes_along_columns<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
     let (rs, cs) = (a.row_stride().unsigned_abs(), a.col_stride().unsigned_abs());
     a.ncols() <= 1 || cs <= 1 || cs < rs
 }

@@ -24,7 +24,7 @@ pub struct Indices {
 impl Indices {
     /// The address of the words of the columns of a window of the operator.
     #[track_caller]
-    fn window(&self, s: &Sketch) -> u64 {
+    pub(super) fn window(&self, s: &Sketch) -> u64 {
         let whole = |s: &Sketch| (s.family(), s.full_shape(), s.nnz(), s.seed());
         let (cols, held) = (s.col_range(), self.of.col_range());
         assert!(
@@ -33,6 +33,11 @@ impl Indices {
         );
         let skipped = if self.len == 0 { 0 } else { (cols.start - held.start) * s.nnz() };
         self.words.start() + (skipped * size_of::<u32>()) as u64
+    }
+
+    /// The handle whose stream wrote them.
+    pub(super) fn device(&self) -> &Cuda {
+        &self.cuda
     }
 }
 
