@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `kernels_*` | every kernel of every trait, the CPU against the oracle, by a rounding model |
 //! | `sketch_*` | every family and operation, windows, prefixes, bad input |
+//! | `half_*` | operators on matrices stored in `f16` and `bf16`, for any device |
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
 //! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
 //! | `peers` | the defects found in other libraries |
@@ -31,11 +32,15 @@ mod gpu_decomp;
 #[cfg(feature = "cuda")]
 mod gpu_dense;
 #[cfg(feature = "cuda")]
+mod gpu_half;
+#[cfg(feature = "cuda")]
 mod gpu_sketch;
 #[cfg(feature = "cuda")]
 mod gpu_sparse;
 #[cfg(feature = "cuda")]
 mod gpu_transform;
+mod half_apply;
+mod half_cases;
 mod kernels_blas;
 mod kernels_blas_reductions;
 mod kernels_sketch;

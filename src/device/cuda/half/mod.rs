@@ -17,7 +17,7 @@ use super::sparse::Factor;
 use super::{Cuda, blas, rows_are_fast, sort};
 use crate::device::fit::{fit, fit_family, fit_product, op_shape};
 use crate::{
-    Blas, CsrRef, Half, HalfKernels, MatMut, MatRef, Op, Result, Sketch, Storage, StorageKernels,
+    CsrRef, Half, HalfKernels, MatMut, MatRef, Op, Result, Sketch, Storage, StorageKernels,
 };
 use half::{bf16, f16};
 
