@@ -113,13 +113,15 @@ pub mod sketch;
 #[cfg(feature = "cuda")]
 pub use device::Cuda;
 pub use device::{
-    Backend, Blas, Cpu, Device, Op, SketchKernels, SparseKernels, TransformKernels, Uplo,
+    Backend, Blas, Cpu, Device, HalfKernels, Op, SketchKernels, SparseKernels, StorageKernels,
+    TransformKernels, Uplo,
 };
 pub use error::{Error, Result};
+pub use half::{bf16, f16};
 pub use matrix::{AsOperand, Csc, CscRef, Csr, CsrRef, Mat, MatMut, MatRef, Operand};
 pub use operator::LinearOperator;
-pub use scalar::{Element, Scalar};
-pub use sketch::{BlockPermParams, Family, Prepared, Sketch, TensorSketch};
+pub use scalar::{Element, Half, Scalar, Storage};
+pub use sketch::{BlockPermParams, Family, Prepared, Sketch, SketchBackend, TensorSketch};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

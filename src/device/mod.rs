@@ -9,6 +9,7 @@
 //! | [`SketchKernels`] | entries of random operators, and their application |
 //! | [`TransformKernels`] | mixing by Walsh-Hadamard and cosine transforms, convolutions |
 //! | [`SparseKernels`] | products with compressed sparse rows |
+//! | [`StorageKernels`], [`HalfKernels`] | copies; operators on matrices stored in `f16` and `bf16` |
 //!
 //! No kernel reads single elements on behalf of an algorithm, and none is told where its caller
 //! runs: a new device is a folder beside [`cpu`] that implements these traits, and every algorithm
@@ -25,12 +26,17 @@ pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod fit;
+mod half;
 mod memory;
 mod workspace;
 
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
+#[cfg(feature = "cuda")]
+pub(crate) use half::by_panels;
+pub use half::{HalfKernels, StorageKernels};
+pub(crate) use half::{by_columns, scaled};
 pub use memory::HostBuffer;
 pub(crate) use memory::try_vec;
 pub(crate) use workspace::Workspace;

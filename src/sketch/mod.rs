@@ -19,6 +19,12 @@
 //! are the left-hand ones on transposed views. Each has a form `C ← α … + β C`. Calls follow BLAS:
 //! nothing is checked for NaN, α = 0 does not read A, β = 0 does not read C.
 //!
+//! # Half precision
+//! Matrices of [`f16`](crate::f16) and [`bf16`](crate::bf16) are stored, and everything is computed in
+//! `f32`: α and β are `f32`, dense operators are the raw entries of `f32` rounded to the storage type,
+//! and an entry of C is rounded once, ties to even. An [`Operand`](crate::Operand) may be dense or
+//! sparse; [`Prepared`] and [`Sketch::sketch_axis`] are for `f32` and `f64`.
+//!
 //! # Scaling
 //! E‖Sx‖² = ‖x‖² unless [`Sketch::raw`] or [`Sketch::with_scale`] says otherwise.
 //!
@@ -28,10 +34,12 @@
 
 mod apply;
 mod axis;
+mod backend;
 mod block_perm;
 mod bytes;
 mod dense;
 mod haar;
+mod half;
 mod mixing;
 mod operator;
 mod prepared;
@@ -39,6 +47,7 @@ mod sparse;
 mod tensor;
 
 pub use block_perm::BlockPermParams;
+pub use backend::SketchBackend;
 pub use operator::{Family, Sketch};
 pub use prepared::Prepared;
 pub use tensor::TensorSketch;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `kernels_*` | every kernel of every trait, the CPU against the oracle, by a rounding model |
 //! | `sketch_*` | every family and operation, windows, prefixes, bad input |
+//! | `half_*` | operators on matrices stored in `f16` and `bf16`, for any device |
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
 //! | `block_perm` | BlockPerm-SJLT: structure, products block by block |
 //! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
@@ -37,11 +38,15 @@ mod gpu_decomp;
 #[cfg(feature = "cuda")]
 mod gpu_dense;
 #[cfg(feature = "cuda")]
+mod gpu_half;
+#[cfg(feature = "cuda")]
 mod gpu_sketch;
 #[cfg(feature = "cuda")]
 mod gpu_sparse;
 #[cfg(feature = "cuda")]
 mod gpu_transform;
+mod half_apply;
+mod half_cases;
 mod kernels_blas;
 mod kernels_blas_reductions;
 mod kernels_convolve;

@@ -6,6 +6,7 @@
 mod blas;
 mod dense;
 mod faer_operator;
+mod half;
 mod isa;
 mod pool;
 mod random;

@@ -15,6 +15,7 @@
 //! | `rows` | row-sparse operators made on the GPU, sparse matrices made dense: `cuda/rows.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
 //! | `block_perm` | BlockPerm-SJLT, `cuda/block_perm.cu` |
+//! | `half` | [`HalfKernels`](crate::HalfKernels): matrices stored in `f16` and `bf16`, `cuda/half.cu`, `cuda/half_dense.cu` |
 //! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
 //!
 //! # Streams
@@ -50,6 +51,7 @@ mod block_perm;
 mod cublas;
 mod dense;
 mod driver;
+mod half;
 mod launch;
 mod memory;
 mod norms;
@@ -63,7 +65,7 @@ mod transform;
 pub use memory::CudaBuffer;
 
 use super::Device;
-use crate::{Element, MatRef, Result, Scalar};
+use crate::{Element, MatRef, Result, Scalar, Storage};
 use core::ffi::c_void;
 use core::fmt;
 use cublas::Cublas;
@@ -85,6 +87,8 @@ struct Gpu {
     block_perm: Module,
     dense: Module,
     rows: Module,
+    half: Module,
+    half_dense: Module,
     sort: Module,
     sparse: Module,
     transform: Module,
@@ -98,6 +102,8 @@ impl Drop for Gpu {
             self.block_perm.unload();
             self.dense.unload();
             self.rows.unload();
+            self.half.unload();
+            self.half_dense.unload();
             self.sort.unload();
             self.sparse.unload();
             self.transform.unload();
@@ -145,6 +151,8 @@ impl Cuda {
             block_perm: Module::new(include_str!("../../../cuda/ptx/block_perm.ptx")),
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
             rows: Module::new(include_str!("../../../cuda/ptx/rows.ptx")),
+            half: Module::new(include_str!("../../../cuda/ptx/half.ptx")),
+            half_dense: Module::new(include_str!("../../../cuda/ptx/half_dense.ptx")),
             sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
             sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),
             transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),
@@ -292,12 +300,12 @@ impl CudaScalar for f64 {
 }
 
 /// Whether rows are the fast direction, where one is.
-fn rows_are_fast<T: Scalar>(a: MatRef<'_, T, Cuda>) -> bool {
+fn rows_are_fast<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
     a.row_stride().unsigned_abs() <= a.col_stride().unsigned_abs() || a.ncols() <= 1
 }
 
 /// Whether neighbouring lanes that lie along the columns meet neighbouring entries.
-fn lanes_along_columns<T: Scalar>(a: MatRef<'_, T, Cuda>) -> bool {
+fn lanes_along_columns<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
     let (rs, cs) = (a.row_stride().unsigned_abs(), a.col_stride().unsigned_abs());
     a.ncols() <= 1 || cs <= 1 || cs < rs
 }

@@ -28,7 +28,7 @@ pub struct Indices<T: Scalar> {
 impl<T: Scalar> Indices<T> {
     /// The address of the words of the columns of a window of the operator.
     #[track_caller]
-    fn window(&self, s: &Sketch) -> u64 {
+    pub(super) fn window(&self, s: &Sketch) -> u64 {
         let (cols, held) = (s.col_range(), self.of.col_range());
         assert!(
             s.is_part_of_same(&self.of) && held.start <= cols.start && cols.end <= held.end,
@@ -43,6 +43,11 @@ impl<T: Scalar> Indices<T> {
         let place = |s: &Sketch| (s.row_range(), s.col_range());
         let kept = self.kept.iter().find(|(window, _)| place(window) == place(s));
         kept.map(|(_, rows)| rows.as_ref())
+    }
+
+    /// The handle whose stream wrote them.
+    pub(super) fn device(&self) -> &Cuda {
+        &self.cuda
     }
 }
 
