@@ -72,6 +72,12 @@ pub trait Device: Clone + Debug + Send + Sync + 'static {
     /// Copies the start of `buffer` to the host; `buffer` is at least as long as `host`.
     fn download<E: Element>(&self, buffer: &Self::Buffer<E>, host: &mut [E]) -> Result<()>;
 
+    /// Copies elements from an address on this device to the host.
+    ///
+    /// # Safety
+    /// As many elements as `host` has, initialised, begin at `start` in memory of this device.
+    unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()>;
+
     /// Whether memory of the two handles may be used in one call.
     fn is_compatible(&self, other: &Self) -> bool;
 

@@ -4,6 +4,7 @@ use super::capture::{Capture, Origin};
 use super::event::Event;
 use super::graph::Graph;
 use super::module::{Function, LoadedModule};
+use super::pool::Pool;
 use super::stream::Stream;
 use super::{Handle, Status, Table};
 use crate::blas::BlasHandle;
@@ -75,8 +76,9 @@ pub(crate) struct State {
     /// Page-locked host memory by address.
     pub pinned: HashMap<usize, usize>,
     pub blas: Table<BlasHandle>,
-    /// Released memory that the default pool keeps.
-    pub release_threshold: u64,
+    pub default_pool: Pool,
+    /// Pools that the program created.
+    pub pools: Table<Pool>,
 }
 
 impl State {
@@ -97,7 +99,8 @@ impl State {
             next_capture: 1,
             pinned: HashMap::new(),
             blas: Table::new(7),
-            release_threshold: 0,
+            default_pool: Pool::default(),
+            pools: Table::new(8),
         }
     }
 
