@@ -207,8 +207,8 @@ pub trait SketchKernels<T: Scalar>: Device {
 
     /// How many entries of a dense operator are generated at once ahead of a product.
     ///
-    /// A constant of the device: it decides where sums are cut, so it must not depend on the number
-    /// of threads.
+    /// A constant of the model of the device: it decides where sums are cut, so it must not depend on the
+    /// number of threads.
     fn panel_len(&self) -> usize;
 
     /// How many columns the fused kernel [`fill_times`](SketchKernels::fill_times) serves better

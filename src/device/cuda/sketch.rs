@@ -73,6 +73,7 @@ macro_rules! impl_sketch_kernels {
                 dense::fill(self, s, alpha, b)
             }
 
+            // Panels are read soon after they are written. Models of GPU differ, by the cache.
             fn panel_len(&self) -> usize {
                 self.context().l2_bytes / 2 / size_of::<$t>()
             }
