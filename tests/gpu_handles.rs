@@ -33,6 +33,7 @@ fn run(cuda: Cuda) -> Result<()> {
     to_the_device_and_back(&cuda)?;
     two_streams(&cuda)?;
     captured(&cuda)?;
+    first_calls_are_captured()?;
     too_much_memory(&cuda)?;
     context_is_restored(&cuda)
 }
@@ -94,6 +95,27 @@ fn captured(cuda: &Cuda) -> Result<()> {
             result::graph::launch(ready, stream).unwrap();
             assert_eq!(c.to_vec()?, expected);
         }
+        result::graph::exec_destroy(ready).unwrap();
+        result::graph::destroy(graph).unwrap();
+    }
+    Ok(())
+}
+
+/// Kernels that a handle has never launched, first issued in a capture.
+fn first_calls_are_captured() -> Result<()> {
+    let cuda = Cuda::new(0)?;
+    let (a, mut c) = (host(16, 16)?.to_device(&cuda)?, Mat::<f64, Cuda>::zeros(&cuda, 16, 16)?);
+    let stream: sys::CUstream = cuda.raw_stream().cast();
+    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
+    // SAFETY: the stream lives, and what is captured outlives the graph.
+    unsafe {
+        result::stream::begin_capture(stream, mode).unwrap();
+        cuda.axpby(1.0, a.as_ref(), 0.0, c.as_mut())?;
+        let graph = result::stream::end_capture(stream).unwrap();
+        let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
+        let ready = result::graph::instantiate(graph, flags).unwrap();
+        result::graph::launch(ready, stream).unwrap();
+        assert_eq!(c.to_vec()?, a.to_vec()?);
         result::graph::exec_destroy(ready).unwrap();
         result::graph::destroy(graph).unwrap();
     }

@@ -25,7 +25,8 @@
 //! # Synchronisation
 //! Kernels, products and copies to the device are issued and not waited for. What returns numbers to
 //! the host waits: norms, searches, copies to the host. Sketches and products use none of them, so
-//! they can be captured in a CUDA graph.
+//! they can be captured in a CUDA graph. Kernels are loaded by [`Cuda::new`]; cuBLAS makes its handle at
+//! the first product of a handle, which must come before a capture.
 
 mod blas;
 mod cublas;
@@ -68,15 +69,16 @@ struct Gpu {
     fourier: Module,
 }
 
+impl Gpu {
+    fn modules(&self) -> [&Module; 6] {
+        [&self.blas, &self.dense, &self.sort, &self.sparse, &self.transform, &self.fourier]
+    }
+}
+
 impl Drop for Gpu {
     fn drop(&mut self) {
         if let Ok(_current) = self.context.enter() {
-            self.blas.unload();
-            self.dense.unload();
-            self.sort.unload();
-            self.sparse.unload();
-            self.transform.unload();
-            self.fourier.unload();
+            self.modules().into_iter().for_each(Module::unload);
         }
     }
 }
@@ -102,26 +104,28 @@ impl Drop for Queue {
 impl Cuda {
     /// GPU `ordinal` with a stream of its own.
     ///
-    /// Retains the device's primary context, which frameworks share.
+    /// Retains the device's primary context, which frameworks share, and loads all kernels, so that
+    /// the first call of any can be captured in a graph: the driver loads none during a capture. It
+    /// compiles them for the GPU the first time, which takes seconds, and keeps them in its cache.
     ///
     /// # Errors
     /// [`Error::DeviceUnavailable`](crate::Error::DeviceUnavailable) without a driver, or when driver
     /// or GPU are too old; [`Error::InvalidArgument`](crate::Error::InvalidArgument) when there are
     /// not that many GPUs.
     pub fn new(ordinal: usize) -> Result<Self> {
-        let context = Context::retain(ordinal)?;
-        let stream = {
-            let _current = context.enter()?;
-            Stream::new()?
-        };
         let gpu = Gpu {
-            context,
+            context: Context::retain(ordinal)?,
             blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
             sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
             sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),
             transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),
             fourier: Module::new(include_str!("../../../cuda/ptx/fourier.ptx")),
+        };
+        let stream = {
+            let _current = gpu.context.enter()?;
+            gpu.modules().into_iter().try_for_each(Module::load)?;
+            Stream::new()?
         };
         Ok(Self::with_stream(Arc::new(gpu), stream))
     }
