@@ -144,7 +144,8 @@ fn calls_without_a_context_fail() {
         all(709);
         handle(|h| cuDevicePrimaryCtxRetain(h, 0));
         assert_eq!(cuStreamSynchronize(stream), 400, "the stream went with the context");
-        std::thread::scope(|scope| scope.spawn(|| assert_eq!(cuCtxSynchronize(), 201)).join()).unwrap();
+        std::thread::scope(|scope| scope.spawn(|| assert_eq!(cuCtxSynchronize(), 201)).join())
+            .unwrap();
         assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
     }
 }
