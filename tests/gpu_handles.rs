@@ -17,7 +17,11 @@ fn live_allocations() -> Option<usize> {
 #[test]
 fn handles_join_capture_and_leave_nothing_behind() {
     match Cuda::new(0) {
-        Ok(cuda) => run(cuda).unwrap(),
+        Ok(cuda) => {
+            // The calls to the driver in these tests need a context, as those of a framework do.
+            let _current = Primary::enter();
+            run(cuda).unwrap();
+        }
         Err(Error::DeviceUnavailable { reason }) => {
             assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
             eprintln!("SKIPPED gpu_handles: {reason}");
@@ -26,6 +30,28 @@ fn handles_join_capture_and_leave_nothing_behind() {
         Err(error) => panic!("{error}"),
     }
     assert!(live_allocations().is_none_or(|live| live == 0), "{:?} alive", live_allocations());
+}
+
+/// The primary context, current on this thread.
+struct Primary(sys::CUdevice);
+
+impl Primary {
+    fn enter() -> Self {
+        let device = result::device::get(0).unwrap();
+        // SAFETY: the device exists; released when this is dropped.
+        unsafe { result::ctx::set_current(result::primary_ctx::retain(device).unwrap()).unwrap() };
+        Self(device)
+    }
+}
+
+impl Drop for Primary {
+    fn drop(&mut self) {
+        // SAFETY: null means none; retained by `enter`.
+        unsafe {
+            result::ctx::set_current(core::ptr::null_mut()).unwrap();
+            result::primary_ctx::release(self.0).unwrap();
+        }
+    }
 }
 
 fn run(cuda: Cuda) -> Result<()> {
@@ -37,6 +63,7 @@ fn run(cuda: Cuda) -> Result<()> {
     dropped_in_a_capture(&cuda)?;
     waiting_in_a_capture(&cuda)?;
     transforms_in_a_capture(&cuda)?;
+    first_calls_are_captured()?;
     too_much_memory(&cuda)?;
     context_is_restored(&cuda)
 }
@@ -245,6 +272,20 @@ fn transforms_in_a_capture(cuda: &Cuda) -> Result<()> {
     Ok(())
 }
 
+/// Kernels that a handle has never launched, first issued in a capture.
+fn first_calls_are_captured() -> Result<()> {
+    let cuda = Cuda::new(0)?;
+    let (a, mut c) = (host(16, 16)?.to_device(&cuda)?, Mat::<f64, Cuda>::zeros(&cuda, 16, 16)?);
+    // SAFETY: what is captured outlives the graph.
+    unsafe {
+        let graph = capture(&cuda, || cuda.axpby(1.0, a.as_ref(), 0.0, c.as_mut()))?;
+        graph.launch();
+        assert_eq!(c.to_vec()?, a.to_vec()?);
+        graph.destroy();
+    }
+    Ok(())
+}
+
 fn too_much_memory(cuda: &Cuda) -> Result<()> {
     let much = Mat::<f64, Cuda>::zeros(cuda, 1 << 22, 1 << 22);
     assert!(matches!(much, Err(Error::OutOfMemory { .. })), "{much:?}");
@@ -255,10 +296,17 @@ fn too_much_memory(cuda: &Cuda) -> Result<()> {
 
 /// Calls leave the context that was current on the thread, or none.
 fn context_is_restored(cuda: &Cuda) -> Result<()> {
-    let before = result::ctx::get_current().unwrap();
-    let a = host(4, 4)?.to_device(cuda)?;
-    cuda.max_abs(a.as_ref())?;
-    drop(a);
-    assert_eq!(result::ctx::get_current().unwrap(), before);
+    let unchanged = || -> Result<Option<usize>> {
+        let current = || result::ctx::get_current().unwrap().map(|context| context.addr());
+        let before = current();
+        let a = host(4, 4)?.to_device(cuda)?;
+        cuda.max_abs(a.as_ref())?;
+        drop(a);
+        assert_eq!(current(), before);
+        Ok(before)
+    };
+    assert!(unchanged()?.is_some());
+    let elsewhere = std::thread::scope(|scope| scope.spawn(unchanged).join().unwrap())?;
+    assert_eq!(elsewhere, None);
     Ok(())
 }

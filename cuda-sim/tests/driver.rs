@@ -5,6 +5,10 @@ use api::*;
 use std::ffi::{c_int, c_void};
 use std::ptr::{null, null_mut};
 
+unsafe extern "C" {
+    fn cublasCreate_v2(handle: *mut Handle) -> c_int;
+}
+
 const MODULE: &str = "
 .version 8.0
 .target sm_80
@@ -61,7 +65,7 @@ fn scale(function: Handle, x: u64, n: u64, factor: f32, threads: u32, stream: Ha
 
 #[test]
 fn device_and_context() {
-    let _alone = alone();
+    let _alone = uninitialised();
     // SAFETY: all pointers are valid.
     unsafe {
         assert_eq!(cuInit(0), 0);
@@ -93,6 +97,56 @@ fn device_and_context() {
         assert_eq!(text(|t| cuGetErrorName(700, t)), "CUDA_ERROR_ILLEGAL_ADDRESS");
         assert_eq!(text(|t| cuGetErrorString(2, t)), "out of memory");
         assert_eq!(cuGetErrorName(12345, &mut null()), 1);
+    }
+}
+
+/// Every call on a context needs one that is current and retained.
+#[test]
+fn calls_without_a_context_fail() {
+    let _alone = uninitialised();
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let all = |code: c_int| {
+            let (mut handle, mut address, image) = (null_mut(), 0, c(MODULE));
+            let calls = [
+                ("cuCtxSynchronize", cuCtxSynchronize()),
+                ("cuStreamCreate", cuStreamCreate(&mut handle, 1)),
+                ("cuStreamSynchronize", cuStreamSynchronize(null_mut())),
+                ("cuEventCreate", cuEventCreate(&mut handle, 0)),
+                ("cuMemAlloc", cuMemAlloc_v2(&mut address, 4)),
+                ("cuMemAllocAsync", cuMemAllocAsync(&mut address, 4, null_mut())),
+                ("cuMemFree", cuMemFree_v2(0)),
+                ("cuMemGetInfo", cuMemGetInfo_v2(&mut 0, &mut 0)),
+                ("cuMemHostAlloc", cuMemHostAlloc(&mut handle, 4, 0)),
+                ("cuModuleLoadData", cuModuleLoadData(&mut handle, image.as_ptr().cast())),
+                ("cuLaunchKernel", scale(null_mut(), 0, 0, 1.0, 1, null_mut())),
+                ("cuStreamBeginCapture", cuStreamBeginCapture_v2(null_mut(), 0)),
+                ("cuGraphLaunch", cuGraphLaunch(null_mut(), null_mut())),
+                ("cuMemcpyHtoD", cuMemcpyHtoD_v2(0, null(), 0)),
+            ];
+            for (name, result) in calls {
+                assert_eq!(result, code, "{name}");
+            }
+            assert_eq!(cublasCreate_v2(&mut handle), 1, "CUBLAS_STATUS_NOT_INITIALIZED");
+        };
+        // Other tests of this process may have initialised the driver before.
+        if cuDeviceGetCount(&mut 0) == 3 {
+            all(3);
+        }
+        assert_eq!(cuInit(0), 0);
+        all(201);
+        let context = handle(|h| cuDevicePrimaryCtxRetain(h, 0));
+        all(201);
+        assert_eq!(cuCtxSetCurrent(context), 0);
+        assert_eq!(cuCtxSynchronize(), 0);
+        let stream = stream();
+        assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+        all(709);
+        handle(|h| cuDevicePrimaryCtxRetain(h, 0));
+        assert_eq!(cuStreamSynchronize(stream), 400, "the stream went with the context");
+        std::thread::scope(|scope| scope.spawn(|| assert_eq!(cuCtxSynchronize(), 201)).join())
+            .unwrap();
+        assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
     }
 }
 

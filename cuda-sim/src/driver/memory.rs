@@ -138,6 +138,8 @@ fn host_layout(bytes: usize) -> Result<Layout, Status> {
 }
 
 api! {
+    needs current;
+
     /// Allocates device memory.
     fn cuMemAlloc_v2(address: *mut u64, bytes: usize) {
         put(address, allocate_now(bytes)?)

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 /// A module and the handles of its functions.
 pub struct LoadedModule {
-    module: Module,
+    /// Its kernels and variables.
+    pub module: Module,
     functions: Vec<(String, usize)>,
 }
 
@@ -31,7 +32,7 @@ impl Function {
 
 impl State {
     fn load(&mut self, source: &str) -> Result<Handle, Status> {
-        self.check_sticky()?;
+        self.check_blocking()?;
         match self.device.sim.load(source) {
             Ok(module) => Ok(self.modules.insert(LoadedModule { module, functions: Vec::new() })),
             Err(LoadError::OutOfMemory) => Err(Status::OUT_OF_MEMORY),
@@ -111,6 +112,8 @@ unsafe fn load_image(image: *const c_void) -> Result<Handle, Status> {
 }
 
 api! {
+    needs current;
+
     /// Loads a module from PTX text.
     fn cuModuleLoadData(module: *mut Handle, image: *const c_void) {
         put(module, load_image(image)?)
@@ -146,6 +149,7 @@ api! {
     /// Unloads a module and its functions.
     fn cuModuleUnload(module: Handle) {
         with_state(|s| {
+            s.check_blocking()?;
             let loaded = s.modules.remove(module)?;
             s.functions.retain(|function| function.module != module as usize);
             s.device.sim.unload(&loaded.module);

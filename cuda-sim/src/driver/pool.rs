@@ -39,6 +39,8 @@ fn check(pool: Handle) -> Result<(), Status> {
 }
 
 api! {
+    needs initialised;
+
     /// The default pool of a device.
     fn cuDeviceGetDefaultMemPool(pool: *mut Handle, device: c_int) {
         super::device::check(device)?;
@@ -108,6 +110,10 @@ api! {
         let _ = bytes;
         check(pool)
     }
+}
+
+api! {
+    needs current;
 
     /// Allocates from the pool in the order of a stream.
     fn cuMemAllocFromPoolAsync(address: *mut u64, bytes: usize, pool: Handle, stream: Handle) {

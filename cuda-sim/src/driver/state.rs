@@ -62,6 +62,8 @@ impl Device {
 pub(crate) struct State {
     pub device: Device,
     pub options: Options,
+    /// Whether `cuInit` was called.
+    pub is_initialised: bool,
     /// How often the primary context is retained.
     pub retained: u32,
     pub streams: Table<Stream>,
@@ -88,6 +90,7 @@ impl State {
         Self {
             device: Device { sim, sticky: None, last_fault: String::new() },
             options,
+            is_initialised: false,
             retained: 0,
             streams: Table::new(1),
             events: Table::new(2),
@@ -102,6 +105,22 @@ impl State {
             default_pool: Pool::default(),
             pools: Table::new(8),
         }
+    }
+
+    /// Forgets everything that lives in the context but allocated memory.
+    pub fn forget_objects(&mut self) {
+        for loaded in self.modules.take() {
+            self.device.sim.unload(&loaded.module);
+        }
+        for graph in self.graphs.take().into_iter().chain(self.executables.take()) {
+            self.drop_graph(graph);
+        }
+        self.streams.take();
+        self.events.take();
+        self.functions.take();
+        self.blas.take();
+        self.captures.clear();
+        self.device.sticky = None;
     }
 
     /// The error of an earlier kernel, if any.

@@ -117,12 +117,44 @@ unsafe extern "C" {
 
 static LOCK: Mutex<()> = Mutex::new(());
 
-/// One test at a time: errors stick for the whole process.
-pub fn alone() -> MutexGuard<'static, ()> {
+/// One test at a time, since errors stick for the whole process, with the context retained and
+/// current on the thread of the test.
+pub struct Alone(MutexGuard<'static, ()>);
+
+pub fn alone() -> Alone {
+    let guard = uninitialised();
+    // SAFETY: all pointers are valid.
+    unsafe {
+        assert_eq!(cuInit(0), 0);
+        handle(|h| cuDevicePrimaryCtxRetain(h, 0));
+    }
+    enter();
+    Alone(guard)
+}
+
+/// One test at a time, without a context.
+pub fn uninitialised() -> MutexGuard<'static, ()> {
     let guard = LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     // SAFETY: has no arguments.
     unsafe { cuda_sim_reset_fault() };
     guard
+}
+
+/// Makes the context current on another thread.
+pub fn enter() {
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let context = handle(|h| cuDevicePrimaryCtxRetain(h, 0));
+        assert_eq!(cuCtxSetCurrent(context), 0);
+        assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // SAFETY: retained by `alone`.
+        unsafe { cuDevicePrimaryCtxRelease_v2(0) };
+    }
 }
 
 /// The result of a call that gives a value.

@@ -11,7 +11,7 @@ use core::ffi::c_void;
 use cudarc::driver::{result, sys};
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 /// A matrix as kernels take it (`View` in `cuda/common.cuh`): strides in elements.
 #[repr(C)]
@@ -67,7 +67,7 @@ pub(super) fn arg<A: Copy>(argument: &A) -> *mut c_void {
     core::ptr::from_ref(argument).cast_mut().cast()
 }
 
-/// The kernels of one PTX file, once it is loaded.
+/// The kernels of one PTX file.
 #[derive(Debug)]
 pub(super) struct Module {
     source: &'static str,
@@ -119,22 +119,26 @@ impl Module {
         Self { source, state: Mutex::new(Loaded { module: None, functions: HashMap::new() }) }
     }
 
-    /// The kernel `name`; loads the module at the first call. The context is current.
+    /// Loads the module, which the driver refuses while any graph is captured. The context is
+    /// current.
+    pub(super) fn load(&self) -> Result<()> {
+        self.state().module = Some(Handle(load(self.source)?));
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, Loaded> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The kernel `name` of the loaded module. The context is current.
     fn function(&self, name: &'static str) -> Result<sys::CUfunction> {
-        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut state = self.state();
         if let Some(function) = state.functions.get(name) {
             return Ok(function.0);
         }
-        let module = match state.module {
-            Some(module) => module.0,
-            None => {
-                let module = load(self.source)?;
-                state.module = Some(Handle(module));
-                module
-            }
-        };
+        let module = state.module.map_or(core::ptr::null_mut(), |module| module.0);
         let text = CString::new(name).expect("names have no zero bytes");
-        // SAFETY: the module is loaded.
+        // SAFETY: the module is loaded, or null, which the driver refuses.
         let function = unsafe { result::module::get_function(module, text) }
             .map_err(|error| explain("cuModuleGetFunction", error, 0))?;
         state.functions.insert(name, Handle(function));
@@ -142,10 +146,10 @@ impl Module {
     }
 
     /// Unloads the module; the context is current and nothing of it runs.
-    pub(super) fn unload(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+    pub(super) fn unload(&self) {
+        let mut state = self.state();
         if let Some(module) = state.module.take() {
-            // SAFETY: loaded by `function`.
+            // SAFETY: loaded by `load`.
             let _ = unsafe { result::module::unload(module.0) };
         }
         state.functions.clear();

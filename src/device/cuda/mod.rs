@@ -104,6 +104,10 @@ struct Gpu {
 }
 
 impl Gpu {
+    fn modules(&self) -> [&Module; 6] {
+        [&self.blas, &self.dense, &self.sort, &self.sparse, &self.transform, &self.fourier]
+    }
+
     /// What belongs to a stream, which is borrowed again if it is known.
     fn queue(&self, stream: Stream) -> Result<Arc<Queue>> {
         let mut queues = lock(&self.queues);
@@ -127,12 +131,7 @@ impl Drop for Gpu {
         let _ = self.context.synchronize();
         lock(&self.tables).close();
         lock(&self.queues).drain(..).for_each(|queue| queue.close());
-        self.blas.unload();
-        self.dense.unload();
-        self.sort.unload();
-        self.sparse.unload();
-        self.transform.unload();
-        self.fourier.unload();
+        self.modules().into_iter().for_each(Module::unload);
         if let Some(pool) = self.pool.take() {
             pool.destroy();
         }
@@ -147,7 +146,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Cuda {
     /// GPU `ordinal` with a stream of its own.
     ///
-    /// Retains the device's primary context, which frameworks share.
+    /// Retains the device's primary context, which frameworks share, and loads all kernels, so that
+    /// the first call of any can be captured in a graph: the driver loads none during a capture. It
+    /// compiles them for the GPU the first time, which takes seconds, and keeps them in its cache.
     ///
     /// # Errors
     /// [`Error::DeviceUnavailable`](crate::Error::DeviceUnavailable) without a driver, or when driver
@@ -168,6 +169,7 @@ impl Cuda {
         };
         let queue = {
             let _current = gpu.context.enter()?;
+            gpu.modules().into_iter().try_for_each(Module::load)?;
             if gpu.context.pools {
                 gpu.pool = Some(Pool::new(&gpu.context)?);
             }
