@@ -70,6 +70,32 @@ fn two_streams(cuda: &Cuda) -> Result<()> {
     Ok(())
 }
 
+/// The primary context, current on this thread while it lives: calls of the driver need one.
+struct Entered {
+    device: sys::CUdevice,
+    before: Option<sys::CUcontext>,
+}
+
+impl Entered {
+    fn new() -> Self {
+        let before = result::ctx::get_current().unwrap();
+        let device = result::device::get(0).unwrap();
+        // SAFETY: the device exists; released when this is dropped.
+        unsafe { result::ctx::set_current(result::primary_ctx::retain(device).unwrap()).unwrap() };
+        Self { device, before }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // SAFETY: undoes `new`.
+        unsafe {
+            result::ctx::set_current(self.before.unwrap_or(core::ptr::null_mut())).unwrap();
+            result::primary_ctx::release(self.device).unwrap();
+        }
+    }
+}
+
 /// Products and copies are recorded into a graph and run when it is launched; what would read host
 /// memory later is refused.
 fn captured(cuda: &Cuda) -> Result<()> {
@@ -78,6 +104,7 @@ fn captured(cuda: &Cuda) -> Result<()> {
     cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut())?;
     let expected: Vec<f64> = c.to_vec()?.iter().zip(a.to_vec()?).map(|(c, a)| c + a).collect();
     cuda.scale(0.0, c.as_mut())?;
+    let _entered = Entered::new();
     let stream: sys::CUstream = cuda.raw_stream().cast();
     let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
     // SAFETY: the stream lives, and what is captured outlives the graph.
@@ -105,6 +132,7 @@ fn captured(cuda: &Cuda) -> Result<()> {
 fn first_calls_are_captured() -> Result<()> {
     let cuda = Cuda::new(0)?;
     let (a, mut c) = (host(16, 16)?.to_device(&cuda)?, Mat::<f64, Cuda>::zeros(&cuda, 16, 16)?);
+    let _entered = Entered::new();
     let stream: sys::CUstream = cuda.raw_stream().cast();
     let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
     // SAFETY: the stream lives, and what is captured outlives the graph.

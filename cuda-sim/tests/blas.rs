@@ -277,13 +277,17 @@ fn zero_factors_read_nothing() {
         assert_eq!(download::<f32>(c, 4), [7.0, 10.0, 15.0, 22.0]);
         assert_eq!(gemm(0.0, unwritten, 2.0, c), 0, "A was never written");
         assert_eq!(download::<f32>(c, 4), [14.0, 20.0, 30.0, 44.0]);
-        assert_eq!(gemm(1.0, unwritten, 0.0, c), 13);
-        assert!(last_fault().contains("reads A[0, 0], which nothing wrote"), "{}", last_fault());
-        assert_eq!(gemm(1.0, a, 1.0, unwritten), 13);
-        assert!(last_fault().contains("reads C[0, 0]"), "{}", last_fault());
-        assert_eq!(gemm(1.0, a + 4, 0.0, c), 13);
-        assert!(last_fault().contains("leaves its buffer"), "{}", last_fault());
-        assert_eq!(gemm(1.0, a, 0.0, c + 4), 13);
+        let fails = |result, how| {
+            assert_eq!(result, 13);
+            assert!(last_fault().contains(how), "{}", last_fault());
+            assert_eq!(gemm(1.0, a, 0.0, c), 13, "the fault sticks");
+            assert_eq!(cuCtxSynchronize(), 700);
+            cuda_sim_reset_fault();
+        };
+        fails(gemm(1.0, unwritten, 0.0, c), "reads A[0, 0], which nothing wrote");
+        fails(gemm(1.0, a, 1.0, unwritten), "reads C[0, 0]");
+        fails(gemm(1.0, a + 4, 0.0, c), "leaves its buffer");
+        fails(gemm(1.0, a, 0.0, c + 4), "leaves its buffer");
         assert_eq!(cublasDestroy_v2(h), 0);
     }
     free(&[a, c, unwritten]);

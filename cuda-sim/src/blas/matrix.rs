@@ -2,7 +2,8 @@
 
 use super::call::Failure;
 use super::scalar::Scalar;
-use crate::simulator::Simulator;
+use crate::memory::Footprint;
+use crate::simulator::{MemoryError, Simulator};
 
 /// A column-major matrix in device memory.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,40 @@ impl HostMatrix {
 }
 
 impl DeviceMatrix {
+    /// The bytes of a part, counted from `address`.
+    pub fn footprint(&self, part: Part) -> Footprint {
+        let size = self.scalar.bytes();
+        let stride = self.stride * size;
+        match part {
+            Part::All => {
+                let run = self.rows * size;
+                Footprint { start: 0, run, growth: 0, stride, count: self.columns }
+            }
+            Part::Lower => {
+                let (run, count) = (self.rows * size, self.columns.min(self.rows));
+                Footprint { start: 0, run, growth: -(size as isize), stride: stride + size, count }
+            }
+            Part::Upper => {
+                // Beyond the last row columns are whole, so only square matrices come here.
+                let count = self.columns.min(self.rows);
+                Footprint { start: 0, run: size, growth: size as isize, stride, count }
+            }
+        }
+    }
+
+    /// Tells the order of operations that a part is read or written.
+    fn claim(&self, sim: &mut Simulator, part: Part, writes: bool) -> Result<(), Failure> {
+        let claimed = sim.claim(self.address, self.footprint(part), writes, "cuBLAS call");
+        claimed.map_err(|error| match error {
+            MemoryError::Unordered(how) => Failure::new(format!(
+                "{} {}, {how}",
+                if writes { "writes" } else { "reads" },
+                self.name
+            )),
+            _ => Failure::new(format!("{} leaves its buffer", self.name)),
+        })
+    }
+
     /// Bytes of the columns `0..columns`, from `address` on.
     fn span(&self) -> usize {
         let elements = (self.columns - 1) * self.stride + self.rows;
@@ -89,6 +124,8 @@ impl DeviceMatrix {
             return Ok(result);
         }
         let size = self.scalar.bytes();
+        self.locate(sim)?;
+        self.claim(sim, part, false)?;
         let (region, offset) = self.locate(sim)?;
         for column in 0..self.columns {
             let rows = part.rows(column, self.rows);
@@ -120,6 +157,8 @@ impl DeviceMatrix {
             return Ok(());
         }
         let size = self.scalar.bytes();
+        self.locate(sim)?;
+        self.claim(sim, part, true)?;
         let (region, offset) = self.locate(sim)?;
         for column in 0..self.columns {
             let rows = part.rows(column, self.rows);
