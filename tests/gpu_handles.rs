@@ -1,7 +1,11 @@
 //! Handles, streams and memory of a GPU. One test in a process of its own, since it counts what is
 //! alive on the device.
 
+#[path = "suite/entered.rs"]
+mod entered;
+
 use cudarc::driver::{result, sys};
+use entered::Entered;
 use randnla::{Blas, Cpu, Cuda, Device, Error, Mat, Result, Sketch};
 
 /// Allocations that the simulated driver holds, or `None` on a real one.
@@ -68,32 +72,6 @@ fn two_streams(cuda: &Cuda) -> Result<()> {
         assert!((x - y).abs() < 1e-13 * 30.0);
     }
     Ok(())
-}
-
-/// The primary context, current on this thread while it lives: calls of the driver need one.
-struct Entered {
-    device: sys::CUdevice,
-    before: Option<sys::CUcontext>,
-}
-
-impl Entered {
-    fn new() -> Self {
-        let before = result::ctx::get_current().unwrap();
-        let device = result::device::get(0).unwrap();
-        // SAFETY: the device exists; released when this is dropped.
-        unsafe { result::ctx::set_current(result::primary_ctx::retain(device).unwrap()).unwrap() };
-        Self { device, before }
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        // SAFETY: undoes `new`.
-        unsafe {
-            result::ctx::set_current(self.before.unwrap_or(core::ptr::null_mut())).unwrap();
-            result::primary_ctx::release(self.device).unwrap();
-        }
-    }
 }
 
 /// Products and copies are recorded into a graph and run when it is launched; what would read host

@@ -15,12 +15,13 @@ where
     Plain::of(s.to_mat::<T, Cpu>(cpu).unwrap().as_ref())
 }
 
-const SPARSE: [Family; 5] = [
+const SPARSE: [Family; 6] = [
     Family::SparseSign,
     Family::SparseStack,
     Family::CountSketch,
     Family::Laso,
     Family::RowSampling,
+    Family::BlockPermSjlt,
 ];
 
 #[test]

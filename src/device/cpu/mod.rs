@@ -6,6 +6,7 @@
 mod blas;
 mod dense;
 mod faer_operator;
+mod half;
 mod isa;
 mod pool;
 mod random;
@@ -17,7 +18,7 @@ pub use faer_operator::FaerOperator;
 pub(crate) use isa::Isa;
 pub use pool::Cpu;
 
-use super::fit::{fit, fit_distinct, fit_family, fit_product, op_shape};
+use super::fit::{fit, fit_columns, fit_distinct, fit_factors, fit_family, fit_product, op_shape};
 use super::{Device, HostBuffer};
 use crate::{Element, Result};
 

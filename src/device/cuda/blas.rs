@@ -9,7 +9,7 @@ use super::norms::{column_sums_of_squares, find_non_finite, max_abs, sum_of_squa
 use super::{Cuda, CudaScalar, rows_are_fast};
 use crate::device::fit::{fit, fit_distinct, fit_product};
 use crate::matrix::{BatchMut, BatchRef};
-use crate::{Blas, Device, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo};
+use crate::{Blas, Device, Mat, MatMut, MatRef, Op, Result, Storage, Uplo};
 
 /// Threads of a block in `cuda/blas.cu`.
 pub(super) const THREADS: u32 = 256;
@@ -29,7 +29,7 @@ pub(super) fn grid(cuda: &Cuda, rows: usize, cols: usize) -> (Shape, u32) {
 }
 
 /// A matrix as cuBLAS takes it, if it has a unit stride.
-fn operand<T: Scalar>(a: MatRef<'_, T, Cuda>) -> Option<Operand<T>> {
+pub(super) fn operand<T: Storage>(a: MatRef<'_, T, Cuda>) -> Option<Operand<T>> {
     let ((rows, cols), (rs, cs)) = (a.shape(), (a.row_stride(), a.col_stride()));
     let fits = |stride: isize, len: usize| stride >= len.max(1) as isize;
     let (ld, op) = if (rs == 1 || rows <= 1) && (fits(cs, rows) || cols <= 1) {
@@ -43,14 +43,14 @@ fn operand<T: Scalar>(a: MatRef<'_, T, Cuda>) -> Option<Operand<T>> {
 }
 
 impl<T> Operand<T> {
-    fn transposed(self) -> Self {
+    pub(super) fn transposed(self) -> Self {
         let op = if self.op == Op::NoTrans { Op::Trans } else { Op::NoTrans };
         Self { op, ..self }
     }
 }
 
 /// The address and leading dimension of a column-major output, if it is one.
-fn column_major<T: Scalar>(c: &mut MatMut<'_, T, Cuda>) -> Option<(*mut T, usize)> {
+pub(super) fn column_major<T: Storage>(c: &mut MatMut<'_, T, Cuda>) -> Option<(*mut T, usize)> {
     match operand(c.as_ref())? {
         Operand { op: Op::NoTrans, ld, .. } => Some((c.as_mut_ptr(), ld)),
         _ => None,

@@ -264,3 +264,66 @@ macro_rules! products {
 
 products!(f32, cublasSgemm_v2, cublasSgemmStridedBatched, cublasSsyrk_v2, cublasStrsm_v2);
 products!(f64, cublasDgemm_v2, cublasDgemmStridedBatched, cublasDsyrk_v2, cublasDtrsm_v2);
+
+/// Products of halves, summed in `f32`.
+pub(super) trait HalfProducts: Sized {
+    /// The number of the type in cuBLAS.
+    const TYPE: sys::cudaDataType;
+}
+
+impl HalfProducts for half::f16 {
+    const TYPE: sys::cudaDataType = sys::cudaDataType::CUDA_R_16F;
+}
+
+impl HalfProducts for half::bf16 {
+    const TYPE: sys::cudaDataType = sys::cudaDataType::CUDA_R_16BF;
+}
+
+/// `C ← op(A) op(B) + β C`; C column-major m×n with leading dimension `ldc`, k the inner dimension.
+///
+/// # Safety
+/// As [`Products::gemm`].
+pub(super) unsafe fn gemm_half<H: HalfProducts>(
+    cuda: &Cuda,
+    (m, n, k): (usize, usize, usize),
+    a: Operand<H>,
+    b: Operand<H>,
+    beta: f32,
+    (c, ldc): (*mut f32, usize),
+) -> Result<()> {
+    let int = |x| int("gemm of halves", x);
+    let (m, n, k) = (int(m)?, int(n)?, int(k)?);
+    let (lda, ldb, ldc) = (int(a.ld)?, int(b.ld)?, int(ldc)?);
+    let (ta, tb, one) = (operation(a.op), operation(b.op), 1f32);
+    let (of_c, compute) =
+        (sys::cudaDataType::CUDA_R_32F, sys::cublasComputeType_t::CUBLAS_COMPUTE_32F);
+    let algorithm = sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT;
+    cuda.cublas(|handle| {
+        // SAFETY: the caller's promise; the factors are read before the call returns.
+        unsafe {
+            sys::cublasGemmEx(
+                handle,
+                ta,
+                tb,
+                m,
+                n,
+                k,
+                (&raw const one).cast(),
+                a.ptr.cast(),
+                H::TYPE,
+                lda,
+                b.ptr.cast(),
+                H::TYPE,
+                ldb,
+                (&raw const beta).cast(),
+                c.cast(),
+                of_c,
+                ldc,
+                compute,
+                algorithm,
+            )
+        }
+        .result()
+        .map_err(|error| failed("cublasGemmEx", error))
+    })
+}

@@ -6,7 +6,7 @@
 
 use super::Cuda;
 use super::driver::explain;
-use crate::{MatMut, MatRef, Result, Scalar};
+use crate::{MatMut, MatRef, Result, Storage};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys};
 use std::collections::HashMap;
@@ -34,12 +34,12 @@ impl View {
         Self { ptr: self.ptr.wrapping_add_signed(step), ..self }
     }
 
-    pub(super) fn of<T: Scalar>(a: MatRef<'_, T, Cuda>) -> Self {
+    pub(super) fn of<T: Storage>(a: MatRef<'_, T, Cuda>) -> Self {
         let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
         Self { ptr: a.as_ptr().addr() as u64, row_stride, col_stride }
     }
 
-    pub(super) fn of_mut<T: Scalar>(a: &mut MatMut<'_, T, Cuda>) -> Self {
+    pub(super) fn of_mut<T: Storage>(a: &mut MatMut<'_, T, Cuda>) -> Self {
         let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
         Self { ptr: a.as_mut_ptr().addr() as u64, row_stride, col_stride }
     }

@@ -12,7 +12,10 @@
 //! | `launch` | how kernels are found and launched |
 //! | `blas`, `cublas`, `norms` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
+//! | `rows` | row-sparse operators made on the GPU, sparse matrices made dense: `cuda/rows.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
+//! | `block_perm` | BlockPerm-SJLT, `cuda/block_perm.cu` |
+//! | `half` | [`HalfKernels`](crate::HalfKernels): matrices stored in `f16` and `bf16`, `cuda/half.cu`, `cuda/half_dense.cu` |
 //! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
 //!
 //! # Streams
@@ -25,16 +28,35 @@
 //! # Synchronisation
 //! Kernels, products and copies to the device are issued and not waited for. What returns numbers to
 //! the host waits: norms, searches, copies to the host. Sketches and products use none of them, so
-//! they can be captured in a CUDA graph. Kernels are loaded by [`Cuda::new`]; cuBLAS makes its handle at
-//! the first product of a handle, which must come before a capture.
+//! they can be captured in a CUDA graph.
+//!
+//! # What a graph can hold
+//! Kernels are loaded by [`Cuda::new`], so the first call of any may be captured. cuBLAS makes its
+//! handle at the first product of a handle, which must come before a capture.
+//!
+//! | captured | refused, [`Error::Unsupported`](crate::Error::Unsupported), since the graph would read memory of the host later |
+//! |---|---|
+//! | `apply…` and `apply…_into` of every family on dense, CSR and CSC matrices, [`TensorSketch`](crate::TensorSketch), `sketch_axis`, `prepare`, `to_csr`, but for Haar | unprepared Haar: S is made on the host; prepare it before |
+//! | an operator that was prepared before, Haar too | |
+//! | `gemm`, `gemm_batched`, `gram`, `trsm_right`, `scale`, `axpby` | `scale_columns`, `gather_rows`, `scatter_rows`: factors and indices of the host |
+//! | `fill`, `fill_times`, `fwht`, `dct`, `mix_times`, `convolve` | `to_mat` of transforms and TensorSketch: from a matrix of the host |
+//! | `spmm`, `spspmm`, `expand`, `compressed` | matrices from data of the host, `upload` |
+//!
+//! What waits, norms and searches, decompositions and solvers with them, cannot be captured. Results
+//! that a captured call allocates belong to the graph: `…_into` a matrix of before is the form that
+//! serves.
 
 mod blas;
+mod block_perm;
 mod cublas;
 mod dense;
 mod driver;
+mod half;
 mod launch;
 mod memory;
 mod norms;
+mod permutation;
+mod rows;
 mod sketch;
 mod sort;
 mod sparse;
@@ -43,7 +65,7 @@ mod transform;
 pub use memory::CudaBuffer;
 
 use super::Device;
-use crate::{Element, MatRef, Result, Scalar};
+use crate::{Element, MatRef, Result, Scalar, Storage};
 use core::ffi::c_void;
 use core::fmt;
 use cublas::Cublas;
@@ -62,7 +84,11 @@ pub struct Cuda {
 struct Gpu {
     context: Context,
     blas: Module,
+    block_perm: Module,
     dense: Module,
+    rows: Module,
+    half: Module,
+    half_dense: Module,
     sort: Module,
     sparse: Module,
     transform: Module,
@@ -70,8 +96,19 @@ struct Gpu {
 }
 
 impl Gpu {
-    fn modules(&self) -> [&Module; 6] {
-        [&self.blas, &self.dense, &self.sort, &self.sparse, &self.transform, &self.fourier]
+    fn modules(&self) -> [&Module; 10] {
+        [
+            &self.blas,
+            &self.block_perm,
+            &self.dense,
+            &self.rows,
+            &self.half,
+            &self.half_dense,
+            &self.sort,
+            &self.sparse,
+            &self.transform,
+            &self.fourier,
+        ]
     }
 }
 
@@ -116,7 +153,11 @@ impl Cuda {
         let gpu = Gpu {
             context: Context::retain(ordinal)?,
             blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
+            block_perm: Module::new(include_str!("../../../cuda/ptx/block_perm.ptx")),
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
+            rows: Module::new(include_str!("../../../cuda/ptx/rows.ptx")),
+            half: Module::new(include_str!("../../../cuda/ptx/half.ptx")),
+            half_dense: Module::new(include_str!("../../../cuda/ptx/half_dense.ptx")),
             sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
             sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),
             transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),
@@ -269,12 +310,12 @@ impl CudaScalar for f64 {
 }
 
 /// Whether rows are the fast direction, where one is.
-fn rows_are_fast<T: Scalar>(a: MatRef<'_, T, Cuda>) -> bool {
+fn rows_are_fast<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
     a.row_stride().unsigned_abs() <= a.col_stride().unsigned_abs() || a.ncols() <= 1
 }
 
 /// Whether neighbouring lanes that lie along the columns meet neighbouring entries.
-fn lanes_along_columns<T: Scalar>(a: MatRef<'_, T, Cuda>) -> bool {
+fn lanes_along_columns<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
     let (rs, cs) = (a.row_stride().unsigned_abs(), a.col_stride().unsigned_abs());
     a.ncols() <= 1 || cs <= 1 || cs < rs
 }

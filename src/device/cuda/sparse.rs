@@ -7,10 +7,12 @@
 //! Lanes lie along the columns of B and C. Where these are not the fast direction, panels of columns
 //! are copied by 32×32 tiles.
 
-use super::launch::{Shape, View, arg, launch};
-use super::{Cuda, CudaScalar, blas, dense, driver, lanes_along_columns, sort};
-use crate::device::fit::{fit_product, op_shape};
-use crate::{Blas, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
+use super::launch::{Module, Shape, View, arg, launch};
+use super::{Cuda, CudaScalar, blas, dense, driver, lanes_along_columns, rows, sort};
+use crate::device::fit::{fit_columns, fit_product, op_shape};
+use crate::{
+    Blas, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels, Storage,
+};
 use cudarc::driver::result;
 
 /// Threads of a block, 32 of a warp.
@@ -50,6 +52,16 @@ pub(super) struct Factor {
 }
 
 impl Factor {
+    /// The length of its arrays.
+    pub(super) fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// Whether it holds signs only.
+    pub(super) fn is_signs(&self) -> bool {
+        self.signs
+    }
+
     /// A matrix in compressed rows.
     pub(super) fn stored<T: CudaScalar>(x: CsrRef<'_, T, Cuda>) -> Self {
         let address = |pointer: *const u8| pointer.addr() as u64;
@@ -92,7 +104,7 @@ where
         return cuda.scale(beta, c);
     }
     let copies = !lanes_along_columns(b) || !lanes_along_columns(c.as_ref());
-    let width = if copies { (PANEL_LEN / rows.max(b.nrows())).max(LEAST_COLUMNS) } else { n };
+    let width = if copies { panel_width(rows.max(b.nrows())) } else { n };
     for start in (0..n).step_by(width) {
         let panel = start..n.min(start + width);
         let b = b.columns(panel.clone());
@@ -110,6 +122,11 @@ where
     Ok(())
 }
 
+/// Columns of panels of `rows` rows that are copied.
+pub(super) fn panel_width(rows: usize) -> usize {
+    (PANEL_LEN / rows).max(LEAST_COLUMNS)
+}
+
 /// In how many parts, a power of two, lists are taken, by shapes only: `warps` do the work in one, a lane having
 /// `entries` of a list.
 fn parts(warps: usize, entries: usize, (rows, cols): (usize, usize)) -> usize {
@@ -117,7 +134,7 @@ fn parts(warps: usize, entries: usize, (rows, cols): (usize, usize)) -> usize {
 }
 
 /// Runs a kernel that leaves sums in parts, `(α, β, C of parts·m rows)`, and joins them in C.
-fn in_parts<T: CudaScalar>(
+pub(super) fn in_parts<T: CudaScalar>(
     cuda: &Cuda,
     parts: usize,
     alpha: T,
@@ -135,6 +152,103 @@ fn in_parts<T: CudaScalar>(
     dense::join(cuda, alpha, start, (parts as i64, (rows * cols) as i64, cols as u32), beta, c)
 }
 
+/// How `gather` is laid over C, by shapes only.
+pub(super) struct Gather {
+    x: Factor,
+    rows: usize,
+    cols: usize,
+    /// Logarithms of the lanes along the columns, and of those that share a list.
+    wide: u32,
+    split: u32,
+    parts: usize,
+}
+
+impl Gather {
+    /// For a C of this shape.
+    pub(super) fn new(x: Factor, (rows, cols): (usize, usize)) -> Self {
+        // Eight lanes read whole sectors; more where there are columns for all of them.
+        let lanes = if cols <= 8 { cols } else { cols.div_ceil(ACROSS).max(8) };
+        let wide = lanes.next_power_of_two().ilog2().min(5);
+        let split = (x.entries / rows).max(1).ilog2().min(5 - wide);
+        let one = Self { x, rows, cols, wide, split, parts: 1 };
+        Self { parts: parts(one.work(), (x.entries / rows) >> split, (rows, cols)), ..one }
+    }
+
+    /// Into how many parts lists are cut.
+    pub(super) fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Warps that the work is for.
+    fn work(&self) -> usize {
+        let lines = self.rows * self.parts;
+        lines.div_ceil(32 >> (self.wide + self.split)) * self.cols.div_ceil(ACROSS << self.wide)
+    }
+
+    /// `C ← α X B + β C`, by the kernel `name` for the types of B and C.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn run<T: CudaScalar, S: Storage<Compute = T>>(
+        &self,
+        cuda: &Cuda,
+        module: &Module,
+        name: &'static str,
+        alpha: T,
+        b: MatRef<'_, S, Cuda>,
+        beta: T,
+        c: MatMut<'_, T, Cuda>,
+    ) -> Result<()> {
+        in_parts(cuda, self.parts, alpha, beta, c, |alpha, beta, c| {
+            self.launch_on(cuda, module, name, alpha, View::of(b), beta, c)
+        })
+    }
+
+    /// The same for lists in one part, C stored in any type.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn launch<T: CudaScalar, S: Storage<Compute = T>>(
+        &self,
+        cuda: &Cuda,
+        module: &Module,
+        name: &'static str,
+        alpha: T,
+        b: MatRef<'_, S, Cuda>,
+        beta: T,
+        mut c: MatMut<'_, S, Cuda>,
+    ) -> Result<()> {
+        assert!(self.parts == 1, "lists in parts");
+        self.launch_on(cuda, module, name, alpha, View::of(b), beta, View::of_mut(&mut c))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn launch_on<T: CudaScalar>(
+        &self,
+        cuda: &Cuda,
+        module: &Module,
+        name: &'static str,
+        alpha: T,
+        b: View,
+        beta: T,
+        c: View,
+    ) -> Result<()> {
+        let shape = Shape::over(cuda, self.work(), THREADS as usize / 32, THREADS);
+        let (m, n, cuts) = (self.rows as i64, self.cols as i64, self.parts.ilog2());
+        let arguments = &mut [
+            arg(&alpha),
+            arg(&self.x.lists),
+            arg(&b),
+            arg(&beta),
+            arg(&c),
+            arg(&m),
+            arg(&cuts),
+            arg(&n),
+            arg(&self.wide),
+            arg(&self.split),
+        ];
+        // SAFETY: the parameters of the kernel; the lists name rows of B and are as many as rows of
+        // C, which has that many rows a part.
+        unsafe { launch(cuda, module, name, shape, arguments) }
+    }
+}
+
 fn gather<T: CudaScalar>(
     cuda: &Cuda,
     alpha: T,
@@ -143,36 +257,11 @@ fn gather<T: CudaScalar>(
     beta: T,
     c: MatMut<'_, T, Cuda>,
 ) -> Result<()> {
-    let (rows, cols) = c.shape();
-    // Eight lanes read whole sectors; more where there are columns for all of them.
-    let lanes = if cols <= 8 { cols } else { cols.div_ceil(ACROSS).max(8) };
-    let wide = lanes.next_power_of_two().ilog2().min(5);
-    let split = (x.entries / rows).max(1).ilog2().min(5 - wide);
-    let work = |rows: usize| rows.div_ceil(32 >> (wide + split)) * cols.div_ceil(ACROSS << wide);
-    let parts = parts(work(rows), (x.entries / rows) >> split, (rows, cols));
-    let shape = Shape::over(cuda, work(rows * parts), THREADS as usize / 32, THREADS);
     let name = T::kernel(match x.signs {
         true => ["gather_signs_f32", "gather_signs_f64"],
         false => ["gather_stored_f32", "gather_stored_f64"],
     });
-    let (b, m, n, cuts) = (View::of(b), rows as i64, cols as i64, parts.ilog2());
-    in_parts(cuda, parts, alpha, beta, c, |alpha, beta, c| {
-        let arguments = &mut [
-            arg(&alpha),
-            arg(&x.lists),
-            arg(&b),
-            arg(&beta),
-            arg(&c),
-            arg(&m),
-            arg(&cuts),
-            arg(&n),
-            arg(&wide),
-            arg(&split),
-        ];
-        // SAFETY: the parameters of the kernel; the lists name rows of B and are as many as rows of
-        // C, which has that many rows a part.
-        unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments) }
-    })
+    Gather::new(x, c.shape()).run(cuda, &cuda.gpu.sparse, name, alpha, b, beta, c)
 }
 
 /// `C ← α X Y + β C`, X and Y sparse, not both of signs.
@@ -303,7 +392,22 @@ macro_rules! sparse_kernels {
                     return times_dense(self, alpha, Factor::stored(x), b, beta, c);
                 }
                 let turned = sort::transposed(self, x)?;
-                times_dense(self, alpha, Factor::stored(turned.view(self)), b, beta, c)
+                times_dense(self, alpha, Factor::stored(turned.as_ref()), b, beta, c)
+            }
+
+            fn expand(
+                &self,
+                x: CsrRef<'_, $t, Self>,
+                first: usize,
+                mut c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_columns(x.shape(), first, c.shape());
+                let _joined = self.join(&[x.device(), c.device()])?;
+                self.scale(0.0, c.as_mut())?;
+                if x.entries() == 0 || c.is_empty() {
+                    return Ok(());
+                }
+                rows::expand(self, x, first, c)
             }
 
             fn spspmm(

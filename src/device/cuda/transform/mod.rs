@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `pass` | the arguments of the kernels, and how the bits of a column are divided among passes |
+//! | `convolve` | circular convolutions |
 //! | `tables` | what an operator draws, and the tables of a cosine transform, computed on the GPU |
 //!
 //! A column that fits the shared memory of a block is read once and written once: signs, padding,
@@ -12,12 +13,13 @@
 //! uploaded and nothing waits, so every call can be captured in a graph. Columns never meet, and each
 //! entry is computed the same way wherever it lies: results are the same bits for any grid.
 
+mod convolve;
 mod pass;
 mod tables;
 
 use super::launch::View;
 use super::{Cuda, CudaScalar, rows_are_fast};
-use crate::device::fit::{fit_family, fit_product, op_shape};
+use crate::device::fit::{fit_factors, fit_family, fit_product, op_shape};
 use crate::{Blas, Device, Family, MatMut, MatRef, Op, Result, Sketch, TransformKernels};
 use pass::{End, Kind, Mix, log2_ceil};
 use tables::{Draw, Tables};
@@ -204,6 +206,23 @@ macro_rules! impl_transforms {
                 }
                 let _joined = self.join(&[a.device(), c.device()])?;
                 mix_times(self, s, op, (alpha, beta), a, c)
+            }
+
+            fn convolve(
+                &self,
+                alpha: $t,
+                factors: &[MatRef<'_, $t, Self>],
+                beta: $t,
+                c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_factors(factors, c.shape());
+                if alpha == 0.0 || c.is_empty() {
+                    return Blas::scale(self, beta, c);
+                }
+                let mut devices: Vec<&Cuda> = factors.iter().map(|a| a.device()).collect();
+                devices.push(c.device());
+                let _joined = self.join(&devices)?;
+                convolve::convolve(self, (alpha, beta), factors, c)
             }
         }
     };

@@ -3,21 +3,10 @@
 
 use super::pass::{self, Kind, Mix, THREADS};
 use crate::device::cuda::launch::{Shape, View, arg, launch};
+use crate::device::cuda::permutation::Network;
 use crate::device::cuda::{Cuda, CudaBuffer, CudaScalar};
 use crate::random::{Permutation, Stream};
 use crate::{Device, Family, Op, Result, Sketch};
-
-/// A permutation as kernels take it (`Permutation` in `cuda/transform.cu`).
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Network {
-    seed: u64,
-    n: u64,
-    a: u64,
-    b: u64,
-    stream: u32,
-    rounds: u32,
-}
 
 /// The signs and sampled rows of an operator: a bit a coordinate and round, 8 bytes a row.
 pub(super) struct Draw {
@@ -45,9 +34,7 @@ impl Draw {
             index: cuda.scratch(range.len())?,
         };
         let permutation = Permutation::new(s.seed(), rows, n as u64);
-        let (a, b, depth) = permutation.network();
-        let (n, stream) = (permutation.size(), rows.number());
-        let network = Network { seed: s.seed(), n, a, b, stream, rounds: depth };
+        let network = Network::new(&permutation, s.seed(), rows);
         let (to_signs, to_index) = (draw.signs.start(), draw.index.start());
         let work = blocks * rounds as usize + range.len();
         let (stream, blocks) = (signs.number(), blocks as i64);
@@ -68,6 +55,27 @@ impl Draw {
         unsafe { launch(cuda, &cuda.gpu.transform, "draw", shape, arguments) }?;
         Ok(draw)
     }
+}
+
+/// The 2^(bits − 1) roots of unity of complex transforms of 2^bits entries.
+pub(super) fn roots<T: CudaScalar>(cuda: &Cuda, bits: u32) -> Result<CudaBuffer<T>> {
+    let memory = cuda.scratch(2 * (1usize << bits).div_ceil(2))?;
+    let (none, order, no, start) = (0u64, 0i64, 0u32, memory.start());
+    let arguments = &mut [
+        arg(&order),
+        arg(&bits),
+        arg(&no),
+        arg(&no),
+        arg(&none),
+        arg(&none),
+        arg(&start),
+        arg(&none),
+    ];
+    let shape = Shape::over(cuda, 1 << bits, THREADS as usize, THREADS);
+    let name = T::kernel(["cosine_tables_f32", "cosine_tables_f64"]);
+    // SAFETY: the parameters of the kernel; of order 0 it writes the roots only.
+    unsafe { launch(cuda, &cuda.gpu.fourier, name, shape, arguments) }?;
+    Ok(memory)
 }
 
 /// The tables of a cosine transform (`cuda/fourier.cu`), one behind the other.
