@@ -3,6 +3,7 @@
 use super::BlasStatus;
 use super::handle::look_up;
 use super::matrix::{DeviceMatrix, Part};
+use super::precision::Precision;
 use super::scalar::Scalar;
 use crate::driver::{Handle, Status, with_state};
 use crate::simulator::Simulator;
@@ -49,6 +50,8 @@ impl Factor {
 pub struct Call {
     /// Name of the function, for messages.
     pub function: &'static str,
+    /// What the math mode of the handle allows.
+    pub precision: Precision,
     stream: usize,
     device_pointers: bool,
 }
@@ -57,7 +60,8 @@ impl Call {
     pub fn new(function: &'static str, handle: Handle) -> Result<Self, BlasStatus> {
         let handle = look_up(handle)?;
         let (stream, device_pointers) = (handle.stream, handle.device_pointers);
-        Ok(Self { function, stream, device_pointers })
+        let precision = Precision::of_math_mode(handle.math_mode);
+        Ok(Self { function, precision, stream, device_pointers })
     }
 
     /// Whether results go to device memory.

@@ -85,6 +85,9 @@ macro_rules! level1 {
             let y = vector("y", y, Scalar::$scalar, size(n)?, incy)?;
             call.submit(move |sim| {
                 let alpha = alpha.value(sim)?;
+                if !y.is(&x) {
+                    y.must_not_meet(Part::All, &x, Part::All)?;
+                }
                 let (from, mut to) = (x.read(sim, Part::All)?, y.read(sim, Part::All)?);
                 for (to, from) in to.values.iter_mut().zip(&from.values) {
                     *to += alpha * from;

@@ -23,15 +23,30 @@ pub enum Part {
     All,
     Lower,
     Upper,
+    /// Lower without the diagonal.
+    Below,
+    /// Upper without the diagonal.
+    Above,
 }
 
 impl Part {
+    /// The triangle without its diagonal.
+    pub fn strict(self) -> Self {
+        match self {
+            Self::Lower => Self::Below,
+            Self::Upper => Self::Above,
+            other => other,
+        }
+    }
+
     /// The rows of a column.
     fn rows(self, column: usize, rows: usize) -> std::ops::Range<usize> {
         match self {
             Self::All => 0..rows,
             Self::Lower => column.min(rows)..rows,
             Self::Upper => 0..(column + 1).min(rows),
+            Self::Below => (column + 1).min(rows)..rows,
+            Self::Above => 0..column.min(rows),
         }
     }
 }
@@ -73,25 +88,51 @@ impl HostMatrix {
 }
 
 impl DeviceMatrix {
-    /// The bytes of a part, counted from `address`.
+    /// The bytes of a part, counted from `address`. Triangles are of square matrices.
     pub fn footprint(&self, part: Part) -> Footprint {
         let size = self.scalar.bytes();
-        let stride = self.stride * size;
+        let (step, rows, count) = (self.stride * size, self.rows * size, self.columns);
+        let lower = |start, run: usize, count| Footprint {
+            start,
+            run,
+            growth: -(size as isize),
+            stride: step + size,
+            count,
+        };
+        let upper = |start, count| Footprint {
+            start,
+            run: size,
+            growth: size as isize,
+            stride: step,
+            count,
+        };
         match part {
-            Part::All => {
-                let run = self.rows * size;
-                Footprint { start: 0, run, growth: 0, stride, count: self.columns }
-            }
-            Part::Lower => {
-                let (run, count) = (self.rows * size, self.columns.min(self.rows));
-                Footprint { start: 0, run, growth: -(size as isize), stride: stride + size, count }
-            }
-            Part::Upper => {
-                // Beyond the last row columns are whole, so only square matrices come here.
-                let count = self.columns.min(self.rows);
-                Footprint { start: 0, run: size, growth: size as isize, stride, count }
-            }
+            Part::All => Footprint { start: 0, run: rows, growth: 0, stride: step, count },
+            Part::Lower => lower(0, rows, count),
+            Part::Upper => upper(0, count),
+            Part::Below => lower(size, rows.saturating_sub(size), count.saturating_sub(1)),
+            Part::Above => upper(step, count.saturating_sub(1)),
         }
+    }
+
+    /// Fails if writing a part of this matrix changes what is read of another.
+    pub fn must_not_meet(&self, part: Part, other: &Self, read: Part) -> Result<(), Failure> {
+        let absolute = |matrix: &Self, part| {
+            let footprint = matrix.footprint(part);
+            Footprint { start: matrix.address as usize + footprint.start, ..footprint }
+        };
+        if !self.is_empty()
+            && !other.is_empty()
+            && absolute(self, part).meets(absolute(other, read))
+        {
+            return Err(Failure::new(format!("writes {} onto {}", self.name, other.name)));
+        }
+        Ok(())
+    }
+
+    /// Whether both names are of the same elements.
+    pub fn is(&self, other: &Self) -> bool {
+        self.address == other.address && self.stride == other.stride
     }
 
     /// Tells the order of operations that a part is read or written.

@@ -12,6 +12,7 @@ mod handle;
 mod level1;
 mod level2;
 mod matrix;
+mod precision;
 mod scalar;
 mod syrk;
 mod triangular;

@@ -48,10 +48,22 @@ impl Footprint {
     /// Whether two footprints have a byte in common.
     pub fn meets(self, other: Self) -> bool {
         let meet = |(a, b): (usize, usize), (c, d): (usize, usize)| a.max(c) < b.min(d);
-        meet(self.bounds(), other.bounds())
-            && self
-                .runs()
-                .any(|run| meet(run, other.bounds()) && other.runs().any(|other| meet(run, other)))
+        let bounds = other.bounds();
+        meet(self.bounds(), bounds)
+            && self.runs().any(|run| meet(run, bounds) && other.meets_range(run))
+    }
+
+    /// Whether a run has a byte in a range.
+    fn meets_range(self, (from, to): (usize, usize)) -> bool {
+        if self.growth != 0 || self.stride == 0 {
+            return self.runs().any(|(start, end)| start.max(from) < end.min(to));
+        }
+        // The first run that ends after the beginning of the range.
+        let n = match from.checked_sub(self.start + self.run) {
+            Some(beyond) => beyond / self.stride + 1,
+            None => 0,
+        };
+        n < self.count && self.run > 0 && self.start + n * self.stride < to
     }
 }
 
