@@ -3,6 +3,7 @@
 //! refused, and does not spoil the capture.
 
 use crate::common::{FAMILIES, Plain, assert_same_bits, noise, sketch};
+use crate::entered::Entered;
 use crate::gpu::gpu;
 use cudarc::driver::{result, sys};
 use randnla::matrix::{TensorMut, TensorRef};
@@ -16,11 +17,13 @@ struct Graph {
     graph: sys::CUgraph,
     ready: sys::CUgraphExec,
     stream: sys::CUstream,
+    _entered: Entered,
 }
 
 impl Graph {
     /// Records what `calls` issues. Only this thread is kept from calls that block.
     fn record(cuda: &Cuda, calls: impl FnOnce()) -> Self {
+        let entered = Entered::new();
         let stream: sys::CUstream = cuda.raw_stream().cast();
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
         let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
@@ -30,7 +33,7 @@ impl Graph {
             calls();
             let graph = result::stream::end_capture(stream).unwrap();
             let ready = result::graph::instantiate(graph, flags).unwrap();
-            Self { graph, ready, stream }
+            Self { graph, ready, stream, _entered: entered }
         }
     }
 
@@ -67,7 +70,7 @@ fn same_captured<T: Scalar>(
     Cuda: Blas<T>,
 {
     let mut c = matrix::<T>(cuda, rows, cols, 9);
-    // Also loads the kernels, and makes the handle of cuBLAS.
+    // Also makes the handle of cuBLAS.
     call(c.as_mut()).unwrap();
     let expected = Plain::of(c.as_ref());
     let before = matrix::<T>(cuda, rows, cols, 9);

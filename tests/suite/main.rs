@@ -24,6 +24,8 @@ mod decomp_checks;
 mod decomp_errors;
 mod decomp_invariance;
 mod decomp_progress;
+#[cfg(feature = "cuda")]
+mod entered;
 mod golden;
 #[cfg(feature = "cuda")]
 mod gpu;

@@ -149,7 +149,10 @@ api! {
 
     /// Waits for all streams.
     fn cuCtxSynchronize() {
-        with_state(|s| s.check_blocking())
+        with_state(|s| {
+            s.check_blocking()?;
+            s.waited(|order| order.finish_all())
+        })
     }
 
     /// Flags have no effect.

@@ -52,6 +52,7 @@ pub extern "C" fn cuda_sim_reset_fault() {
     with_state(|s| {
         s.device.sticky = None;
         s.device.last_fault.clear();
+        s.device.sim.order.finish_all();
     });
 }
 

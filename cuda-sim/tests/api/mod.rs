@@ -189,7 +189,10 @@ pub fn upload<T: Copy>(values: &[T]) -> u64 {
     address
 }
 
+/// Contents of device memory, when all streams are done.
 pub fn download<T: Copy + Default>(address: u64, count: usize) -> Vec<T> {
+    // SAFETY: has no arguments.
+    assert_eq!(unsafe { cuCtxSynchronize() }, 0);
     let mut values = vec![T::default(); count];
     let bytes = size_of_val(values.as_slice());
     // SAFETY: the target has that many bytes.
