@@ -42,7 +42,7 @@ mod transform;
 pub use memory::CudaBuffer;
 
 use super::Device;
-use crate::{Element, MatRef, Result, Scalar};
+use crate::{Element, Error, MatRef, Result, Scalar};
 use core::ffi::c_void;
 use core::fmt;
 use cublas::Cublas;
@@ -170,6 +170,9 @@ impl Cuda {
         let mut others: Vec<&Cuda> = Vec::new();
         for &other in operands {
             let known = |known: &&Cuda| Arc::ptr_eq(&known.queue, &other.queue);
+            if !self.is_compatible(other) {
+                return Err(Error::DeviceMismatch { op: "Cuda", argument: "an operand" });
+            }
             if !Arc::ptr_eq(&self.queue, &other.queue) && !others.iter().any(known) {
                 others.push(other);
             }

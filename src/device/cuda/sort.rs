@@ -28,7 +28,9 @@ impl<T: CudaScalar> Turned<T> {
         let (col_idx, values) = (Cuda::as_ptr(&self.col_idx), Cuda::as_ptr(&self.values));
         // SAFETY: the kernels wrote compressed rows of this shape, of distinct columns since those
         // of the operand are; a usize has 64 bits where there is a GPU.
-        unsafe { CsrRef::from_raw_parts(cuda, self.shape, self.entries, row_ptr, col_idx, values) }
+        unsafe {
+            CsrRef::from_parts_unchecked(cuda, self.shape, self.entries, (row_ptr, col_idx, values))
+        }
     }
 }
 
