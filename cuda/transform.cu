@@ -12,6 +12,7 @@
 
 #include "common.cuh"
 #include "random.cuh"
+#include "permutation.cuh"
 #include "transform.cuh"
 
 template <typename T>
@@ -19,15 +20,17 @@ struct Hadamard {
     typedef T Entry;
     typedef T Real;
     static const int BITS = sizeof(T) == 4 ? 4 : 3;
-    static const bool TWIDDLES = false;
+    static const bool TWIDDLES = false, CONVOLVES = false;
 
     static __device__ __forceinline__ T zero() { return T(0); }
     static __device__ __forceinline__ i64 row(const Mix&, i64 at) { return at; }
     static __device__ __forceinline__ T admit(const Mix&, T x, i64) { return x; }
     static __device__ __forceinline__ T release(const Mix&, T x, i64) { return x; }
+    static __device__ __forceinline__ T plus(T x, T y) { return x + y; }
+    static __device__ __forceinline__ void keep(const Mix&, i64, i64, T) {}
 
     // Forwards the second and third diagonals come between the rounds, backwards the third and second.
-    static __device__ __forceinline__ void between(const Mix& m, u32 round, i64 at, T& x) {
+    static __device__ __forceinline__ void between(const Mix& m, u32 round, i64 at, i64, T& x) {
         T factor = (T)m.between;
         x *= negative(m, m.trans ? 3 - round : round, at) ? -factor : factor;
     }
@@ -45,31 +48,6 @@ struct Hadamard {
                 }
     }
 };
-
-// A keyed permutation of 0..n (src/random/permutation.rs).
-struct Permutation {
-    u64 seed, n, a, b;
-    u32 stream, rounds;
-};
-
-__device__ __forceinline__ u64 shift(const Permutation& p, u64 half, u32 round, u64 modulus) {
-    return __umul64hi(word64(philox(p.seed, p.stream, half, round), 0), modulus);
-}
-
-__device__ __forceinline__ u64 add_mod(u64 x, u64 y, u64 m) { return x + y < m ? x + y : x + y - m; }
-
-__device__ __forceinline__ u64 permuted(const Permutation& p, u64 x) {
-    do {
-        u64 l = x / p.b, r = x - l * p.b;
-        #pragma unroll 1
-        for (u32 round = 0; round < p.rounds; round += 2) {
-            l = add_mod(l, shift(p, r, round, p.a), p.a);
-            r = add_mod(r, shift(p, l, round + 1, p.b), p.b);
-        }
-        x = l * p.b + r;
-    } while (x >= p.n);
-    return x;
-}
 
 // The signs of `rounds` diagonals in blocks of 128, and the sampled rows first.. of an operator.
 extern "C" __global__ void __launch_bounds__(THREADS)

@@ -6,7 +6,7 @@ use super::clock::Clock;
 use super::dense::output;
 use super::{D, Layout, M, N, Pair, Row, random};
 use core::hint::black_box;
-use randnla::{Backend, Cpu, Csr, Mat, Result, Scalar, Sketch};
+use randnla::{Backend, BlockPermParams, Cpu, Csr, Mat, Result, Scalar, Sketch};
 
 /// How an operator with D rows is made for a matrix of m rows.
 type Make = fn(usize) -> Result<Sketch>;
@@ -15,9 +15,10 @@ pub(super) fn rows() -> Vec<Row> {
     let count: Make = |m| Sketch::count_sketch(D, m, 42);
     let sign: Make = |m| Sketch::sparse_sign(D, m, 8, 42);
     let stack: Make = |m| Sketch::sparse_stack(D, m, 8, 42);
+    let blocks: Make = |m| Sketch::block_perm_sjlt(D, m, BlockPermParams::new(), 42);
     let gaussian: Make = |m| Sketch::gaussian(D, m, 42);
     let families = [("count-sketch", count, 2.2), ("sparse-sign", sign, 5.0)];
-    let families = families.into_iter().chain([("sparse-stack", stack, 5.0)]);
+    let families = families.into_iter().chain([("sparse-stack", stack, 5.0), ("block-perm", blocks, 5.0)]);
     let wall = Clock::Wall;
     let mut rows = Vec::new();
     for (family, make, bound) in families {

@@ -31,10 +31,12 @@
 //! | signs, any type | column j or round | row i: bit i % 32 of word (i % 128) / 32 of block i / 128 | −1 where the bit is set |
 //! | sparse sign | column j | draw t: word pair t | [`sparse_sign_column`] (Floyd) |
 //! | sparse stack | column j | draw t: word pair t | [`sparse_stack_column`] |
+//! | BlockPerm-SJLT | column j | draw q of wiring ℓ: word pair q % 2 of block ℓ⌈s/2⌉ + q/2 | [`BlockPerm`] |
 //! | LASO | row i | draw t: word pair t | [`laso_row`] |
 //! | permutation | half of the position | round r: word pair 0 of block r | [`Permutation`] |
 //!
-//! The shape of the operator never enters: a longer operator begins with the shorter one.
+//! The shape of the operator does not enter, so a longer operator begins with the shorter one; blocks
+//! of BlockPerm-SJLT, permutations and LASO do depend on it.
 //!
 //! # Arithmetic
 //! Floating-point values come from additions, multiplications, fused multiply-adds, square roots
@@ -47,12 +49,14 @@
 //! The scalar functions recompute their whole block (about 10 ns); kernels use the fills of the
 //! device, at a fraction of a nanosecond an entry.
 
+mod block_perm;
 mod dense;
 mod elementary;
 mod permutation;
 mod philox;
 mod sparse;
 
+pub use block_perm::BlockPerm;
 pub use dense::{normal_f32, normal_f64, sign, uniform_f32, uniform_f64};
 pub use elementary::{box_muller_f32, box_muller_f64};
 pub use permutation::Permutation;
@@ -65,7 +69,7 @@ pub(crate) use elementary::{
     SIN_F32, SIN_F64, TWO_THIRDS_F32, TWO_THIRDS_F64,
 };
 pub(crate) use philox::{KEY_STEP, MULTIPLIER, ROUNDS};
-pub(crate) use sparse::{LINEAR_SEARCH, row_blocks};
+pub(crate) use sparse::{LINEAR_SEARCH, row_blocks, stacked_column};
 
 /// Version of the random format. A change of any bit of any family raises it.
 pub const FORMAT_VERSION: u32 = 1;
@@ -112,6 +116,14 @@ pub enum Stream {
     Probe = FORMAT_VERSION << 16 | 17,
     /// Key of the test matrix of a range finder.
     RangeFinder = FORMAT_VERSION << 16 | 18,
+    /// Rows and signs of BlockPerm-SJLT operators (unit = column).
+    BlockPermEntries = FORMAT_VERSION << 16 | 19,
+    /// Permutation of the blocks of a BlockPerm-SJLT operator.
+    BlockPermPlaces = FORMAT_VERSION << 16 | 20,
+    /// Distances between the wirings of a BlockPerm-SJLT operator.
+    BlockPermShifts = FORMAT_VERSION << 16 | 21,
+    /// Key of the CountSketches of a TensorSketch.
+    TensorSketch = FORMAT_VERSION << 16 | 22,
 }
 
 impl Stream {

@@ -21,7 +21,7 @@ pub(crate) const LINEAR_SEARCH: usize = 64;
 ///
 /// ζ ≤ d < 2³¹. The operator has the values ±1; its scale is applied elsewhere.
 pub fn sparse_sign_column(seed: u64, d: u32, j: u64, out: &mut [u32]) {
-    floyd(d, draws(seed, Stream::SparseSign, j), out);
+    floyd(d, draws(seed, Stream::SparseSign, j, 0), out);
 }
 
 /// Column `j` of a sparse stack operator: `out.len()` = ζ rows with signs, packed
@@ -30,10 +30,34 @@ pub fn sparse_sign_column(seed: u64, d: u32, j: u64, out: &mut [u32]) {
 /// Block `t` covers rows `⌊t·d/ζ⌋..⌊(t+1)·d/ζ⌋`; ζ ≤ d < 2³¹. CountSketch is ζ = 1.
 pub fn sparse_stack_column(seed: u64, d: u32, j: u64, out: &mut [u32]) {
     debug_assert!(out.len() <= d as usize && d < 1 << 31);
-    let words = draws(seed, Stream::SparseStack, j);
-    for ((block, w), entry) in row_blocks(d, out.len() as u32).zip(words).zip(out) {
+    stack(row_blocks(d, out.len() as u32), draws(seed, Stream::SparseStack, j, 0), out);
+}
+
+/// One row and sign from each block of rows.
+fn stack(
+    blocks: impl Iterator<Item = Range<u32>>,
+    words: impl Iterator<Item = u64>,
+    out: &mut [u32],
+) {
+    for ((block, w), entry) in blocks.zip(words).zip(out) {
         let row = block.start + index(w, u64::from(block.end - block.start)) as u32;
         *entry = row << 1 | (w & 1) as u32;
+    }
+}
+
+/// Column `j` of a family that takes one row and sign from each of `ranges`; every `run` draws begin
+/// a block of words.
+pub(crate) fn stacked_column(
+    seed: u64,
+    stream: Stream,
+    j: u64,
+    ranges: &[Range<u32>],
+    run: usize,
+    out: &mut [u32],
+) {
+    let runs = ranges.chunks(run).zip(out.chunks_mut(run));
+    for ((ranges, out), first) in runs.zip((0u32..).step_by(run.div_ceil(2))) {
+        stack(ranges.iter().cloned(), draws(seed, stream, j, first), out);
     }
 }
 
@@ -53,7 +77,7 @@ pub struct LasoEntry {
 /// `out` is cleared and then holds the entries by increasing column; their counts add up to ζ.
 pub fn laso_row(seed: u64, m: u64, zeta: u32, i: u64, out: &mut Vec<LasoEntry>) {
     out.clear();
-    let words = draws(seed, Stream::Laso, i).take(zeta as usize);
+    let words = draws(seed, Stream::Laso, i, 0).take(zeta as usize);
     out.extend(words.map(|w| LasoEntry { column: index(w, m), negative: w & 1 == 1, count: 1 }));
     // Stable, so the entry kept below is the first drawn.
     out.sort_by_key(|entry| entry.column);
@@ -78,9 +102,9 @@ pub(crate) fn row_blocks(d: u32, zeta: u32) -> impl Iterator<Item = Range<u32>> 
     })
 }
 
-/// The 64-bit words of the draws of one unit; ends after 2³³ words.
-fn draws(seed: u64, stream: Stream, unit: u64) -> impl Iterator<Item = u64> {
-    (0..=u32::MAX).flat_map(move |block| words64(seed, stream, unit, block))
+/// The 64-bit words of the draws of one unit from block `first` on; the last block is 2³² − 1.
+fn draws(seed: u64, stream: Stream, unit: u64, first: u32) -> impl Iterator<Item = u64> {
+    (first..=u32::MAX).flat_map(move |block| words64(seed, stream, unit, block))
 }
 
 /// Floyd's sampling of `out.len()` distinct rows of `0..d` from one word a draw.
@@ -146,7 +170,7 @@ mod tests {
                 assert_eq!(rows.len(), zeta);
                 assert!(rows.iter().all(|&r| r < d));
                 let mut hashed = vec![0; zeta];
-                floyd_hashed(d, draws(5, Stream::SparseSign, j), &mut hashed);
+                floyd_hashed(d, draws(5, Stream::SparseSign, j, 0), &mut hashed);
                 assert_eq!(linear, hashed);
             }
         }

@@ -35,6 +35,9 @@ pub enum Family {
     HadamardDiagonal = 10,
     /// The first d rows of a Haar-distributed orthogonal matrix of order m.
     Haar = 11,
+    /// Rows and columns in M blocks, each block of columns wired to κ blocks of rows, and s entries
+    /// ±1 of every column in each of these (FlashSketch).
+    BlockPermSjlt = 12,
 }
 
 impl Family {
@@ -43,9 +46,17 @@ impl Family {
         matches!(self, Self::Gaussian | Self::Rademacher | Self::Uniform)
     }
 
-    /// ζ entries a column: SparseSign, SparseStack, CountSketch.
+    /// ζ entries a column: SparseSign, SparseStack, CountSketch, BlockPerm-SJLT.
     pub fn is_column_sparse(self) -> bool {
-        matches!(self, Self::SparseSign | Self::SparseStack | Self::CountSketch)
+        matches!(
+            self,
+            Self::SparseSign | Self::SparseStack | Self::CountSketch | Self::BlockPermSjlt
+        )
+    }
+
+    /// Few entries a row: LASO, row sampling.
+    pub fn is_row_sparse(self) -> bool {
+        matches!(self, Self::Laso | Self::RowSampling)
     }
 
     /// Sampled rows of a transform: SRHT, SRCT, Hadamard-diagonal.
@@ -67,6 +78,8 @@ impl Family {
 pub struct Sketch {
     pub(super) family: Family,
     pub(super) nnz: u32,
+    pub(super) blocks: u32,
+    pub(super) wirings: u32,
     pub(super) d: u64,
     pub(super) m: u64,
     pub(super) seed: u64,
@@ -229,7 +242,8 @@ impl Sketch {
     }
 
     /// Haar: √(m/d) times d rows of a Haar-distributed orthogonal matrix of order m. Costs
-    /// 4d²m flops and 8dm bytes to generate, once a call; [`Sketch::prepare`] keeps it.
+    /// 4d²m flops and 8dm bytes to generate, on the host, once a call; [`Sketch::prepare`] keeps it.
+    /// The copy to a GPU cannot be captured in a graph: what is captured must be prepared before.
     ///
     /// Source: Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
     ///
@@ -241,7 +255,7 @@ impl Sketch {
         Self::new(op, Family::Haar, 0, d, m, seed, isotropic(m as f64, d as f64))
     }
 
-    fn new(
+    pub(super) fn new(
         op: &'static str,
         family: Family,
         nnz: u32,
@@ -253,7 +267,20 @@ impl Sketch {
         check_at_most(op, d, MAX_ROWS, "2^31 - 1")?;
         let (d, m) = (d as u64, m as u64);
         let (row_start, row_count, col_start, col_count) = (0, d, 0, m);
-        Ok(Self { family, nnz, d, m, seed, scale, row_start, row_count, col_start, col_count })
+        Ok(Self {
+            family,
+            nnz,
+            blocks: 0,
+            wirings: 0,
+            d,
+            m,
+            seed,
+            scale,
+            row_start,
+            row_count,
+            col_start,
+            col_count,
+        })
     }
 
     /// The same operator with the unscaled entries of its [`Family`].
@@ -323,7 +350,8 @@ impl Sketch {
         self.family
     }
 
-    /// ζ: entries a column (SparseSign, SparseStack, CountSketch) or draws a row (LASO).
+    /// ζ: entries a column (SparseSign, SparseStack, CountSketch; κ·s of BlockPerm-SJLT) or draws a
+    /// row (LASO).
     pub fn nnz(&self) -> usize {
         self.nnz as usize
     }
@@ -336,6 +364,12 @@ impl Sketch {
     /// The factor on the entries of the [`Family`].
     pub fn scale(&self) -> f64 {
         self.scale
+    }
+
+    /// Whether this and another operator have the same entries where both have any, up to the scale.
+    pub(crate) fn is_part_of_same(&self, other: &Self) -> bool {
+        let whole = |s: &Self| (s.family, s.nnz, s.blocks, s.wirings, s.d, s.m, s.seed);
+        whole(self) == whole(other)
     }
 
     /// How many sign-and-transform rounds a transform family has.
@@ -355,7 +389,7 @@ impl Sketch {
 }
 
 /// √(numerator/denominator), or 1 for an operator without rows.
-fn isotropic(numerator: f64, denominator: f64) -> f64 {
+pub(super) fn isotropic(numerator: f64, denominator: f64) -> f64 {
     if denominator > 0.0 { (numerator / denominator).sqrt() } else { 1.0 }
 }
 

@@ -28,7 +28,7 @@ fn hash<T: Scalar, D: Backend<T>>(family: Family, device: &D) -> u64 {
 }
 
 fn the_entries_of_every_family_are_frozen<D: Backends>(place: &Place<D>) {
-    let golden: [(Family, u64, u64); 12] = [
+    let golden: [(Family, u64, u64); 13] = [
         (Family::Gaussian, 0xd54ce3dfc10ee2af, 0x4ccb889336c9daaa),
         (Family::Rademacher, 0xf575f3986870269a, 0x06f9009bd0520bff),
         (Family::Uniform, 0x2f70adaabf175d95, 0xfbf5e69eb63417f7),
@@ -41,6 +41,7 @@ fn the_entries_of_every_family_are_frozen<D: Backends>(place: &Place<D>) {
         (Family::Srct, 0xc730c7939c1deaca, 0xc730c7939c1deaca),
         (Family::HadamardDiagonal, 0x6fa9035053380db7, 0xd08de4f543ff61c4),
         (Family::Haar, 0x37fa42bdc61762cf, 0x48b58d00ebef9b1a),
+        (Family::BlockPermSjlt, 0, 0),
     ];
     for (family, double, single) in golden {
         let what = format!("{family:?}");

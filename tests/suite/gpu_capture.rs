@@ -1,223 +1,278 @@
-//! Calls captured in a CUDA graph: nothing runs while they are captured, and every launch of the
-//! graph gives the bits of the direct call.
+//! What a CUDA graph can hold: every sketch, product and transform is recorded, and launched twice it
+//! gives the bits of the plain call. What would read memory of the host when the graph runs is
+//! refused, and does not spoil the capture.
 
-use crate::common::stored::Placed;
-use crate::common::{FAMILIES, Layout, Plain, Stored, assert_same_bits, noise, place, sketch};
+use crate::common::place::cuda as gpu;
+use crate::common::{FAMILIES, Plain, assert_same_bits, noise, sketch};
 use cudarc::driver::{result, sys};
+use randnla::matrix::{TensorMut, TensorRef};
 use randnla::{
-    Backend, Blas, Csr, Cuda, Error, Family, MatMut, Op, Result, Scalar, TransformKernels, Uplo,
+    AsOperand, Backend, Blas, Csr, Cuda, Device, Error, Family, Mat, MatMut, Op, Operand, Result,
+    Scalar, Sketch, SparseKernels, TensorSketch, TransformKernels, Uplo,
 };
 
-/// Families whose entries come from the host in every call.
-const FROM_THE_HOST: [Family; 3] = [Family::Laso, Family::RowSampling, Family::Haar];
-/// Families that make sparse input dense by a factor from the host.
-const SPARSE_INPUT_FROM_THE_HOST: [Family; 3] =
-    [Family::Srht, Family::Srct, Family::HadamardDiagonal];
-
-/// A graph of what `call` issues on the stream of `cuda`.
-fn captured(cuda: &Cuda, call: impl FnOnce() -> Result<()>) -> Result<sys::CUgraph> {
-    let stream: sys::CUstream = cuda.raw_stream().cast();
-    // Other tests of this process go on meanwhile.
-    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-    // SAFETY: the stream lives, and belongs to this test alone.
-    let (called, graph) = unsafe {
-        result::stream::begin_capture(stream, mode).unwrap();
-        let called = call();
-        (called, result::stream::end_capture(stream))
-    };
-    called?;
-    Ok(graph.unwrap())
+/// A graph that is ready to run.
+struct Graph {
+    graph: sys::CUgraph,
+    ready: sys::CUgraphExec,
+    stream: sys::CUstream,
 }
 
-/// What `call` writes to C: directly, and by a graph that is launched twice.
-#[track_caller]
-fn replays<T: Scalar>(
-    what: &str,
-    cuda: &Cuda,
-    c: &Stored<T>,
-    call: impl Fn(MatMut<'_, T, Cuda>) -> Result<()>,
-) where
-    Cuda: Blas<T>,
-{
-    // Loads modules and makes the handle of cuBLAS, which a capture would not survive.
-    let direct = c.after(what, cuda, &call);
-    let mut on: Placed<T, Cuda> = c.on(cuda);
-    let graph = captured(cuda, || call(on.view_mut()))
-        .unwrap_or_else(|error| panic!("{what}, captured: {error}"));
-    assert_same_bits(&format!("{what}: a capture runs nothing"), &on.back().plain(), &c.plain());
-    let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-    let stream = cuda.raw_stream().cast();
-    // SAFETY: what was captured outlives the graph.
-    unsafe {
-        let ready = result::graph::instantiate(graph, flags).unwrap();
-        for launch in 0..2 {
-            result::graph::launch(ready, stream).unwrap();
-            let what = format!("{what}, launch {launch}");
-            assert_same_bits(&what, &on.back().plain(), &direct);
-            on.back().assert_gaps_untouched(&what);
+impl Graph {
+    /// Records what `calls` issues. Only this thread is kept from calls that block.
+    fn record(cuda: &Cuda, calls: impl FnOnce()) -> Self {
+        let stream: sys::CUstream = cuda.raw_stream().cast();
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
+        // SAFETY: the stream lives, and what is captured outlives the graph.
+        unsafe {
+            result::stream::begin_capture(stream, mode).unwrap();
+            calls();
+            let graph = result::stream::end_capture(stream).unwrap();
+            let ready = result::graph::instantiate(graph, flags).unwrap();
+            Self { graph, ready, stream }
         }
-        result::graph::exec_destroy(ready).unwrap();
-        result::graph::destroy(graph).unwrap();
+    }
+
+    fn launch(&self) {
+        // SAFETY: the graph and what it works on live.
+        unsafe { result::graph::launch(self.ready, self.stream) }.unwrap();
     }
 }
 
-/// That `call`, which works directly, is refused in a capture and leaves the stream usable.
-#[track_caller]
-fn is_refused<T: Scalar>(
-    what: &str,
-    cuda: &Cuda,
-    c: &Stored<T>,
-    call: impl Fn(MatMut<'_, T, Cuda>) -> Result<()>,
-) where
-    Cuda: Blas<T>,
-{
-    c.after(what, cuda, &call);
-    let mut on = c.on(cuda);
-    let refused = captured(cuda, || call(on.view_mut()));
-    assert!(matches!(refused, Err(Error::Unsupported { .. })), "{what}: {refused:?}");
-    c.after(what, cuda, &call);
-}
-
-/// The four sides of an operator, on C of their shapes.
-#[derive(Clone, Copy, Debug)]
-enum Side {
-    Left,
-    Adjoint,
-    Right,
-    RightAdjoint,
-}
-
-fn families<T: Scalar>(cuda: &Cuda)
-where
-    Cuda: Backend<T>,
-{
-    // Columns on both sides of what fused kernels serve.
-    for (family, n) in FAMILIES.into_iter().flat_map(|family| [(family, 5), (family, 20)]) {
-        let (d, m) = (12, 60);
-        let s = sketch(family, d, m, 3).unwrap();
-        for side in [Side::Left, Side::Adjoint, Side::Right, Side::RightAdjoint] {
-            let (of_a, of_c) = match side {
-                Side::Left => ((m, n), (d, n)),
-                Side::Adjoint => ((d, n), (m, n)),
-                Side::Right => ((n, m), (n, d)),
-                Side::RightAdjoint => ((n, d), (n, m)),
-            };
-            let a = Plain::from_fn(of_a.0, of_a.1, |i, j| noise(1, i, j)).rounded::<T>();
-            let c = Stored::<T>::new(Layout::PaddedRows, of_c.0, of_c.1, |_, _| f64::NAN);
-            let dense = a.to_mat::<T, Cuda>(cuda);
-            let entries = (0..of_a.0).flat_map(|i| (0..of_a.1).map(move |j| (i, j)));
-            let triplets: Vec<(usize, usize, T)> = entries
-                .filter(|&(i, j)| noise(4, i, j) > 0.4)
-                .map(|(i, j)| (i, j, T::from_f64(a.get(i, j))))
-                .collect();
-            let sparse = Csr::from_triplets(cuda, of_a, &triplets).unwrap();
-            let (alpha, beta) = (T::from_f64(-0.75), T::zero());
-            macro_rules! apply {
-                ($a:expr) => {
-                    |c: MatMut<'_, T, Cuda>| match side {
-                        Side::Left => s.apply_into(alpha, $a, beta, c),
-                        Side::Adjoint => s.apply_adjoint_into(alpha, $a, beta, c),
-                        Side::Right => s.apply_right_into(alpha, $a, beta, c),
-                        Side::RightAdjoint => s.apply_right_adjoint_into(alpha, $a, beta, c),
-                    }
-                };
-            }
-            let what = format!("{} {family:?} {side:?} n={n}", T::NAME);
-            if FROM_THE_HOST.contains(&family) {
-                is_refused(&what, cuda, &c, apply!(&dense));
-                is_refused(&format!("{what}, CSR"), cuda, &c, apply!(&sparse));
-                continue;
-            }
-            replays(&what, cuda, &c, apply!(&dense));
-            let what = format!("{what}, CSR");
-            match SPARSE_INPUT_FROM_THE_HOST.contains(&family) {
-                true => is_refused(&what, cuda, &c, apply!(&sparse)),
-                false => replays(&what, cuda, &c, apply!(&sparse)),
-            }
-        }
-        if !FROM_THE_HOST.contains(&family) {
-            let prepared = s.prepare::<T, Cuda>(cuda).unwrap();
-            let a = Plain::from_fn(m, n, |i, j| noise(1, i, j)).to_mat::<T, Cuda>(cuda);
-            let c = Stored::<T>::new(Layout::Columns, d, n, |_, _| f64::NAN);
-            let what = format!("{} {family:?} prepared n={n}", T::NAME);
-            replays(&what, cuda, &c, |c| prepared.apply_into(T::one(), &a, T::zero(), c));
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // SAFETY: nothing uses the graph any more.
+        unsafe {
+            result::graph::exec_destroy(self.ready).unwrap();
+            result::graph::destroy(self.graph).unwrap();
         }
     }
 }
 
-fn products<T: Scalar>(cuda: &Cuda)
+fn matrix<T: Scalar>(cuda: &Cuda, rows: usize, cols: usize, seed: u64) -> Mat<T, Cuda>
 where
+    Cuda: Blas<T>,
+{
+    Plain::from_fn(rows, cols, |i, j| noise(seed, i, j)).to_mat(cuda)
+}
+
+/// `call` on a matrix of this shape, plain and captured.
+fn same_captured<T: Scalar>(
+    cuda: &Cuda,
+    what: &str,
+    (rows, cols): (usize, usize),
+    call: impl Fn(MatMut<'_, T, Cuda>) -> Result<()>,
+) where
+    Cuda: Blas<T>,
+{
+    let mut c = matrix::<T>(cuda, rows, cols, 9);
+    // Also loads the kernels, and makes the handle of cuBLAS.
+    call(c.as_mut()).unwrap();
+    let expected = Plain::of(c.as_ref());
+    let before = matrix::<T>(cuda, rows, cols, 9);
+    let unchanged = Plain::of(before.as_ref());
+    cuda.axpby(T::one(), before.as_ref(), T::zero(), c.as_mut()).unwrap();
+    let graph = Graph::record(cuda, || call(c.as_mut()).unwrap());
+    assert_same_bits(what, &Plain::of(c.as_ref()), &unchanged);
+    for _ in 0..2 {
+        cuda.axpby(T::one(), before.as_ref(), T::zero(), c.as_mut()).unwrap();
+        graph.launch();
+        assert_same_bits(what, &Plain::of(c.as_ref()), &expected);
+    }
+}
+
+/// The four products of an operator, prepared or not, with A or Aᵀ of any format.
+fn products<T: Scalar>(
+    cuda: &Cuda,
+    s: &Sketch,
+    prepare: bool,
+    format: &str,
+    [left, adjoint]: [Operand<'_, T, Cuda>; 2],
+) where
     Cuda: Backend<T>,
 {
-    // Backwards and strided operands are packed first.
-    for layout in [Layout::Columns, Layout::Rows, Layout::Backwards, Layout::Strided] {
-        let what = |name: &str| format!("{} {name} {layout:?}", T::NAME);
-        let stored = |seed, rows, cols| {
-            let entry = move |i, j| noise(seed, i, j);
-            Stored::<T>::new(layout, rows, cols, entry).on(cuda)
+    let ((d, m), n) = (s.shape(), left.shape().1);
+    let (alpha, beta) = (T::from_f64(-0.75), T::from_f64(0.5));
+    let prepared = if prepare { Some(s.prepare::<T, Cuda>(cuda).unwrap()) } else { None };
+    let what =
+        |side: &str| format!("{} {:?} {side} {format}, prepared: {prepare}", T::NAME, s.family());
+    macro_rules! check {
+        ($side:literal, $call:ident, $a:expr, $shape:expr) => {
+            same_captured::<T>(cuda, &what($side), $shape, |c| match &prepared {
+                Some(prepared) => prepared.$call(alpha, $a, beta, c),
+                None => s.$call(alpha, $a, beta, c),
+            });
         };
-        let output = |rows, cols| Stored::<T>::new(layout, rows, cols, |_, _| f64::NAN);
-        let (a, b) = (stored(1, 20, 30), stored(2, 30, 10));
-        let (one, zero) = (T::one(), T::zero());
-        replays(&what("gemm"), cuda, &output(20, 10), |c| {
-            cuda.gemm(one, a.view(), b.view(), zero, c)
-        });
-        replays(&what("gram"), cuda, &output(30, 30), |g| cuda.gram(a.view(), g));
-        replays(&what("axpby"), cuda, &output(20, 30), |c| cuda.axpby(one, a.view(), zero, c));
-        let triangle = Stored::<T>::new(layout, 10, 10, |i, j| match i.cmp(&j) {
-            std::cmp::Ordering::Equal => 2.0,
-            std::cmp::Ordering::Less => 0.1 * noise(3, i, j),
-            std::cmp::Ordering::Greater => f64::NAN,
-        })
-        .on(cuda);
-        replays(&what("trsm"), cuda, &output(20, 10), |mut c| {
-            cuda.axpby(one, b.view().rows(0..20), zero, c.as_mut())?;
-            cuda.trsm_right(Uplo::Upper, Op::NoTrans, triangle.view(), c)
-        });
     }
+    check!("left", apply_into, left, (d, n));
+    check!("adjoint", apply_adjoint_into, adjoint, (m, n));
+    check!("right", apply_right_into, left.transpose(), (n, d));
+    check!("right adjoint", apply_right_adjoint_into, adjoint.transpose(), (n, m));
 }
 
-fn transforms<T: Scalar>(cuda: &Cuda)
-where
-    Cuda: Backend<T>,
-{
-    // One pass, a convolution, and several passes by rows.
-    for (n, cols, layout) in
-        [(64, 3, Layout::Columns), (60, 3, Layout::Rows), (1024, 17, Layout::Rows)]
+/// Entries of which about a third are stored.
+fn triplets<T: Scalar>(rows: usize, cols: usize, seed: u64) -> Vec<(usize, usize, T)> {
+    let all = (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j)));
+    let kept = all.filter(|&(i, j)| noise(seed, i, j).abs() < 0.35);
+    kept.map(|(i, j)| (i, j, T::from_f64(noise(seed + 1, i, j)))).collect()
+}
+
+#[test]
+fn sketches_are_captured() {
+    fn cases<T: Scalar>(cuda: &Cuda, families: &[Family])
+    where
+        Cuda: Backend<T>,
     {
-        let a = Plain::from_fn(n, cols, |i, j| noise(1, i, j)).to_mat::<T, Cuda>(cuda);
-        let c = Stored::<T>::new(layout, n, cols, |_, _| f64::NAN);
-        let copy = |c: MatMut<'_, T, Cuda>| cuda.axpby(T::one(), a.as_ref(), T::zero(), c);
-        for op in [Op::NoTrans, Op::Trans] {
-            let what = format!("{} dct {op:?} {n}×{cols} {layout:?}", T::NAME);
-            replays(&what, cuda, &c, |mut c| {
-                copy(c.as_mut())?;
-                cuda.dct(op, c)
-            });
+        for &family in families {
+            let whole = sketch(family, 12, 45, 7).unwrap();
+            let s = whole.rows(1..12).columns(3..45);
+            let (d, m) = s.shape();
+            for n in [3, 20] {
+                let (a, y) = (matrix::<T>(cuda, m, n, 1), matrix::<T>(cuda, d, n, 2));
+                let dense = [a.as_operand(), y.as_operand()];
+                let rows = [m, d].map(|rows| {
+                    Csr::from_triplets(cuda, (rows, n), &triplets::<T>(rows, n, 3)).unwrap()
+                });
+                let turned = [m, d].map(|rows| {
+                    Csr::from_triplets(cuda, (n, rows), &triplets::<T>(n, rows, 5)).unwrap()
+                });
+                let columns = turned.each_ref().map(|x| Operand::Csc(x.as_ref().transpose()));
+                let rows = rows.each_ref().map(|x| x.as_operand());
+                for prepare in [false, true] {
+                    // What a Haar operator is made of is copied from the host.
+                    if prepare || family != Family::Haar {
+                        products::<T>(cuda, &s, prepare, "dense", dense);
+                        if n == 20 {
+                            products::<T>(cuda, &s, prepare, "CSR", rows);
+                            products::<T>(cuda, &s, prepare, "CSC", columns);
+                        }
+                    }
+                }
+            }
         }
-        if n.is_power_of_two() {
-            replays(&format!("{} fwht {n}×{cols} {layout:?}", T::NAME), cuda, &c, |mut c| {
-                copy(c.as_mut())?;
-                cuda.fwht(c)
-            });
+    }
+    let Some(cuda) = gpu("captured sketches") else { return };
+    cases::<f64>(&cuda, &FAMILIES);
+    cases::<f32>(&cuda, &[Family::Gaussian, Family::SparseStack, Family::Laso, Family::Srct]);
+}
+
+/// Positions that are indexed chunk by chunk are kept chunk by chunk.
+#[test]
+fn prepared_operators_on_a_gpu_give_the_same_bits() {
+    let Some(cuda) = gpu("prepared operators") else { return };
+    for family in FAMILIES {
+        let whole = sketch(family, 30, 200, 3).unwrap();
+        for s in [whole, whole.rows(4..29).columns(1..190), whole.rows(3..3)] {
+            let prepared = s.prepare::<f64, Cuda>(&cuda).unwrap();
+            let (a, y) = (matrix(&cuda, s.ncols(), 6, 1), matrix(&cuda, s.nrows(), 6, 2));
+            let plain = |c: Mat<f64, Cuda>| Plain::of(c.as_ref());
+            let what = format!("{family:?} {:?}", s.shape());
+            let (got, expected) = (prepared.apply(&a).unwrap(), s.apply(&a).unwrap());
+            assert_same_bits(&what, &plain(got), &plain(expected));
+            let (got, expected) = (prepared.apply_adjoint(&y), s.apply_adjoint(&y));
+            assert_same_bits(&what, &plain(got.unwrap()), &plain(expected.unwrap()));
         }
     }
 }
 
-macro_rules! on_a_gpu {
-    ($($name:ident: $test:ident),* $(,)?) => {$(
-        #[test]
-        fn $name() {
-            let name = concat!("gpu_capture::", stringify!($name));
-            let Some(place) = &place::gpu(name) else { return };
-            $test::<f32>(place.device());
-            $test::<f64>(place.device());
-        }
-    )*};
+#[test]
+fn arrays_products_and_transforms_are_captured() {
+    let Some(cuda) = gpu("captured kernels") else { return };
+    let (a, b) = (matrix::<f64>(&cuda, 16, 16, 1), matrix::<f64>(&cuda, 16, 16, 2));
+    let (a, b) = (a.as_ref(), b.as_ref());
+    let check = |what: &str, call: &dyn Fn(MatMut<'_, f64, Cuda>) -> Result<()>| {
+        same_captured::<f64>(&cuda, what, (16, 16), call);
+    };
+    check("gemm", &|c| cuda.gemm(2.0, a, b.transpose(), 0.5, c));
+    check("gemm, strides", &|c| cuda.gemm(2.0, a.reverse_rows(), b, 0.5, c));
+    check("gram", &|c| cuda.gram(a, c));
+    check("trsm", &|c| cuda.trsm_right(Uplo::Upper, Op::NoTrans, a, c));
+    check("axpby", &|c| cuda.axpby(2.0, a.transpose(), 0.5, c));
+    check("scale", &|c| cuda.scale(0.5, c));
+    check("fwht", &|c| cuda.fwht(c));
+    check("dct", &|c| cuda.dct(Op::Trans, c));
+    let x = Csr::from_triplets(&cuda, (16, 16), &triplets::<f64>(16, 16, 3)).unwrap();
+    check("spmm", &|c| cuda.spmm(2.0, x.as_ref(), Op::NoTrans, b, 0.5, c));
+    check("spmm, transposed", &|c| cuda.spmm(2.0, x.as_ref(), Op::Trans, b, 0.5, c));
+    check("spspmm", &|c| cuda.spspmm(2.0, x.as_ref(), x.as_ref(), 0.5, c));
+    check("expand", &|c| cuda.expand(x.as_ref(), 0, c));
+    check("convolve", &|c| cuda.convolve(2.0, &[a, b, a.reverse_rows()], 0.5, c));
+    let s = TensorSketch::new(7, &[16, 16], 3).unwrap();
+    let odd = (7, 16);
+    same_captured::<f64>(&cuda, "tensor", odd, |c| s.apply_into(2.0, &[a, b], 0.5, c));
+    for family in [Family::Gaussian, Family::SparseStack, Family::Laso, Family::Srht] {
+        let s = sketch(family, 4, 8, 3).unwrap();
+        let input = matrix::<f64>(&cuda, 16, 32, 1);
+        same_captured::<f64>(&cuda, &format!("axis, {family:?}"), (16, 16), |mut c| {
+            // SAFETY: packed column-major matrices of 16×32 and 16×16 entries.
+            let (a, mut c) = unsafe {
+                let (from, to) = (input.as_ref().as_ptr(), c.as_mut_ptr());
+                let a = TensorRef::from_raw_parts(&cuda, from, &[16, 8, 4], &[1, 16, 128])?;
+                (a, TensorMut::from_raw_parts(&cuda, to, &[16, 4, 4], &[1, 16, 64])?)
+            };
+            s.sketch_axis(1, -0.75, &a, 0.5, &mut c)
+        });
+    }
 }
 
-on_a_gpu! {
-    every_family_in_a_graph: families,
-    products_in_a_graph: products,
-    transforms_in_a_graph: transforms,
+/// A convolution of short columns, and several passes over long ones, by columns and by rows.
+#[test]
+fn long_transforms_are_captured() {
+    fn cases<T: Scalar>(cuda: &Cuda)
+    where
+        Cuda: Backend<T>,
+    {
+        for (n, cols) in [(60, 3), (1024, 17), (1 << 15, 1)] {
+            for op in [Op::NoTrans, Op::Trans] {
+                let what = format!("{} dct {op:?} {n}×{cols}", T::NAME);
+                same_captured::<T>(cuda, &what, (n, cols), |c| cuda.dct(op, c));
+                same_captured::<T>(cuda, &what, (cols, n), |c| cuda.dct(op, c.transpose()));
+            }
+            if n.is_power_of_two() {
+                let what = format!("{} fwht {n}×{cols}", T::NAME);
+                same_captured::<T>(cuda, &what, (n, cols), |c| cuda.fwht(c));
+                same_captured::<T>(cuda, &what, (cols, n), |c| cuda.fwht(c.transpose()));
+            }
+        }
+        for family in [Family::Srht, Family::HadamardDiagonal, Family::Srct] {
+            let s = sketch(family, 40, 20_000, 3).unwrap();
+            let a = matrix::<T>(cuda, 20_000, 1, 1);
+            let what = format!("{} {family:?}", T::NAME);
+            let (one, zero) = (T::one(), T::zero());
+            same_captured::<T>(cuda, &what, (40, 1), |c| s.apply_into(one, &a, zero, c));
+        }
+    }
+    let Some(cuda) = gpu("captured transforms") else { return };
+    cases::<f32>(&cuda);
+    cases::<f64>(&cuda);
+}
+
+/// Numbers of the host cannot be read when the graph runs: such calls are errors, and what else is
+/// captured stays good.
+#[test]
+fn copies_from_the_host_are_refused_while_a_graph_is_captured() {
+    let Some(cuda) = gpu("refused copies") else { return };
+    let haar = Sketch::haar(4, 16, 1).unwrap();
+    let a = matrix::<f64>(&cuda, 16, 4, 1);
+    let (mut c, mut b) = (matrix::<f64>(&cuda, 4, 4, 2), matrix::<f64>(&cuda, 4, 4, 3));
+    cuda.scale(0.5, b.as_mut()).unwrap();
+    let expected = Plain::of(b.as_ref());
+    let mut buffer = cuda.scratch::<f64>(1).unwrap();
+    let graph = Graph::record(&cuda, || {
+        let refused = [
+            haar.apply_into(1.0, &a, 0.0, c.as_mut()),
+            cuda.scale_columns(&[1.0; 4], c.as_mut()),
+            cuda.gather_rows(&[3, 1, 2, 0], a.as_ref().rows(0..4), c.as_mut()),
+            cuda.scatter_rows(&[3, 1, 2, 0], a.as_ref().rows(0..4), c.as_mut()),
+            cuda.upload(&[1.0], &mut buffer),
+        ];
+        for refused in refused {
+            assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+        }
+        cuda.scale(2.0, b.as_mut()).unwrap();
+        cuda.scale(0.5, b.as_mut()).unwrap();
+    });
+    graph.launch();
+    assert_same_bits("b", &Plain::of(b.as_ref()), &expected);
 }

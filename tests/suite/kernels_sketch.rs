@@ -6,10 +6,12 @@ use crate::common::{
     Layout, Place, Plain, Reference, Stored, assert_same_bits, assert_within, cuts, noise,
     on_every_device, sketch,
 };
-use randnla::{Backend, Family, Op, Scalar, Sketch};
+use randnla::random::laso_row;
+use randnla::{Backend, Csr, Family, Op, Scalar, Sketch};
 
 const DENSE: [Family; 3] = [Family::Gaussian, Family::Rademacher, Family::Uniform];
-const SPARSE: [Family; 3] = [Family::SparseSign, Family::SparseStack, Family::CountSketch];
+const SPARSE: [Family; 4] =
+    [Family::SparseSign, Family::SparseStack, Family::CountSketch, Family::BlockPermSjlt];
 const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
 const OPS: [Op; 2] = [Op::NoTrans, Op::Trans];
 
@@ -229,6 +231,50 @@ fn indices_are_those_of_the_scalar_functions<D: Backend<f32>>(place: &Place<D>) 
     }
 }
 
+/// op(S) in compressed rows: the entries where they are, and their order.
+fn compressed_case<T: Scalar, D: Backend<T>>(place: &Place<D>, s: &Sketch) {
+    fn of<T: Scalar, D: Backend<T>>(device: &D, s: &Sketch, op: Op) -> [Plain; 2] {
+        let x: Csr<T, D> = device.compressed(s, op).unwrap();
+        let (rows, cols) = x.as_ref().shape();
+        let dense = Stored::<T>::new(Layout::Rows, rows, cols, |_, _| f64::NAN);
+        let dense = dense.after("op(S)", device, |c| device.expand(x.as_ref(), 0, c));
+        [dense, Plain::of(device.stored_values(x.as_ref()).unwrap())]
+    }
+    for op in OPS {
+        let what = format!("{} {:?} {:?} ζ={} {op:?}", T::NAME, s.family(), s.shape(), s.nnz());
+        let [dense, values] = place.result(&what, |device| of::<T, D>(device, s, op));
+        let expected = entries::<T>(s).rounded::<T>();
+        let expected = if op == Op::NoTrans { expected } else { expected.transpose() };
+        assert_same_bits(&what, &dense, &expected);
+        // Rows by columns; the columns of a column-sparse operator are in the order of their draws.
+        let [_, in_order] = of::<T, Reference>(&Reference, s, op);
+        if op == Op::NoTrans || s.family().is_row_sparse() {
+            assert_same_bits(&what, &values, &in_order);
+        }
+        assert_eq!(values.cols, in_order.cols, "{what}");
+    }
+}
+
+fn compressed_operators_have_the_entries<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in SPARSE.into_iter().chain([Family::Laso, Family::RowSampling]) {
+        for (d, m) in place.sizes(&cuts::COMPRESSED_OPERATORS) {
+            for s in windows(sketch(family, d, m, 6).unwrap()) {
+                compressed_case::<T, D>(place, &s);
+                compressed_case::<T, D>(place, &s.columns(s.ncols() / 3..s.ncols() / 3));
+            }
+        }
+    }
+    // Many draws of few columns, of more than a warp, and beyond 2³² columns.
+    for (d, m, zeta) in [(3, 1, 5), (7, 4, 33), (20, 50, 70), (300, 200, 9)] {
+        compressed_case::<T, D>(place, &Sketch::laso(d, m, zeta, 4).unwrap());
+    }
+    let (far, mut row) = (Sketch::laso(2000, 1 << 33, 40, 5).unwrap(), Vec::new());
+    laso_row(5, 1 << 33, 40, 1000, &mut row);
+    let column = row.last().unwrap().column as usize;
+    assert!(column > 1 << 32, "the window below is beyond 32 bits");
+    compressed_case::<T, D>(place, &far.rows(999..1004).columns(column - 2..column + 3));
+}
+
 /// Constants of a device cut sums, so they are the same for all of its handles.
 fn constants_do_not_depend_on_the_handle<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     for family in SPARSE {
@@ -254,5 +300,6 @@ on_every_device! {
     operators_times_large_matrices: f32 f64,
     one_count_sketch_entry_is_one_signed_entry_of_the_input,
     indices_are_those_of_the_scalar_functions,
+    compressed_operators_have_the_entries: f32 f64,
     constants_do_not_depend_on_the_handle: f32 f64,
 }

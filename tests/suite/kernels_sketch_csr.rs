@@ -7,7 +7,8 @@ use crate::common::{
 };
 use randnla::{Backend, Csr, Family, Op, Scalar, Sketch};
 
-const FAMILIES: [Family; 3] = [Family::SparseSign, Family::SparseStack, Family::CountSketch];
+const FAMILIES: [Family; 4] =
+    [Family::SparseSign, Family::SparseStack, Family::CountSketch, Family::BlockPermSjlt];
 const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
 
 /// Entries of a rows×cols matrix, columns out of order, some rows empty.

@@ -3,7 +3,8 @@
 //! A sum of k stored entries is off by (k + 4)·u·(|α||X||B| + |β||C|), duplicates counted one by one.
 
 use crate::common::{
-    Layout, Place, Plain, Reference, Stored, assert_within, cuts, noise, on_every_device,
+    Layout, Place, Plain, Reference, Stored, assert_same_bits, assert_within, cuts, noise,
+    on_every_device,
 };
 use randnla::{Backend, Csr, Op, Scalar, SparseKernels};
 use std::ops::Range;
@@ -218,9 +219,36 @@ fn spspmm_meets_the_rounding_model<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     }
 }
 
+/// Columns of compressed rows, from anywhere, into any layout, written once.
+fn compressed_rows_are_made_dense<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    fn run<T: Scalar, D: SparseKernels<T>>(
+        what: &str,
+        device: &D,
+        (shape, entries): ((usize, usize), Triplets<'_, T>),
+        first: usize,
+        c: &Stored<T>,
+    ) -> Plain {
+        let x = Csr::from_triplets(device, shape, entries).unwrap();
+        c.after(what, device, |c| device.expand(x.as_ref(), first, c))
+    }
+    for (m, n) in place.sizes(&cuts::EXPANDED) {
+        let entries = triplets::<T>(m, n, 0.4);
+        let x = ((m, n), &entries[..]);
+        for (first, end) in [(0, n), (n / 3, n), (n / 2, n / 2 + 1), (n, n)] {
+            for layout in Layout::WRITABLE {
+                let what = format!("{} {m}×{n} {first}..{end} {layout:?}", T::NAME);
+                let c = Stored::<T>::new(layout, m, end - first, |_, _| f64::NAN);
+                let got = place.result(&what, |device| run(&what, device, x, first, &c));
+                assert_same_bits(&what, &got, &run(&what, &Reference, x, first, &c));
+            }
+        }
+    }
+}
+
 on_every_device! {
     spmm_meets_the_rounding_model: f32 f64,
     stored_values_are_those_of_the_window: f32 f64,
     the_first_stored_entry_that_is_not_finite_is_found: f32 f64,
     spspmm_meets_the_rounding_model: f32 f64,
+    compressed_rows_are_made_dense: f32 f64,
 }

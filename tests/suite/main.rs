@@ -5,7 +5,9 @@
 //! | `kernels_*` | every kernel of every trait, a device against the oracle, by a rounding model |
 //! | `sketch_*` | every family and operation, windows, prefixes, bad input |
 //! | `golden` | the frozen bits of the operators |
+//! | `half_*` | operators on matrices stored in `f16` and `bf16`, for any device |
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
+//! | `block_perm` | BlockPerm-SJLT: structure, products block by block |
 //! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
 //! | `peers` | the defects found in other libraries |
 //! | `properties` | random shapes, strides, seeds and scales |
@@ -23,6 +25,7 @@
 // Operands go in by value and by reference: both are part of the interface.
 #![allow(clippy::needless_borrows_for_generic_args)]
 
+mod block_perm;
 mod common;
 mod decomp_accuracy;
 mod decomp_checks;
@@ -36,8 +39,13 @@ mod gpu;
 mod gpu_bits;
 #[cfg(feature = "cuda")]
 mod gpu_capture;
+#[cfg(feature = "cuda")]
+mod gpu_half;
+mod half_apply;
+mod half_cases;
 mod kernels_blas;
 mod kernels_blas_reductions;
+mod kernels_convolve;
 mod kernels_sketch;
 mod kernels_sketch_csr;
 mod kernels_sparse;
@@ -46,6 +54,7 @@ mod peers;
 mod properties;
 mod sketch_apply;
 mod sketch_errors;
+mod sketch_tensor;
 mod sketch_windows;
 mod statistics_entries;
 mod statistics_norms;

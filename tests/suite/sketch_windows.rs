@@ -12,12 +12,13 @@ fn dense_of<T: Scalar, D: Backend<T>>(s: &Sketch, device: &D) -> Plain {
     Plain::of(s.to_mat::<T, D>(device).unwrap().as_ref())
 }
 
-const SPARSE: [Family; 5] = [
+const SPARSE: [Family; 6] = [
     Family::SparseSign,
     Family::SparseStack,
     Family::CountSketch,
     Family::Laso,
     Family::RowSampling,
+    Family::BlockPermSjlt,
 ];
 
 fn to_mat_gives_the_entries<T: Scalar, D: Backend<T>>(place: &Place<D>) {

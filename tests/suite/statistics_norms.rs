@@ -9,12 +9,18 @@
 //! | Uniform | (2 − 6f/5)/d | the fourth moment of an entry is 9/5: E(Σuⱼxⱼ)⁴ = 3 − 6f/5 |
 //! | SparseSign, CountSketch | 2(1 − f)/d | E(column j · column k)² = 1/d for j ≠ k |
 //! | SparseStack | 2(1 − f)·Σₜ 1/(ζ²dₜ) | the same block by block, dₜ rows in block t |
+//! | BlockPerm-SJLT | 2r·(κ(W − f) + κ(κ−1)/(M−1)·(1 − W))/(κs)² | below |
 //! | LASO | (m²/(ζ²d))·E₄ − 1/d | E₄ = 3ζ(ζ−1)/m² + (ζ/m − 2ζ(ζ−1)/m²)f, the 4th moment of a row |
 //! | subsampled z = Mx, order n | (n²/d)·((n − d)/(n − 1))·(E Σzᵢ⁴/n − 1/n²) | sampling without replacement |
 //! | Haar | 2(m − d)/(d(m + 2)) | X·d/m is Beta(d/2, (m − d)/2) |
 //!
 //! For the subsampled families E Σzᵢ⁴ is f (row sampling, M = I), (3 − 2f)/n (one Hadamard round;
 //! applied three times for Hadamard-diagonal), and Σᵢ 3(Σⱼcᵢⱼ²xⱼ²)² − 2Σⱼcᵢⱼ⁴xⱼ⁴ (cosines).
+//!
+//! For BlockPerm-SJLT W = Σwₕ² with wₕ = Σxⱼ² over block h of columns, and r = Σ 1/length over the s parts
+//! of a block of rows, in the mean over blocks: the rows that two columns have in common in a block
+//! that both reach. Two columns of one block reach κ blocks together, two of different blocks
+//! κ(κ − 1)/(M − 1) in the mean, since their places differ by each number but 0 alike.
 //!
 //! **Failure probability.** The mean over T seeds is compared at 6 standard errors, known from the
 //! law: 2·10⁻⁹ a family by the central limit theorem. The sample variance is compared at 6 standard
@@ -47,6 +53,24 @@ fn variance(s: &Sketch, x: &[f64]) -> f64 {
             let zeta = s.nnz();
             let inverse = |t: usize| 1.0 / ((t + 1) * d / zeta - t * d / zeta) as f64;
             2.0 * (1.0 - f) * (0..zeta).map(inverse).sum::<f64>() / (zeta * zeta) as f64
+        }
+        Family::BlockPermSjlt => {
+            let (blocks, wirings) = (s.blocks(), s.wirings());
+            let start = |len: usize, k: usize| k * (len / blocks) + k.min(len % blocks);
+            let weight =
+                |h: usize| x[start(m, h)..start(m, h + 1)].iter().map(|x| x * x).sum::<f64>();
+            let together: f64 = (0..blocks).map(|h| weight(h).powi(2)).sum();
+            let nnz = s.nnz() / wirings;
+            let met = |g: usize| {
+                let length = start(d, g + 1) - start(d, g);
+                let part = |q: usize| 1.0 / ((q + 1) * length / nnz - q * length / nnz) as f64;
+                (0..nnz).map(part).sum::<f64>()
+            };
+            let met = (0..blocks).map(met).sum::<f64>() / blocks as f64;
+            let (kappa, others) = (wirings as f64, blocks as f64 - 1.0);
+            let apart = if others > 0.0 { kappa * (kappa - 1.0) / others } else { 0.0 };
+            let pairs = kappa * (together - f) + apart * (1.0 - together);
+            2.0 * met * pairs / (s.nnz() as f64).powi(2)
         }
         Family::Laso => {
             let zeta = s.nnz() as f64;

@@ -1,5 +1,10 @@
 //! Initialisation and contexts: the primary one of each device, and no other.
+//!
+//! Calls that work on a context need one that is current on the calling thread and retained by
+//! somebody. When the last one of all is released, everything is gone but memory, which stays so that
+//! leaks can be counted.
 
+use super::state::State;
 use super::{Handle, Status, api, put, with_state};
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint};
@@ -12,6 +17,37 @@ const STEP: usize = 16;
 thread_local! {
     /// The context stack of a thread: devices, or none.
     static STACK: RefCell<Vec<Option<c_int>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// For functions that may be called at any time.
+pub(crate) fn nothing() -> Result<(), Status> {
+    Ok(())
+}
+
+/// Whether `cuInit` was called.
+pub(crate) fn initialised() -> Result<(), Status> {
+    if with_state(|s| s.is_initialised) { Ok(()) } else { Err(Status::NOT_INITIALIZED) }
+}
+
+/// Whether the thread has a current context that lives.
+pub(crate) fn current() -> Result<(), Status> {
+    initialised()?;
+    let device = top().ok_or(Status::INVALID_CONTEXT)? as usize;
+    match with_state(|s| s.retained[device]) {
+        0 => Err(Status::CONTEXT_IS_DESTROYED),
+        _ => Ok(()),
+    }
+}
+
+impl State {
+    fn release(&mut self, device: c_int) -> Result<(), Status> {
+        let retained = &mut self.retained[device as usize];
+        *retained = retained.checked_sub(1).ok_or(Status::INVALID_CONTEXT)?;
+        if self.retained.iter().all(|&retained| retained == 0) {
+            self.forget_objects();
+        }
+        Ok(())
+    }
 }
 
 fn checked(context: Handle) -> Result<Option<c_int>, Status> {
@@ -27,24 +63,32 @@ fn handle(current: Option<c_int>) -> Handle {
     current.map_or(std::ptr::null_mut(), |device| (PRIMARY + STEP * device as usize) as Handle)
 }
 
-fn current() -> Option<c_int> {
+/// The device whose context is current on the thread.
+fn top() -> Option<c_int> {
     STACK.with_borrow(|stack| stack.last().copied().flatten())
 }
 
 api! {
+    needs nothing;
+
     /// Initialises the driver.
     fn cuInit(flags: c_uint) {
         match with_state(|s| s.options.devices) {
-            _ if flags != 0 => Err(Status::INVALID_VALUE),
-            1.. => Ok(()),
-            _ => Err(Status::NO_DEVICE),
+            _ if flags != 0 => return Err(Status::INVALID_VALUE),
+            1.. => with_state(|s| s.is_initialised = true),
+            _ => return Err(Status::NO_DEVICE),
         }
+        Ok(())
     }
 
     /// The CUDA version.
     fn cuDriverGetVersion(version: *mut c_int) {
         put(version, with_state(|s| s.options.driver))
     }
+}
+
+api! {
+    needs initialised;
 
     /// Retains the primary context.
     fn cuDevicePrimaryCtxRetain(context: *mut Handle, device: c_int) {
@@ -53,16 +97,10 @@ api! {
         put(context, handle(Some(device)))
     }
 
-    /// Releases the primary context. Its memory stays, so that leaks can be counted at the end.
+    /// Releases the primary context.
     fn cuDevicePrimaryCtxRelease_v2(device: c_int) {
         super::device::check(device)?;
-        with_state(|s| match s.retained[device as usize].checked_sub(1) {
-            Some(left) => {
-                s.retained[device as usize] = left;
-                Ok(())
-            }
-            None => Err(Status::INVALID_CONTEXT),
-        })
+        with_state(|s| s.release(device))
     }
 
     /// Whether the primary context is retained.
@@ -80,7 +118,7 @@ api! {
 
     /// The current context of the thread, or null.
     fn cuCtxGetCurrent(context: *mut Handle) {
-        put(context, handle(current()))
+        put(context, handle(top()))
     }
 
     /// Makes a context current.
@@ -107,10 +145,14 @@ api! {
         };
         if context.is_null() { Ok(()) } else { put(context, handle(popped)) }
     }
+}
+
+api! {
+    needs current;
 
     /// The device of the current context.
     fn cuCtxGetDevice(device: *mut c_int) {
-        put(device, current().unwrap_or(0))
+        put(device, top().unwrap_or(0))
     }
 
     /// Waits for all streams.

@@ -46,6 +46,11 @@ impl<T> Table<T> {
         self.objects.remove(&(handle as usize)).ok_or(Status::INVALID_HANDLE)
     }
 
+    /// Removes all objects.
+    pub fn take(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.objects).into_values().collect()
+    }
+
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         self.objects.retain(|_, object| keep(object));
     }

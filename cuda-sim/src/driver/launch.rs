@@ -108,6 +108,8 @@ unsafe fn launch(
 }
 
 api! {
+    needs current;
+
     /// Launches a kernel.
     fn cuLaunchKernel(
         function: Handle,

@@ -2,7 +2,7 @@
 //!
 //! | function | result |
 //! |---|---|
-//! | `cuda_sim_live_allocations` | allocations of the host program that were not freed |
+//! | `cuda_sim_live_allocations` | allocations and pools of the host program that were not freed |
 //! | `cuda_sim_live_handles` | streams, events, modules, graphs, handles and contexts that live |
 //! | `cuda_sim_fail_launch` | lets the n-th launch from now on fail, once; 0 for none |
 //! | `cuda_sim_fail_allocation` | lets the n-th allocation from now on fail, once; 0 for none |
@@ -20,7 +20,7 @@ use std::io::Write;
 ///
 /// # Safety
 /// `buffer` is null or has `size` bytes.
-unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
+pub(super) unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
     if !buffer.is_null() && size > 0 {
         let count = text.len().min(size - 1);
         // SAFETY: `count + 1` bytes fit, by contract.
@@ -32,10 +32,10 @@ unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
     text.len()
 }
 
-/// How many allocations of the host program live.
+/// How many allocations and memory pools of the host program live.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuda_sim_live_allocations() -> usize {
-    with_state(|s| s.device.sim.memory.live())
+    with_state(|s| s.device.sim.memory.live() + s.pools.len())
 }
 
 /// How many streams, events, modules, graphs, handles of cuBLAS and retained contexts live.

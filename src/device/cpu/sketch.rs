@@ -1,7 +1,7 @@
 //! The operator kernels of the CPU.
 
 use super::{dense, fit, fit_family, fit_product, op_shape, sparse};
-use crate::{Blas, Cpu, CsrRef, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
+use crate::{Blas, Cpu, Csr, CsrRef, Family, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
 
 /// The positions of a column-sparse operator's entries: ζ a column, `row << 1 | negative`.
 #[derive(Debug)]
@@ -14,10 +14,9 @@ impl Indices {
     /// The words of the columns of a window of the operator.
     #[track_caller]
     fn window(&self, s: &Sketch) -> &[u32] {
-        let whole = |s: &Sketch| (s.family(), s.full_shape(), s.nnz(), s.seed());
         let (cols, held) = (s.col_range(), self.of.col_range());
         assert!(
-            whole(s) == whole(&self.of) && held.start <= cols.start && cols.end <= held.end,
+            s.is_part_of_same(&self.of) && held.start <= cols.start && cols.end <= held.end,
             "indices of another operator"
         );
         if self.words.is_empty() {
@@ -95,6 +94,38 @@ macro_rules! impl_sketch_kernels {
                 sparse::sparse_times(self, s, indices.window(s), op, alpha, a, beta, c)
             }
 
+            fn block_perm_times(
+                &self,
+                s: &Sketch,
+                kept: Option<&Indices>,
+                alpha: $t,
+                a: MatRef<'_, $t>,
+                beta: $t,
+                mut c: MatMut<'_, $t>,
+            ) -> Result<()> {
+                fit_family(s, s.family() == Family::BlockPermSjlt);
+                fit_product(s.shape(), a.shape(), c.shape());
+                if alpha == 0.0 || a.is_empty() || c.is_empty() {
+                    return self.scale(beta, c);
+                }
+                let (m, step) = (s.ncols(), sparse::index_chunk(s));
+                for start in (0..m).step_by(step) {
+                    let cols = start..m.min(start + step);
+                    let (chunk, a) = (s.columns(cols.clone()), a.rows(cols));
+                    let beta = if start == 0 { beta } else { 1.0 };
+                    let made;
+                    let words = match kept {
+                        Some(kept) => kept.window(&chunk),
+                        None => {
+                            made = sparse::indices(self, &chunk)?;
+                            &made
+                        }
+                    };
+                    sparse::block_perm_times(self, &chunk, words, alpha, a, beta, c.as_mut())?;
+                }
+                Ok(())
+            }
+
             fn sparse_times_csr(
                 &self,
                 s: &Sketch,
@@ -113,6 +144,11 @@ macro_rules! impl_sketch_kernels {
                     return self.scale(beta, c);
                 }
                 sparse::sparse_times_csr(self, s, indices.window(s), op, alpha, x, op_x, beta, c)
+            }
+
+            fn compressed(&self, s: &Sketch, op: Op) -> Result<Csr<$t>> {
+                fit_family(s, s.family().is_column_sparse() || s.family().is_row_sparse());
+                sparse::compressed(self, s, op)
             }
         }
     };

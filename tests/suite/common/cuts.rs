@@ -9,7 +9,7 @@
 //! all values of each of them still occur, and all pairs of them over the sizes.
 
 use super::Layout;
-use Layout::{Backwards, Columns, Rows, Strided};
+use Layout::{Backwards, Columns, PaddedRows, Rows, Strided};
 
 /// Sizes of a test: those that the interpreter runs as well, and those that it does not.
 pub struct Sizes<E: 'static> {
@@ -105,6 +105,20 @@ cuts! {
             kept [(4096, 2, Columns), (8192, 2, Columns), (16_384, 1, Columns), (4099, 2, Backwards),
                 (5000, 3, Rows), (1024, 17, Rows)],
             dropped [(4096, 40, Columns), (10_007, 6, Columns), (30_000, 3, Columns)];
+        CONVOLVED: usize, "convolutions, d",
+            kept [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 60, 97],
+            dropped [6, 12, 32, 64, 128, 211];
+        LONG_CONVOLVED: (usize, usize, usize, Layout), "long convolutions, d, columns, factors, layout",
+            kept [(16_384, 1, 2, Columns), (6000, 2, 3, Columns), (4500, 2, 2, Backwards),
+                (1024, 17, 2, Rows), (700, 33, 2, PaddedRows)],
+            dropped [];
+        TURNED: (usize, usize, Layout), "convolutions with unit vectors, d, columns, layout",
+            kept [(512, 20, Columns), (100, 30, Rows), (3, 900, Rows)],
+            dropped [(512, 100, Columns), (1000, 60, Rows), (4099, 9, Columns), (3, 9000, Rows)];
+        COMPRESSED_OPERATORS: (usize, usize), "operators in compressed rows, d×m",
+            kept [(0, 7), (1, 1), (5, 9), (17, 33), (40, 800)], dropped [(300, 400)];
+        EXPANDED: (usize, usize), "compressed rows made dense, m×n",
+            kept [(0, 3), (1, 1), (7, 40), (65, 70)], dropped [(5000, 9)];
         MIXED: usize, "subsampled transforms, m",
             kept [0, 1, 2, 3, 5, 17, 63, 64, 65, 129, 256], dropped [8, 9, 16];
         LARGE_MIXED: (usize, usize, usize), "large subsampled transforms, m, d, columns",
@@ -124,6 +138,7 @@ cuts! {
         OPERATOR_LAYOUTS = 7, "operators times matrices, layouts and factors";
         COMPRESSED = 5, "operators on CSR, windows, operations, layouts and factors";
         SPMM_LAYOUTS = 5, "spmm, layouts and factors";
+        CONVOLVED_FACTORS = 7, "convolutions, factors, columns and scales";
         FWHT_LAYOUTS = 5, "fwht, columns and layouts";
         MIXED_WINDOWS = 7, "subsampled transforms, windows, columns and factors";
         MIXED_LAYOUTS = 7, "subsampled transforms, layouts and factors";

@@ -38,6 +38,12 @@ pub fn sparse_column(s: &Sketch, j: usize) -> Vec<(usize, f64)> {
     let mut packed = vec![0; s.nnz()];
     match s.family() {
         Family::SparseSign => random::sparse_sign_column(s.seed(), d, j as u64, &mut packed),
+        Family::BlockPermSjlt => {
+            let (m, blocks, wirings) = (s.full_shape().1 as u64, s.blocks(), s.wirings());
+            let nnz = s.nnz() / wirings;
+            random::BlockPerm::new(s.seed(), d, m, blocks as u32, wirings as u32, nnz as u32)
+                .column(j as u64, &mut packed);
+        }
         _ => random::sparse_stack_column(s.seed(), d, j as u64, &mut packed),
     }
     let unpack = |p: u32| ((p >> 1) as usize, if p & 1 == 1 { -1.0 } else { 1.0 });
@@ -136,7 +142,7 @@ pub fn entries<T: Scalar>(s: &Sketch) -> Plain {
             };
             whole_rows.set(at_i, at_j, s.scale() * value);
         }
-        if matches!(s.family(), Family::SparseSign | Family::SparseStack | Family::CountSketch) {
+        if s.family().is_column_sparse() {
             for (i, value) in sparse_column(s, j) {
                 if rows.contains(&i) {
                     whole_rows.set(i - rows.start, at_j, s.scale() * value);

@@ -17,7 +17,7 @@ pub use plain::{Plain, assert_columns_within, assert_same_bits, assert_within};
 pub use reference::Reference;
 pub use stored::{Layout, Stored};
 
-use randnla::{Cpu, Family, Result, Sketch};
+use randnla::{BlockPermParams, Cpu, Family, Result, Sketch};
 use std::sync::OnceLock;
 
 /// The CPU with one, two and three threads.
@@ -38,7 +38,7 @@ pub fn noise(seed: u64, i: usize, j: usize) -> f64 {
 }
 
 /// Every family.
-pub const FAMILIES: [Family; 12] = [
+pub const FAMILIES: [Family; 13] = [
     Family::Gaussian,
     Family::Rademacher,
     Family::Uniform,
@@ -51,9 +51,10 @@ pub const FAMILIES: [Family; 12] = [
     Family::Srct,
     Family::HadamardDiagonal,
     Family::Haar,
+    Family::BlockPermSjlt,
 ];
 
-/// An operator of a family; ζ = min(8, d).
+/// An operator of a family; ζ = min(8, d), of BlockPerm-SJLT 6 from d = 6 on.
 pub fn sketch(family: Family, d: usize, m: usize, seed: u64) -> Result<Sketch> {
     let nnz = d.clamp(1, 8);
     match family {
@@ -69,6 +70,12 @@ pub fn sketch(family: Family, d: usize, m: usize, seed: u64) -> Result<Sketch> {
         Family::Srct => Sketch::srct(d, m, seed),
         Family::HadamardDiagonal => Sketch::hadamard_diagonal(d, m, seed),
         Family::Haar => Sketch::haar(d, m, seed),
+        Family::BlockPermSjlt => {
+            // Ragged blocks, not all of them wired, as soon as there are rows for that.
+            let blocks = (d / 2).clamp(1, 5);
+            let params = BlockPermParams::new().blocks(blocks).wirings(blocks.min(3));
+            Sketch::block_perm_sjlt(d, m, params.nnz(if d == 1 { 1 } else { 2 }), seed)
+        }
     }
 }
 

@@ -86,6 +86,12 @@ pub fn gpu(test: &str) -> Option<Place<Cuda>> {
     }
 }
 
+/// The handle alone, for tests of what only a GPU has.
+#[cfg(feature = "cuda")]
+pub fn cuda(test: &str) -> Option<Cuda> {
+    gpu(test).map(|place| place.device().clone())
+}
+
 /// Whether the driver is the simulator, which exports more than a driver does.
 #[cfg(feature = "cuda")]
 fn is_simulated() -> bool {

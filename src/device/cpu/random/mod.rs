@@ -29,6 +29,7 @@ mod tests;
 mod transform;
 
 use super::Isa;
+use crate::random::{BlockPerm, Stream, row_blocks};
 use fill::Blocks;
 use lanes::Lanes;
 use signs::Signs;
@@ -163,7 +164,9 @@ pub(crate) fn sparse_sign_columns_at(
     unit0: u64,
     out: &mut [u32],
 ) {
-    launch(isa, Columns::<true> { seed, d, zeta, unit0, out });
+    let ranges: Vec<_> = (d - zeta..d).map(|last| 0..last + 1).collect();
+    let (stream, run) = (Stream::SparseSign, ranges.len());
+    launch(isa, Columns::<true> { seed, stream, ranges: &ranges, run, unit0, out });
 }
 
 /// Columns of a sparse stack operator from `unit0` on, `zeta` packed entries each
@@ -181,5 +184,27 @@ pub(crate) fn sparse_stack_columns_at(
     unit0: u64,
     out: &mut [u32],
 ) {
-    launch(isa, Columns::<false> { seed, d, zeta, unit0, out });
+    let ranges: Vec<_> = row_blocks(d, zeta).collect();
+    let (stream, run) = (Stream::SparseStack, ranges.len());
+    launch(isa, Columns::<false> { seed, stream, ranges: &ranges, run, unit0, out });
+}
+
+/// Columns of a BlockPerm-SJLT operator from `unit0` on ([`BlockPerm::column`]); `out` holds whole
+/// columns.
+pub(crate) fn block_perm_columns(operator: &BlockPerm, unit0: u64, out: &mut [u32]) {
+    block_perm_columns_at(Isa::detect(), operator, unit0, out);
+}
+
+/// [`block_perm_columns`] on a given instruction set.
+pub(crate) fn block_perm_columns_at(isa: Isa, operator: &BlockPerm, unit0: u64, out: &mut [u32]) {
+    let (seed, stream, run) = (operator.seed(), Stream::BlockPermEntries, operator.nnz());
+    let (mut unit0, mut rest) = (unit0, out);
+    while !rest.is_empty() {
+        let block = operator.block_of_column(unit0);
+        let ranges: Vec<_> = operator.ranges(block).collect();
+        let left = (operator.columns(block).end - unit0).min((rest.len() / ranges.len()) as u64);
+        let (out, after) = rest.split_at_mut(left as usize * ranges.len());
+        launch(isa, Columns::<false> { seed, stream, ranges: &ranges, run, unit0, out });
+        (unit0, rest) = (unit0 + left, after);
+    }
 }

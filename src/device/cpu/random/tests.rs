@@ -104,6 +104,32 @@ fn sparse_columns_equal_scalar() {
     }
 }
 
+#[test]
+fn block_perm_columns_equal_scalar() {
+    let shapes = [
+        (1, 700, 1, 1, 1),
+        (40, 90, 13, 4, 3),
+        (1024, 5000, 16, 4, 2),
+        (600, 1 << 41, 3, 3, 65),
+        ((1 << 31) - 1, u64::MAX, 1 << 20, 9, 2),
+    ];
+    for (isa, shape) in Isa::available().into_iter().flat_map(|isa| shapes.map(|s| (isa, s))) {
+        let (d, m, blocks, wirings, nnz) = shape;
+        let s = random::BlockPerm::new(SEED, d, m, blocks, wirings, nnz);
+        let zeta = (wirings * nnz) as usize;
+        for (units, unit0) in [(1usize, 0), (2, 43), (70, 20), (89, 1), (600, m - m.min(900))] {
+            let units = units.min((m - unit0) as usize);
+            let mut columns = vec![0; zeta * units];
+            block_perm_columns_at(isa, &s, unit0, &mut columns);
+            let mut want = vec![0; zeta];
+            for (c, got) in columns.chunks_exact(zeta).enumerate() {
+                s.column(unit0 + c as u64, &mut want);
+                assert_eq!(got, want, "{isa:?} {shape:?} column {}", unit0 + c as u64);
+            }
+        }
+    }
+}
+
 /// Transforms on the extreme words, where a vector version could round or carry differently.
 #[test]
 fn transforms_equal_scalar_on_edge_words() {
@@ -185,6 +211,9 @@ fn golden_hashes() {
         check("sparse sign", 0x9a65_6912_8c06_2ba5, hash_u32(&p));
         sparse_stack_columns_at(isa, SEED, 1000, 8, u0, &mut p);
         check("sparse stack", 0xaabc_8914_72ef_59f8, hash_u32(&p));
+        let operator = random::BlockPerm::new(SEED, 1000, 1 << 40, 15, 4, 2);
+        block_perm_columns_at(isa, &operator, u0, &mut p);
+        check("block perm", 0, hash_u32(&p));
     }
     let mut row = Vec::new();
     let laso = fnv((0..1 << 13).flat_map(|i| {

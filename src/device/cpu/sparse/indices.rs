@@ -4,7 +4,7 @@
 //! window of rows uses the words of the whole and skips what lies outside.
 
 use crate::device::cpu::pool::SharedMut;
-use crate::device::cpu::random::{sparse_sign_columns, sparse_stack_columns};
+use crate::device::cpu::random::{block_perm_columns, sparse_sign_columns, sparse_stack_columns};
 use crate::{Cpu, Error, Family, Result, Sketch};
 
 /// Columns that one task fills.
@@ -30,6 +30,7 @@ pub(in crate::device::cpu) fn indices(cpu: &Cpu, s: &Sketch) -> Result<Vec<u32>>
     words.resize(len, 0);
     let (seed, first) = (s.seed(), s.col_range().start as u64);
     let out = SharedMut(words.as_mut_ptr());
+    let block_perm = (s.family() == Family::BlockPermSjlt).then(|| s.block_perm());
     cpu.for_each(columns.div_ceil(COLUMNS_PER_TASK), len as u64 * COST, |task| {
         let start = task * COLUMNS_PER_TASK;
         let count = COLUMNS_PER_TASK.min(columns - start);
@@ -37,8 +38,9 @@ pub(in crate::device::cpu) fn indices(cpu: &Cpu, s: &Sketch) -> Result<Vec<u32>>
         let out =
             unsafe { core::slice::from_raw_parts_mut(out.get().add(start * zeta), count * zeta) };
         let unit = first + start as u64;
-        match s.family() {
-            Family::SparseSign => sparse_sign_columns(seed, d as u32, zeta as u32, unit, out),
+        match (&block_perm, s.family()) {
+            (Some(operator), _) => block_perm_columns(operator, unit, out),
+            (_, Family::SparseSign) => sparse_sign_columns(seed, d as u32, zeta as u32, unit, out),
             _ => sparse_stack_columns(seed, d as u32, zeta as u32, unit, out),
         }
     });

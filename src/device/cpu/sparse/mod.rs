@@ -1,11 +1,11 @@
-//! Products with sparse factors: column-sparse operators (SparseSign, SparseStack, CountSketch)
-//! and matrices in compressed sparse rows.
+//! Products with sparse factors: column-sparse operators (SparseSign, SparseStack, CountSketch,
+//! BlockPerm-SJLT) and matrices in compressed sparse rows.
 //!
 //! The columns of an operator S are the rows of Sᵀ, which makes four products two:
 //!
 //! | product | driver | |
 //! |---|---|---|
-//! | S·A, Xᵀ·B | [`scatter`] | rows of A are added to rows of C that their column of S names |
+//! | S·A, Xᵀ·B | [`scatter`] | rows of A are added to rows of C that their column of S names; by blocks ([`block_perm`]) where S has some |
 //! | Sᵀ·Y, X·B | [`gather`] | a row of C is a sum of rows of Y |
 //!
 //! Both work on column blocks ([`panel`]): the side that is met at random, C or Y, is a row-major
@@ -21,6 +21,8 @@
 //! panel for every row of A. Measured on two cores of Zen 5 against a parallel sum of A (16384×1024
 //! f64, d = 1536): see `benches`.
 
+mod block_perm;
+mod compressed;
 mod gather;
 mod indices;
 mod kernel;
@@ -32,15 +34,17 @@ mod spspmm;
 mod tests;
 mod transpose;
 
-use super::{Isa, fit_product, op_shape};
+use super::{Isa, fit_columns, fit_product, op_shape};
+pub(in crate::device::cpu) use compressed::compressed;
 pub(in crate::device::cpu) use indices::{index_chunk, indices};
 pub(in crate::device::cpu) use kernel::SparseScalar;
 
 use crate::matrix::CsrRef;
 use crate::{Blas, Cpu, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
+use block_perm::ByBlocks;
 use gather::gather_times;
 use rows::{CsrRows, SignRows};
-use scatter::scatter_times;
+use scatter::{scatter_times, scatter_walked};
 use spspmm::spspmm;
 use transpose::Transposed;
 
@@ -66,6 +70,23 @@ pub(in crate::device::cpu) fn sparse_times<T: SparseScalar>(
         Op::NoTrans => scatter_times(cpu, Isa::detect(), &rows, alpha, a, beta, c),
         Op::Trans => gather_times(cpu, Isa::detect(), &rows, alpha, a, beta, c),
     }
+}
+
+/// `C ← α S A + β C` for a BlockPerm-SJLT, block by block; `indices` as above.
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+pub(in crate::device::cpu) fn block_perm_times<T: SparseScalar>(
+    cpu: &Cpu,
+    s: &Sketch,
+    indices: &[u32],
+    alpha: T,
+    a: MatRef<'_, T>,
+    beta: T,
+    c: MatMut<'_, T>,
+) -> Result<()> {
+    let alpha = T::from_f64(alpha.to_f64() * s.scale());
+    scatter_walked(cpu, Isa::detect(), &ByBlocks::new(s, indices), alpha, a, beta, c)
 }
 
 /// `C ← α op(S) op(X) + β C` for a column-sparse family and X in CSR; `indices` as above.
@@ -146,6 +167,11 @@ macro_rules! sparse_kernels {
                     Op::NoTrans => gather_times(self, Isa::detect(), &rows, alpha, b, beta, c),
                     Op::Trans => scatter_times(self, Isa::detect(), &rows, alpha, b, beta, c),
                 }
+            }
+
+            fn expand(&self, x: CsrRef<'_, $T>, first: usize, c: MatMut<'_, $T>) -> Result<()> {
+                fit_columns(x.shape(), first, c.shape());
+                compressed::expand(self, x, first, c)
             }
 
             fn spspmm(
