@@ -6,7 +6,7 @@ use super::product::{gemm, gemm_batched, gram, trsm_right};
 use super::{Cuda, CudaScalar, rows_are_fast};
 use crate::device::fit::{fit, fit_distinct, fit_product};
 use crate::matrix::{BatchMut, BatchRef};
-use crate::{Blas, Device, MatMut, MatRef, Op, Result, Storage, Uplo};
+use crate::{Blas, Device, MatMut, MatRef, Op, Result, Uplo};
 
 /// Threads of a block in `cuda/blas.cu`.
 pub(super) const THREADS: u32 = 256;
