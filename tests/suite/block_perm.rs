@@ -7,7 +7,7 @@
 use crate::common::entries::{entries, sparse_column};
 use crate::common::{Plain, Reference, assert_same_bits, assert_within, cpus, noise};
 #[cfg(feature = "cuda")]
-use crate::gpu::gpu;
+use crate::common::place::cuda as gpu;
 use randnla::random::BlockPerm;
 use randnla::{
     Backend, BlockPermParams, Cpu, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Sketch,

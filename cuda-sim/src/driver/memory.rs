@@ -13,6 +13,7 @@ const PAGE: usize = 4096;
 impl State {
     fn allocate(&mut self, bytes: usize, kind: Kind) -> Result<u64, Status> {
         self.check_sticky()?;
+        self.injected_allocation_failure()?;
         self.device.sim.memory.allocate(bytes, kind).map_err(|_| Status::OUT_OF_MEMORY)
     }
 

@@ -92,8 +92,8 @@ pub(crate) struct State {
     pub options: Options,
     /// Whether `cuInit` was called.
     pub is_initialised: bool,
-    /// How often the primary context is retained.
-    pub retained: u32,
+    /// How often the primary context of each device is retained.
+    pub retained: Vec<u32>,
     pub streams: Table<Stream>,
     pub events: Table<Event>,
     pub modules: Table<LoadedModule>,
@@ -115,11 +115,12 @@ impl State {
     fn new() -> Self {
         let options = Options::from_env();
         let sim = Simulator::new(&options);
+        let retained = vec![0; options.devices.max(0) as usize];
         Self {
             device: Device { sim, sticky: None, last_fault: String::new(), pending: Vec::new() },
             options,
             is_initialised: false,
-            retained: 0,
+            retained,
             streams: Table::new(1),
             events: Table::new(2),
             modules: Table::new(3),
@@ -158,6 +159,30 @@ impl State {
         self.device.sticky.map_or(Ok(()), Err)
     }
 
+    /// Fails if this is the launch that shall fail.
+    pub fn injected_launch_failure(&mut self) -> Result<(), Status> {
+        match count_down(&mut self.options.fail_launch) {
+            true => Err(Status::LAUNCH_OUT_OF_RESOURCES),
+            false => Ok(()),
+        }
+    }
+
+    /// Fails if this is the allocation that shall fail.
+    pub fn injected_allocation_failure(&mut self) -> Result<(), Status> {
+        match count_down(&mut self.options.fail_allocation) {
+            true => Err(Status::OUT_OF_MEMORY),
+            false => Ok(()),
+        }
+    }
+
+    /// Streams, events, modules, graphs, handles of cuBLAS and retained contexts that live.
+    pub fn live_handles(&self) -> usize {
+        let contexts: u32 = self.retained.iter().sum();
+        let graphs = self.graphs.len() + self.executables.len();
+        let work = self.streams.len() + self.events.len() + self.modules.len() + self.blas.len();
+        work + graphs + contexts as usize
+    }
+
     /// Does work on a stream, or adds it to the graph that the stream captures.
     pub fn enqueue(&mut self, stream: Handle, work: Work) -> Result<(), Status> {
         self.check_sticky()?;
@@ -188,6 +213,13 @@ impl State {
     }
 }
 
+/// Counts down to 0, where it stays; whether it has just got there.
+fn count_down(left: &mut u64) -> bool {
+    let last = *left == 1;
+    *left = left.saturating_sub(1);
+    last
+}
+
 static STATE: Mutex<Option<State>> = Mutex::new(None);
 
 fn lock() -> MutexGuard<'static, Option<State>> {
@@ -199,7 +231,7 @@ pub(crate) fn with_state<T>(f: impl FnOnce(&mut State) -> T) -> T {
     let mut guard = lock();
     let state = guard.get_or_insert_with(|| {
         let state = State::new();
-        if state.options.stats.is_some() {
+        if state.options.stats.is_some() || state.options.launches.is_some() {
             super::symbols::write_at_exit();
         }
         state

@@ -415,7 +415,7 @@ mod tests {
         let memory = Mat::from_column_major(&cuda, &host, 65 * 16, 1).unwrap();
         let odd = memory.as_ref().as_ptr().wrapping_add(1);
         // SAFETY: the memory has one row more.
-        let odd = unsafe { MatRef::from_raw_parts(&cuda, odd, (64, 16), (16, 1)) };
+        let odd = unsafe { MatRef::from_raw_parts(&cuda, odd, (64, 16), (16, 1)) }.unwrap();
         assert!(copied(&s, Op::NoTrans, odd, 16), "not aligned to 16 bytes");
         let a = rows(16);
         assert!(!copied(&s, Op::Trans, a.rows(0..40), 16));
