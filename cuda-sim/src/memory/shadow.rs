@@ -49,8 +49,10 @@ const BYTES: u64 = 0xF;
 const ATOMIC: u64 = 1 << 4;
 /// Other threads wrote atomically at the same time.
 const SEVERAL: u64 = 1 << 5;
-/// An earlier block of the launch did the same.
+/// An earlier block of the launch wrote atomically too.
 const FOREIGN: u64 = 1 << 6;
+/// The bytes that earlier blocks of the launch read, in a record of a read.
+const READ_BEFORE: u64 = 0xF << 8;
 
 impl Record {
     fn new(stamp: u32, thread: u32, bytes: u64) -> Self {
@@ -67,6 +69,11 @@ impl Record {
 
     fn has(self, flags: u64) -> bool {
         self.0 & flags != 0
+    }
+
+    /// The bytes that earlier blocks read, in a record of a read of this launch.
+    fn bytes_before(self) -> u64 {
+        (self.0 & READ_BEFORE) >> 8
     }
 }
 
@@ -118,6 +125,15 @@ impl Observer<'_> {
         self.is_global
             && self.clocks.in_launch(record.stamp())
             && (record.has(FOREIGN) || !self.clocks.in_block(record.stamp()))
+    }
+
+    /// The bytes that earlier blocks of this launch read, as far as a record of a read tells.
+    fn bytes_read_before(&self, read: Record) -> u64 {
+        if !self.is_global || !self.clocks.in_launch(read.stamp()) {
+            return 0;
+        }
+        let own = if self.clocks.in_block(read.stamp()) { 0 } else { read.0 & BYTES };
+        own | read.bytes_before()
     }
 
     fn conflict(&self, record: Record, access: Access) -> Conflict {
@@ -202,7 +218,8 @@ impl Word<'_> {
 
     fn check_reads(&self, observer: &Observer<'_>, mask: u64) -> Result<(), Conflict> {
         for read in self.reads() {
-            if read.has(mask) && (!observer.knows(read) || observer.is_foreign(read)) {
+            let before = observer.bytes_read_before(read) & mask != 0;
+            if before || read.has(mask) && !observer.knows(read) {
                 return Err(observer.conflict(read, Access::Read));
             }
         }
@@ -230,7 +247,7 @@ impl Word<'_> {
     #[inline(always)]
     fn note_read(&mut self, observer: &Observer<'_>, mask: u64) {
         let record = Record::new(observer.clocks.now(), observer.thread, mask);
-        if self.0[1] | BYTES | FOREIGN == record.0 | BYTES | FOREIGN {
+        if self.0[1] | BYTES | READ_BEFORE == record.0 | BYTES | READ_BEFORE {
             self.0[1] |= mask;
             return;
         }
@@ -241,7 +258,8 @@ impl Word<'_> {
         let live = |read: Record| observer.clocks.in_block(read.stamp());
         let [first, second] = self.reads();
         let warp = |thread: u32| thread / 32;
-        let covered = first.0 & second.0 & BYTES == BYTES;
+        let covers = |read: Record| (read.0 | read.bytes_before()) & BYTES == BYTES;
+        let covered = covers(first) && covers(second);
         if covered
             && observer.clocks.in_epoch(first.stamp().min(second.stamp()))
             && (warp(first.thread()) == warp(observer.thread)
@@ -262,9 +280,7 @@ impl Word<'_> {
         if live(previous) && previous.thread() == observer.thread {
             record.0 |= previous.0 & BYTES;
         }
-        if observer.is_foreign(previous) {
-            record.0 |= FOREIGN | previous.0 & BYTES;
-        }
+        record.0 |= observer.bytes_read_before(previous) << 8;
         self.0[1 + slot] = record.0;
     }
 }
@@ -363,6 +379,23 @@ mod tests {
         let mut bench = Bench::new();
         assert!(bench.touch(3, Write));
         assert!(!bench.touch(3, ReadOnce));
+    }
+
+    /// Neighbouring halves belong to different blocks, each of which reads its own and writes it.
+    #[test]
+    fn disjoint_bytes_of_blocks_do_not_race() {
+        let mut bench = Bench::new();
+        let mut touch = |block: u32, access, mask| {
+            if block > 0 {
+                bench.clocks.start_block();
+            }
+            let observer = Observer { clocks: &bench.clocks, thread: 3, is_global: true };
+            Word(&mut bench.cell).touch(&observer, access, mask).is_ok()
+        };
+        assert!(touch(0, Read, 0b1100));
+        assert!(touch(1, Read, 0b0011) && touch(0, Write, 0b0011));
+        assert!(!touch(0, Write, 0b1100));
+        assert!(!touch(1, Write, 0b0011));
     }
 
     #[test]
