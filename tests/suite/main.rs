@@ -35,6 +35,8 @@ mod gpu_decomp;
 #[cfg(feature = "cuda")]
 mod gpu_dense;
 #[cfg(feature = "cuda")]
+mod gpu_rows;
+#[cfg(feature = "cuda")]
 mod gpu_sketch;
 #[cfg(feature = "cuda")]
 mod gpu_sparse;
