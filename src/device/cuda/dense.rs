@@ -237,8 +237,9 @@ impl<T: CudaScalar> Packed<T> {
         };
         let (shape, strides) = ((rows, width), (width as isize, 1));
         let address = a.as_ptr().addr();
+        let in_place = a.shape() == shape && (a.row_stride(), a.col_stride()) == strides;
         // The kernels read 16 bytes at once.
-        if a.shape() == shape && (a.row_stride(), a.col_stride()) == strides && address % 16 == 0 {
+        if in_place && address.is_multiple_of(16) {
             return Ok(Self { start: address as u64, width, _copy: None });
         }
         let len = rows * width;
