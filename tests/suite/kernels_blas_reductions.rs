@@ -131,9 +131,14 @@ fn gather_and_scatter_move_rows<T: Scalar, D: Backend<T>>(place: &Place<D>) {
 /// Squares and their sum in f64: (k + 4)·2⁻⁵³ relative, for f32 as well.
 fn sums_of_squares_are_f64_accurate_at_every_scale<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     let largest = if size_of::<T>() == 4 { 120 } else { 1000 };
+    let mut case = 0;
     for (m, n) in place.sizes(&cuts::ELEMENTWISE) {
         for layout in Layout::READABLE {
             for scale in [0, largest, -largest] {
+                case += 1;
+                if !place.takes(&cuts::SUMS, case) {
+                    continue;
+                }
                 let what = format!("{} sum of squares {m}×{n} {layout:?} 2^{scale}", T::NAME);
                 let factor = 2f64.powi(scale);
                 let a = Stored::<T>::new(layout, m, n, |i, j| factor * noise(1, i, j));
@@ -163,10 +168,15 @@ fn sums_of_squares_are_f64_accurate_at_every_scale<T: Scalar, D: Backend<T>>(pla
 }
 
 fn reductions_notice_what_is_not_finite<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    let mut case = 0;
     for (m, n) in place.sizes(&cuts::SEARCHES) {
         for layout in Layout::WRITABLE {
             for (row, col) in [(0, 0), (m - 1, n - 1), (m / 2, n / 3), (m - 1, 0)] {
                 for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                    case += 1;
+                    if !place.takes(&cuts::FINDS, case) {
+                        continue;
+                    }
                     let what = format!("{m}×{n} {layout:?} {value}");
                     let last = (m - 1, n - 1);
                     let a = Stored::<T>::new(layout, m, n, |i, j| match (i, j) {

@@ -125,7 +125,7 @@ cuts! {
             kept [(1000, 50, 20), (600, 600, 33), (9000, 100, 2), (20_000, 100, 1)],
             dropped [(500, 450, 9), (1000, 50, 40), (16_384, 100, 1)];
         LARGE_CSR: (usize, usize), "decompositions of large CSR matrices, m×n",
-            kept [(20_000, 10_000)], dropped [(100_000, 50_000)];
+            kept [(6000, 4000)], dropped [(100_000, 50_000)];
         APPLY: (usize, usize, usize), "applications, d×m×n",
             kept [(0, 5, 3), (5, 0, 3), (5, 7, 0), (1, 1, 1), (7, 9, 1), (9, 17, 3), (16, 33, 8),
                 (33, 65, 31), (20, 257, 5)],
@@ -144,6 +144,11 @@ cuts! {
         MIXED_LAYOUTS = 7, "subsampled transforms, layouts and factors";
         APPLY_SIDES = 5, "applications, sides and layouts";
         APPLY_LAYOUTS = 23, "applications, operands, layouts and factors";
+        SUMS = 5, "sums of squares, layouts and scales";
+        FINDS = 5, "searches, layouts, places and values";
+        EXACT_RANKS = 3, "exact ranks, parameters";
+        POWERS = 7, "decompositions scaled by powers of two";
+        EXTREME_SCALES = 3, "decompositions at extreme scales";
         RANKS = 5, "decompositions to a rank, spectra, shapes, seeds and passes";
         TOLERANCES = 5, "decompositions to a tolerance, spectra, shapes and tolerances";
         BOUNDS = 10, "bounds on an error, seeds";
