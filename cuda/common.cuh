@@ -19,11 +19,17 @@ __device__ __forceinline__ T* at(const View& a, i64 i, i64 j) {
     return static_cast<T*>(a.ptr) + (i * a.row_stride + j * a.col_stride);
 }
 
+// Numbers as they are computed with, and as they are stored: the same here, others in half.cuh.
+__device__ __forceinline__ float widened(float x) { return x; }
+__device__ __forceinline__ double widened(double x) { return x; }
+__device__ __forceinline__ void store(float* to, float x) { *to = x; }
+__device__ __forceinline__ void store(double* to, double x) { *to = x; }
+
 // alpha a + beta b as BLAS has it: nothing is read where its factor is zero.
-template <typename T>
-__device__ __forceinline__ void axpby_entry(T alpha, const T* a, T beta, T* b) {
+template <typename T, typename S>
+__device__ __forceinline__ void axpby_entry(T alpha, const T* a, T beta, S* b) {
     T sum = alpha == T(0) ? T(0) : alpha * *a;
-    *b = beta == T(0) ? sum : sum + beta * *b;
+    store(b, beta == T(0) ? sum : sum + beta * widened(*b));
 }
 
 __device__ __forceinline__ double warp_sum(double x) {

@@ -1,4 +1,4 @@
-// Cosine transforms of columns of any length, through complex Fourier transforms.
+// Cosine transforms and convolutions of columns of any length, through complex Fourier transforms.
 //
 // X_k = c_k sum_t x_t cos(pi (2t + 1) k / 2n), c_0 = sqrt(1/n), else sqrt(2/n), is the real part of
 // c_k e^(-i pi k / 2n) V_k, where V is the Fourier transform of the even entries of x in order, then the
@@ -11,6 +11,8 @@
 // | kernel | a block does | bytes needed | bound on an H100 (3 TB/s) |
 // |---|---|---|---|
 // | cosine | tiles of 2^10 to 2^13 complex entries | reals at both ends, complex numbers between passes | f32, one pass: 8 B an entry, 0.37 entries/ps |
+// | convolve | the same, a transform a factor and one back | reals in, complex products out and in, reals out | f32, one pass, two factors: 28 B an entry, 0.1 entries/ps |
+// | convolve_fold | 256 entries at a time | complex numbers read, reals written | 12 B (f32) an entry |
 // | cosine_move | 256 entries of sampled rows at a time | complex numbers read, reals written | 12 B (f32) an entry |
 // | cosine_tables | 256 places of the tables at a time | four tables of 8 or 16 B an entry | some µs |
 //
@@ -45,7 +47,7 @@ struct Cosine {
     typedef Complex<T> Entry;
     typedef T Real;
     static const int BITS = 3;
-    static const bool TWIDDLES = true;
+    static const bool TWIDDLES = true, CONVOLVES = false;
 
     static __device__ __forceinline__ Entry zero() { return {T(0), T(0)}; }
 
@@ -64,7 +66,10 @@ struct Cosine {
         return x.re * factor.re - x.im * factor.im;
     }
 
-    static __device__ __forceinline__ void between(const Mix& m, u32, i64 at, Entry& x) {
+    static __device__ __forceinline__ Entry plus(Entry x, Entry y) { return {x.re + y.re, x.im + y.im}; }
+    static __device__ __forceinline__ void keep(const Mix&, i64, i64, Entry) {}
+
+    static __device__ __forceinline__ void between(const Mix& m, u32, i64 at, i64, Entry& x) {
         x = times(x, static_cast<const Entry*>(m.spectrum)[at]);
     }
 
@@ -101,6 +106,48 @@ struct Cosine {
         }
     }
 };
+
+// Circular convolutions of columns of length n: transform of each factor, product with the spectra of
+// the others, and transform back, where n is not a power of two of columns with so many zeros behind
+// them that nothing wraps, and what lies beyond n is added to the front.
+template <typename T>
+struct Convolution : Cosine<T> {
+    typedef Complex<T> Entry;
+    static const bool CONVOLVES = true;
+
+    static __device__ __forceinline__ i64 row(const Mix&, i64 at) { return at; }
+    static __device__ __forceinline__ Entry admit(const Mix&, T x, i64) { return {x, T(0)}; }
+    static __device__ __forceinline__ T release(const Mix&, Entry x, i64) { return x.re; }
+
+    static __device__ __forceinline__ void keep(const Mix& m, i64 at_position, i64 col, Entry x) {
+        Entry* to = at<Entry>(m.product, at_position, col);
+        *to = m.merge ? times(*to, x) : x;
+    }
+
+    // The factor is a power of two: 1 over the length of the transforms.
+    static __device__ __forceinline__ void between(const Mix& m, u32, i64 at_position, i64 col, Entry& x) {
+        T factor = (T)m.between;
+        x = times(Entry{factor * x.re, factor * x.im}, *at<Entry>(m.product, at_position, col));
+    }
+};
+
+// Columns that do not fit a tile: out of the scratch memory, what lies beyond n added to the front.
+template <typename T>
+__device__ __forceinline__ void fold(const Mix& m) {
+    u32 across = 1u << m.fast_bits, lane = threadIdx.x & (across - 1), line = threadIdx.x >> m.fast_bits;
+    u32 lines = THREADS >> m.fast_bits;
+    i64 fast = m.by_rows ? m.n : m.cols, slow = m.by_rows ? m.cols : m.n;
+    #pragma unroll 1
+    for (i64 q = (i64)blockIdx.y * lines + line; q < slow; q += (i64)gridDim.y * lines)
+        #pragma unroll 1
+        for (i64 p = (i64)blockIdx.x * across + lane; p < fast; p += (i64)gridDim.x * across) {
+            i64 i = m.by_rows ? p : q, j = m.by_rows ? q : p;
+            T sum = T(0);
+            #pragma unroll 1
+            for (i64 k = i; k < m.sampled; k += m.n) sum += at<Complex<T>>(m.scratch, k, j)->re;
+            axpby_entry<T>((T)m.factor, &sum, (T)m.beta, at<T>(m.target, i, j));
+        }
+}
 
 // The tables of order n: factors at entrance and exit, 2^(bits - 1) roots of unity, and where the
 // transform is a convolution the chirp, wrapped around, times 2^-bits.
@@ -140,6 +187,12 @@ __device__ __forceinline__ void tables(i64 n, u32 bits, u32 convolve, u32 trans,
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS) cosine_move_##NAME(Mix m) {              \
         move_sampled<Cosine<T>>(m);                                                                \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS) convolve_##NAME(Mix m) {                 \
+        pass<Convolution<T>>(m);                                                                   \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS) convolve_fold_##NAME(Mix m) {            \
+        fold<T>(m);                                                                                \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
         cosine_tables_##NAME(i64 n, u32 bits, u32 convolve, u32 trans, Complex<T>* enter,          \

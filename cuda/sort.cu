@@ -179,16 +179,16 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     }
 }
 
-// The sorted entries of an operator as compressed rows: column and ±1.
+// The sorted entries of an operator as compressed rows: column and ±scale.
 template <typename T>
-__device__ __forceinline__ void operator_rows(const u64* sorted, const u64* count, u32* col_idx,
-                                              T* values) {
+__device__ __forceinline__ void operator_rows(const u64* sorted, const u64* count, T scale,
+                                              u32* col_idx, T* values) {
     u64 entries = *count, step = (u64)gridDim.x * THREADS;
 #pragma unroll 1
     for (u64 e = (u64)blockIdx.x * THREADS + threadIdx.x; e < entries; e += step) {
         u64 packed = sorted[e];
         col_idx[e] = (u32)(packed >> 1);
-        values[e] = packed & 1 ? T(-1) : T(1);
+        values[e] = packed & 1 ? -scale : scale;
     }
 }
 
@@ -214,8 +214,9 @@ __device__ __forceinline__ void matrix_rows(const u64* sorted, const u64* count,
 
 #define KERNELS(T, NAME)                                                                           \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        operator_rows_##NAME(const u64* sorted, const u64* count, u32* col_idx, T* values) {       \
-        operator_rows<T>(sorted, count, col_idx, values);                                          \
+        operator_rows_##NAME(const u64* sorted, const u64* count, T scale, u32* col_idx,           \
+                             T* values) {                                                          \
+        operator_rows<T>(sorted, count, scale, col_idx, values);                                   \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
         matrix_rows_##NAME(const u64* sorted, const u64* count, const u64* row_ptr, i64 rows,      \

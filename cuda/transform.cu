@@ -20,15 +20,17 @@ struct Hadamard {
     typedef T Entry;
     typedef T Real;
     static const int BITS = sizeof(T) == 4 ? 4 : 3;
-    static const bool TWIDDLES = false;
+    static const bool TWIDDLES = false, CONVOLVES = false;
 
     static __device__ __forceinline__ T zero() { return T(0); }
     static __device__ __forceinline__ i64 row(const Mix&, i64 at) { return at; }
     static __device__ __forceinline__ T admit(const Mix&, T x, i64) { return x; }
     static __device__ __forceinline__ T release(const Mix&, T x, i64) { return x; }
+    static __device__ __forceinline__ T plus(T x, T y) { return x + y; }
+    static __device__ __forceinline__ void keep(const Mix&, i64, i64, T) {}
 
     // Forwards the second and third diagonals come between the rounds, backwards the third and second.
-    static __device__ __forceinline__ void between(const Mix& m, u32 round, i64 at, T& x) {
+    static __device__ __forceinline__ void between(const Mix& m, u32 round, i64 at, i64, T& x) {
         T factor = (T)m.between;
         x *= negative(m, m.trans ? 3 - round : round, at) ? -factor : factor;
     }

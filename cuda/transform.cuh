@@ -14,11 +14,13 @@
 #define THREADS 256
 
 // What a pass reads first and writes last.
-enum { SCRATCH = 0, WINDOW = 1, SAMPLED = 2 };
+enum { SCRATCH = 0, WINDOW = 1, SAMPLED = 2, PRODUCT = 3 };
 
 // The arguments of all kernels of transforms (`Mix` in src/device/cuda/transform.rs).
 struct Mix {
     View source, target, scratch;
+    // Of a convolution: the product of the spectra so far, in the order of the positions.
+    View product;
     // A bit a coordinate, `words` words a round; or null.
     const u32* signs;
     // The sampled rows of the transform.
@@ -28,6 +30,7 @@ struct Mix {
     const void *enter, *leave, *spectrum, *roots;
     // Order, and the coordinates that exist outside: first.. + count.
     i64 n, first, count;
+    // Sampled rows, or positions that a convolution without a wrap may fill.
     i64 sampled, cols, tiles;
     // result = factor S A + beta C; `between` goes with the signs between rounds.
     double factor, beta, between;
@@ -41,6 +44,8 @@ struct Mix {
     u32 trans, reversed;
     // Direction and logarithm of the threads along it when sampled rows are moved.
     u32 by_rows, fast_bits;
+    // Of a convolution: whether the product is multiplied, or begun.
+    u32 merge;
 };
 
 __device__ __forceinline__ u32 mask(u32 bits) { return (1u << bits) - 1; }
@@ -197,6 +202,10 @@ __device__ __forceinline__ void store(const Mix& m, i64 tile, const typename K::
                 i64 k = (i64)m.index[i];
                 sample<K>(m, i, k, lane.col, entries[slot<K>(m, (u32)reversed(m, k), l)]);
             }
+        } else if (K::CONVOLVES && m.store == PRODUCT) {
+            #pragma unroll 1
+            for (u32 p = t.p; p < 1u << m.points; p += t.p_step)
+                K::keep(m, start + ((i64)p << m.shift), lane.col, entries[slot<K>(m, p, l)]);
         } else if (m.store == SCRATCH) {
             E* to = at<E>(m.scratch, start + ((i64)t.p << m.shift), lane.col);
             i64 step = ((i64)t.p_step << m.shift) * m.scratch.row_stride;
@@ -210,7 +219,11 @@ __device__ __forceinline__ void store(const Mix& m, i64 tile, const typename K::
                 // A whole column leaves in the order of its rows.
                 i64 other = reversed(m, start + ((i64)p << m.shift));
                 i64 k = whole ? p : other;
-                leave<K>(m, k, lane.col, entries[slot<K>(m, whole ? (u32)other : p, l)]);
+                E x = entries[slot<K>(m, whole ? (u32)other : p, l)];
+                if (K::CONVOLVES)
+                    for (i64 at = k + m.n; k < m.n && at < m.sampled; at += m.n)
+                        x = K::plus(x, entries[slot<K>(m, (u32)at, l)]);
+                leave<K>(m, k, lane.col, x);
             }
         }
     }
@@ -279,10 +292,12 @@ __device__ __forceinline__ void pass(const Mix& m) {
                 Threads t = threads(m.points_fast, m.points, m.lanes);
                 #pragma unroll 1
                 for (u32 l = t.l; l < 1u << m.lanes; l += t.l_step) {
-                    i64 start = position(m, lane_of(m, tile, l).other, 0);
+                    Lane lane = lane_of(m, tile, l);
+                    i64 start = position(m, lane.other, 0);
+                    if (K::CONVOLVES && !lane.valid) continue;
                     #pragma unroll 1
                     for (u32 p = t.p; p < 1u << m.points; p += t.p_step)
-                        K::between(m, m.round + r, start + ((i64)p << m.shift),
+                        K::between(m, m.round + r, start + ((i64)p << m.shift), lane.col,
                                    entries[slot<K>(m, p, l)]);
                 }
                 __syncthreads();

@@ -18,7 +18,8 @@ const VIRTUAL: &str = "compute_80";
 const REAL: [&str; 2] = ["sm_80", "sm_90"];
 
 /// What the sources include.
-const HEADERS: [&str; 4] = ["common.cuh", "random.cuh", "permutation.cuh", "transform.cuh"];
+const HEADERS: [&str; 6] =
+    ["common.cuh", "half.cuh", "random.cuh", "permutation.cuh", "sparse.cuh", "transform.cuh"];
 
 struct Compiled {
     ptx: String,

@@ -76,6 +76,7 @@
 //! | d is large, A is dense | [`srht`](Sketch::srht), [`srct`](Sketch::srct) | O(mn log m) | makes a sparse A dense, block by block |
 //! | rows of A are costly to read, none stands out | [`row_sampling`](Sketch::row_sampling), [`laso`](Sketch::laso) | d, or ζd, rows of A | misses the few rows that matter in a coherent A |
 //! | rows of S orthogonal, all directions alike | [`haar`](Sketch::haar) | 4d²m + 2dmn flops | S is formed, on one thread |
+//! | columns are Kronecker products, or features of a polynomial kernel | [`TensorSketch`] | O(nnz + n d log d) a factor | d grows with 3^q for q factors |
 //! | nearly so, and cheap | [`hadamard_diagonal`](Sketch::hadamard_diagonal) | 3 × SRHT | rows are orthogonal when m is a power of two |
 //!
 //! [`qb`](decomp::qb()) and [`rsvd`](decomp::rsvd()) draw a Gaussian test matrix themselves.
@@ -112,13 +113,15 @@ pub mod sketch;
 #[cfg(feature = "cuda")]
 pub use device::Cuda;
 pub use device::{
-    Backend, Blas, Cpu, Device, Op, SketchKernels, SparseKernels, TransformKernels, Uplo,
+    Backend, Blas, Cpu, Device, HalfKernels, Op, SketchKernels, SparseKernels, StorageKernels,
+    TransformKernels, Uplo,
 };
 pub use error::{Error, Result};
+pub use half::{bf16, f16};
 pub use matrix::{AsOperand, Csc, CscRef, Csr, CsrRef, Mat, MatMut, MatRef, Operand};
 pub use operator::LinearOperator;
-pub use scalar::{Element, Scalar};
-pub use sketch::{BlockPermParams, Family, Prepared, Sketch};
+pub use scalar::{Element, Half, Scalar, Storage};
+pub use sketch::{BlockPermParams, Family, Prepared, Sketch, SketchBackend, TensorSketch};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

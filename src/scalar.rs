@@ -1,6 +1,7 @@
 //! The scalar types of matrices and the element types of device memory.
 
 use core::fmt::{Debug, Display};
+use half::{bf16, f16};
 use num_traits::NumAssign;
 
 /// Plain data that device memory can hold: bits without padding, for which all zeros is a value.
@@ -17,18 +18,100 @@ unsafe impl Element for f32 {}
 // SAFETY: as above.
 unsafe impl Element for f64 {}
 // SAFETY: as above.
+unsafe impl Element for f16 {}
+// SAFETY: as above.
+unsafe impl Element for bf16 {}
+// SAFETY: as above.
 unsafe impl Element for u32 {}
 // SAFETY: as above.
 unsafe impl Element for u64 {}
 // SAFETY: as above.
 unsafe impl Element for usize {}
 
-/// The scalar of a matrix: `f32` or `f64`.
+/// A number that a matrix can be stored in: `f32`, `f64`, and for the application of operators
+/// [`f16`] and [`bf16`].
+pub trait Storage: Element {
+    /// What is computed with the number, and the type of α and β: itself, or `f32` for halves.
+    type Compute: Scalar;
+    /// The number nearest to `x`, ties to even; an infinity beyond the range.
+    fn narrow(x: Self::Compute) -> Self;
+    /// The value, exactly.
+    fn widen(self) -> Self::Compute;
+}
+
+/// A number of 16 bits, stored only: everything is computed in `f32`.
 ///
-/// Algorithms ask for little of it, so that complex numbers and half-precision storage can join:
-/// constants, conversion from and to `f64`, and its relative precision. Arithmetic on whole
-/// matrices belongs to the kernels of a device.
-pub trait Scalar: Element + NumAssign + Display + core::ops::Neg<Output = Self> {
+/// Entries of dense operators are those of `f32` rounded to it.
+pub trait Half: Storage<Compute = f32> {
+    /// The name in messages: `f16`, `bf16`.
+    const NAME: &'static str;
+    /// The unit roundoff: half the distance from 1 to the next number (2⁻¹¹, 2⁻⁸).
+    const UNIT_ROUNDOFF: f64;
+    /// The distance between the numbers next to 0 (2⁻²⁴, 2⁻¹³³): below the normal range, rounding
+    /// is off by half of it.
+    const SMALLEST: f64;
+}
+
+impl Storage for f32 {
+    type Compute = Self;
+    fn narrow(x: Self) -> Self {
+        x
+    }
+    fn widen(self) -> Self {
+        self
+    }
+}
+
+impl Storage for f64 {
+    type Compute = Self;
+    fn narrow(x: Self) -> Self {
+        x
+    }
+    fn widen(self) -> Self {
+        self
+    }
+}
+
+impl Storage for f16 {
+    type Compute = f32;
+    fn narrow(x: f32) -> Self {
+        Self::from_f32(x)
+    }
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+}
+
+impl Storage for bf16 {
+    type Compute = f32;
+    fn narrow(x: f32) -> Self {
+        Self::from_f32(x)
+    }
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+}
+
+impl Half for f16 {
+    const NAME: &'static str = "f16";
+    const UNIT_ROUNDOFF: f64 = 1.0 / (1u64 << 11) as f64;
+    const SMALLEST: f64 = 1.0 / (1u64 << 24) as f64;
+}
+
+impl Half for bf16 {
+    const NAME: &'static str = "bf16";
+    const UNIT_ROUNDOFF: f64 = 1.0 / (1u64 << 8) as f64;
+    const SMALLEST: f64 = f32::MIN_POSITIVE as f64 / (1u64 << 7) as f64;
+}
+
+/// The scalar of a matrix that can be computed with: `f32` or `f64`.
+///
+/// Algorithms ask for little of it, so that complex numbers can join: constants, conversion from
+/// and to `f64`, and its relative precision. Arithmetic on whole matrices belongs to the kernels of
+/// a device.
+pub trait Scalar:
+    Storage<Compute = Self> + NumAssign + Display + core::ops::Neg<Output = Self>
+{
     /// The name in messages: `f32`, `f64`.
     const NAME: &'static str;
     /// The unit roundoff u: half the distance from 1 to the next number (2⁻²⁴, 2⁻⁵³).

@@ -75,7 +75,7 @@ where
 {
     let cpu = Cpu::new();
     let make = |rows, cols| match row_major {
-        true => Mat::zeros(&cpu, cols, rows).map(Mat::into_transposed),
+        true => Mat::<T>::zeros(&cpu, cols, rows).map(Mat::into_transposed),
         false => Mat::zeros(&cpu, rows, cols),
     };
     let (a, mut c) = (make(s.ncols(), n)?, make(s.nrows(), n)?);

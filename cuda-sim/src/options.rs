@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `RNLA_SIM_SEED` | seed of the order in which threads run | 0 |
+//! | `RNLA_SIM_SEED` | seed of the order in which blocks and threads run | 0 |
 //! | `RNLA_SIM_PREEMPT` | a thread runs at most this many instructions at a time (0: no limit) | 0 |
 //! | `RNLA_SIM_MEMORY` | bytes of device memory | 8 GiB |
 //! | `RNLA_SIM_LIMIT` | instructions a block may execute before it counts as hung (0: no limit) | 2³⁴ |

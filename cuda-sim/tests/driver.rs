@@ -5,6 +5,10 @@ use api::*;
 use std::ffi::{c_int, c_void};
 use std::ptr::{null, null_mut};
 
+unsafe extern "C" {
+    fn cublasCreate_v2(handle: *mut Handle) -> c_int;
+}
+
 const MODULE: &str = "
 .version 8.0
 .target sm_80
@@ -61,7 +65,7 @@ fn scale(function: Handle, x: u64, n: u64, factor: f32, threads: u32, stream: Ha
 
 #[test]
 fn device_and_context() {
-    let _alone = alone();
+    let _alone = uninitialised();
     // SAFETY: all pointers are valid.
     unsafe {
         assert_eq!(cuInit(0), 0);
@@ -93,6 +97,56 @@ fn device_and_context() {
         assert_eq!(text(|t| cuGetErrorName(700, t)), "CUDA_ERROR_ILLEGAL_ADDRESS");
         assert_eq!(text(|t| cuGetErrorString(2, t)), "out of memory");
         assert_eq!(cuGetErrorName(12345, &mut null()), 1);
+    }
+}
+
+/// Every call on a context needs one that is current and retained.
+#[test]
+fn calls_without_a_context_fail() {
+    let _alone = uninitialised();
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let all = |code: c_int| {
+            let (mut handle, mut address, image) = (null_mut(), 0, c(MODULE));
+            let calls = [
+                ("cuCtxSynchronize", cuCtxSynchronize()),
+                ("cuStreamCreate", cuStreamCreate(&mut handle, 1)),
+                ("cuStreamSynchronize", cuStreamSynchronize(null_mut())),
+                ("cuEventCreate", cuEventCreate(&mut handle, 0)),
+                ("cuMemAlloc", cuMemAlloc_v2(&mut address, 4)),
+                ("cuMemAllocAsync", cuMemAllocAsync(&mut address, 4, null_mut())),
+                ("cuMemFree", cuMemFree_v2(0)),
+                ("cuMemGetInfo", cuMemGetInfo_v2(&mut 0, &mut 0)),
+                ("cuMemHostAlloc", cuMemHostAlloc(&mut handle, 4, 0)),
+                ("cuModuleLoadData", cuModuleLoadData(&mut handle, image.as_ptr().cast())),
+                ("cuLaunchKernel", scale(null_mut(), 0, 0, 1.0, 1, null_mut())),
+                ("cuStreamBeginCapture", cuStreamBeginCapture_v2(null_mut(), 0)),
+                ("cuGraphLaunch", cuGraphLaunch(null_mut(), null_mut())),
+                ("cuMemcpyHtoD", cuMemcpyHtoD_v2(0, null(), 0)),
+            ];
+            for (name, result) in calls {
+                assert_eq!(result, code, "{name}");
+            }
+            assert_eq!(cublasCreate_v2(&mut handle), 1, "CUBLAS_STATUS_NOT_INITIALIZED");
+        };
+        // Other tests of this process may have initialised the driver before.
+        if cuDeviceGetCount(&mut 0) == 3 {
+            all(3);
+        }
+        assert_eq!(cuInit(0), 0);
+        all(201);
+        let context = handle(|h| cuDevicePrimaryCtxRetain(h, 0));
+        all(201);
+        assert_eq!(cuCtxSetCurrent(context), 0);
+        assert_eq!(cuCtxSynchronize(), 0);
+        let stream = stream();
+        assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+        all(709);
+        handle(|h| cuDevicePrimaryCtxRetain(h, 0));
+        assert_eq!(cuStreamSynchronize(stream), 400, "the stream went with the context");
+        std::thread::scope(|scope| scope.spawn(|| assert_eq!(cuCtxSynchronize(), 201)).join())
+            .unwrap();
+        assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
     }
 }
 
@@ -129,6 +183,9 @@ fn memory() {
 
         let pinned = handle(|p| cuMemHostAlloc(p, 64, 0));
         pinned.cast::<u64>().write(5);
+        assert_eq!(cuPointerGetAttribute((&raw mut kind).cast(), 2, pinned as u64 + 63), 0);
+        assert_eq!(kind, 1);
+        assert_eq!(cuPointerGetAttribute((&raw mut kind).cast(), 2, pinned as u64 + 64), 1);
         assert_eq!(cuMemFreeHost(pinned), 0);
         assert_eq!(cuMemFreeHost(pinned), 1);
         let pool = handle(|p| cuDeviceGetDefaultMemPool(p, 0));
@@ -136,6 +193,49 @@ fn memory() {
         assert_eq!(cuMemPoolSetAttribute(pool, 4, (&raw const threshold).cast()), 0);
         assert_eq!(cuMemPoolGetAttribute(pool, 4, (&raw mut read).cast()), 0);
         assert_eq!(read, threshold);
+    }
+}
+
+#[test]
+fn pools() {
+    let _alone = alone();
+    // A CUmemPoolProps: pinned memory, no handles, on device 0 or 1.
+    let properties = |handles: u32, device: u32| {
+        let mut words = [0u32; 22];
+        (words[0], words[1], words[2], words[3]) = (1, handles, 1, device);
+        words
+    };
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let before = cuda_sim_live_allocations();
+        let create = |words: [u32; 22]| {
+            let mut pool = null_mut();
+            (cuMemPoolCreate(&mut pool, words.as_ptr().cast()), pool)
+        };
+        assert_eq!(create(properties(1, 0)).0, 801, "no handles of pools");
+        assert_eq!(create(properties(0, 1)).0, 101, "no such device");
+        assert_eq!(cuMemPoolCreate(&mut null_mut(), null()), 1);
+        let (status, pool) = create(properties(0, 0));
+        assert_eq!(status, 0);
+        assert_eq!(cuda_sim_live_allocations(), before + 1, "a pool is counted");
+
+        let (threshold, mut read) = (1u64 << 30, 0u64);
+        assert_eq!(cuMemPoolSetAttribute(pool, 4, (&raw const threshold).cast()), 0);
+        assert_eq!(cuMemPoolGetAttribute(pool, 4, (&raw mut read).cast()), 0);
+        assert_eq!(read, threshold);
+        let default = handle(|p| cuDeviceGetDefaultMemPool(p, 0));
+        assert_eq!(cuMemPoolGetAttribute(default, 4, (&raw mut read).cast()), 0);
+        assert_ne!(read, threshold, "each pool has its own");
+
+        let a = given::<u64>(|p| cuMemAllocFromPoolAsync(p, 16, pool, null_mut()));
+        assert_eq!(cuMemsetD8_v2(a, 1, 16), 0);
+        assert_eq!(cuMemPoolTrimTo(pool, 0), 0);
+        assert_eq!(cuMemPoolDestroy(default), 1);
+        assert_eq!(cuMemPoolDestroy(pool), 0);
+        assert_eq!(cuMemPoolDestroy(pool), 400);
+        assert_eq!(cuMemAllocFromPoolAsync(&mut 0, 16, pool, null_mut()), 400);
+        assert_eq!(cuMemFreeAsync(a, null_mut()), 0, "memory outlives its pool");
+        assert_eq!(cuda_sim_live_allocations(), before);
     }
 }
 
@@ -195,6 +295,14 @@ fn modules() {
         let bad = c(".visible .entry k()\n{\n  wgmma.fence;\n}");
         assert_eq!(cuModuleLoadData(&mut null_mut(), bad.as_ptr().cast()), 218);
         assert_eq!(last_fault(), "PTX line 3: wgmma.fence is not supported");
+        let mut log = [b'x'; 24];
+        let (options, values) = ([6, 5], [24 as *mut c_void, log.as_mut_ptr().cast()]);
+        let image = bad.as_ptr().cast();
+        let load = |count| {
+            cuModuleLoadDataEx(&mut null_mut(), image, count, options.as_ptr(), values.as_ptr())
+        };
+        assert_eq!((load(1), log[0]), (218, b'x'), "a size without a buffer");
+        assert_eq!((load(2), &log), (218, b"PTX line 3: wgmma.fence\0"));
         assert_eq!(cuModuleLoadData(&mut null_mut(), c"\x7fELF".as_ptr().cast()), 200);
         assert_eq!(cuModuleUnload(module), 0);
         assert_eq!(cuModuleUnload(module), 400);

@@ -91,11 +91,13 @@ fn waiting_spoils_a_capture() {
     unsafe {
         let event = handle(|e| cuEventCreate(e, 2));
         type Call = unsafe fn(Handle, u64, Handle) -> c_int;
-        let calls: [(&str, Call, c_int); 7] = [
+        let calls: [(&str, Call, c_int); 9] = [
             ("stream synchronize", |s, _, _| cuStreamSynchronize(s), 900),
             ("stream query", |s, _, _| cuStreamQuery(s), 900),
             ("context synchronize", |_, _, _| cuCtxSynchronize(), 900),
             ("allocation", |_, _, _| cuMemAlloc_v2(&mut 0, 4), 900),
+            ("module", |_, _, _| cuModuleLoadData(&mut null_mut(), c(ADD).as_ptr().cast()), 900),
+            ("unload", |_, _, _| cuModuleUnload(null_mut()), 900),
             (
                 "copy",
                 |_, x, _| cuMemcpyDtoH_v2((&raw mut *Box::leak(Box::new(0u32))).cast(), x, 4),
@@ -125,7 +127,7 @@ fn waiting_spoils_a_capture() {
             assert_eq!(add(f, x, 1, s), 0, "the stream works again after {name}");
             assert_eq!(cuStreamDestroy_v2(s), 0);
         }
-        assert_eq!(download::<u32>(x, 1), [1 + 7]);
+        assert_eq!(download::<u32>(x, 1), [1 + 9]);
     }
     free(&[x]);
 }
@@ -146,7 +148,10 @@ fn modes() {
 
         assert_eq!(cuStreamBeginCapture_v2(s, 1), 0, "thread-local");
         std::thread::scope(|scope| {
-            scope.spawn(|| free(&[alloc(4)]));
+            scope.spawn(|| {
+                enter();
+                free(&[alloc(4)]);
+            });
         });
         assert_eq!(cuMemAlloc_v2(&mut 0, 4), 900);
         assert_eq!(cuStreamEndCapture(s, &mut null_mut()), 901);

@@ -151,5 +151,10 @@ fn selections_and_moves() {
         ("mov.b32 {%h0, %h2}, %r1;", &[0x1234_ABCD], 0xABCD),
         ("@%p1 mov.u32 %r0, 3; @!%p1 mov.u32 %r0, 4;", &[0], 4),
         ("mov.u32 %r0, WARP_SZ;", &[], 32),
+        ("mov.pred %p0, %p1;", &[1], 1),
+        ("mov.pred %p0, %p1;", &[0], 0),
+        ("mov.pred %p0, 0;", &[], 0),
+        ("mov.pred %p1, -1; mov.u32 %r0, 3; @!%p1 mov.u32 %r0, 4;", &[], 3),
+        ("mov.pred %p1, -1; xor.pred %p2, %p1, -1; mov.u32 %r0, 3; @%p2 mov.u32 %r0, 4;", &[], 3),
     ]);
 }

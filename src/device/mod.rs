@@ -7,8 +7,9 @@
 //! |---|---|
 //! | [`Blas`] | products, Gram matrices, triangular solves, scaled copies, norms, gather and scatter |
 //! | [`SketchKernels`] | entries of random operators, and their application |
-//! | [`TransformKernels`] | mixing by Walsh-Hadamard and cosine transforms |
+//! | [`TransformKernels`] | mixing by Walsh-Hadamard and cosine transforms, convolutions |
 //! | [`SparseKernels`] | products with compressed sparse rows |
+//! | [`StorageKernels`], [`HalfKernels`] | copies; operators on matrices stored in `f16` and `bf16` |
 //!
 //! No kernel reads single elements on behalf of an algorithm, and none is told where its caller
 //! runs: a new device is a folder beside [`cpu`] that implements these traits, and every algorithm
@@ -25,18 +26,23 @@ pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod fit;
+mod half;
 mod memory;
 mod workspace;
 
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
+#[cfg(feature = "cuda")]
+pub(crate) use half::by_panels;
+pub use half::{HalfKernels, StorageKernels};
+pub(crate) use half::{by_columns, scaled};
 pub use memory::HostBuffer;
 pub(crate) use memory::try_vec;
 pub(crate) use workspace::Workspace;
 
 use crate::matrix::{BatchMut, BatchRef, CsrRef};
-use crate::{Element, MatMut, MatRef, Result, Scalar, Sketch};
+use crate::{Csr, Element, MatMut, MatRef, Result, Scalar, Sketch};
 use core::fmt::Debug;
 
 /// A place where matrices live: a cheap handle, passed by clone.
@@ -71,6 +77,12 @@ pub trait Device: Clone + Debug + Send + Sync + 'static {
 
     /// Copies the start of `buffer` to the host; `buffer` is at least as long as `host`.
     fn download<E: Element>(&self, buffer: &Self::Buffer<E>, host: &mut [E]) -> Result<()>;
+
+    /// Copies elements from an address on this device to the host.
+    ///
+    /// # Safety
+    /// As many elements as `host` has, initialised, begin at `start` in memory of this device.
+    unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()>;
 
     /// Whether memory of the two handles may be used in one call.
     fn is_compatible(&self, other: &Self) -> bool;
@@ -201,8 +213,8 @@ pub trait SketchKernels<T: Scalar>: Device {
 
     /// How many entries of a dense operator are generated at once ahead of a product.
     ///
-    /// A constant of the device: it decides where sums are cut, so it must not depend on the number
-    /// of threads.
+    /// A constant of the model of the device: it decides where sums are cut, so it must not depend on the
+    /// number of threads.
     fn panel_len(&self) -> usize;
 
     /// How many columns the fused kernel [`fill_times`](SketchKernels::fill_times) serves better
@@ -228,6 +240,12 @@ pub trait SketchKernels<T: Scalar>: Device {
     /// A copy of the positions on the host: ζ a column, each `row << 1 | negative`, rows counted in
     /// the whole operator.
     fn download_indices(&self, indices: &Self::Indices) -> Result<Vec<u32>>;
+
+    /// Adds to `indices` what [`sparse_times`](SketchKernels::sparse_times) of the window `s` finds
+    /// anew at each call, for operators that are kept. Changes no bit of a result.
+    fn keep_indices(&self, _s: &Sketch, _indices: &mut Self::Indices) -> Result<()> {
+        Ok(())
+    }
 
     /// How many columns of a column-sparse operator are indexed at once.
     fn index_chunk(&self, s: &Sketch) -> usize;
@@ -275,6 +293,10 @@ pub trait SketchKernels<T: Scalar>: Device {
         beta: T,
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
+
+    /// op(S) of a sparse family (column-sparse, LASO, row sampling) in compressed sparse rows, of
+    /// fewer than 2³² columns, rows by increasing column; the scale is in the values.
+    fn compressed(&self, s: &Sketch, op: Op) -> Result<Csr<T, Self>>;
 }
 
 /// Fast transforms.
@@ -286,6 +308,17 @@ pub trait TransformKernels<T: Scalar>: Device {
     /// Each column becomes its orthonormal DCT-II (`Op::NoTrans`) or the inverse of it, DCT-III
     /// (`Op::Trans`), any length.
     fn dct(&self, op: Op, a: MatMut<'_, T, Self>) -> Result<()>;
+
+    /// `C ← α A₁ ∗ A₂ ∗ … + β C`, column by column: circular convolutions,
+    /// (a ∗ b)ᵢ = Σⱼ aⱼ b₍ᵢ₋ⱼ₎ mod d, of columns of any length d. One factor at least, each of the
+    /// shape of C. Some 5 (q + 1) d log₂ d flops a column for q factors.
+    fn convolve(
+        &self,
+        alpha: T,
+        factors: &[MatRef<'_, T, Self>],
+        beta: T,
+        c: MatMut<'_, T, Self>,
+    ) -> Result<()>;
 
     /// `C ← α S A + β C` (NoTrans) or `C ← α Sᵀ A + β C` (Trans) for a subsampled transform
     /// (SRHT, SRCT, Hadamard-diagonal): sign, pad, mix and sample in one sweep.
@@ -320,6 +353,9 @@ pub trait SparseKernels<T: Scalar>: Device {
         beta: T,
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
+
+    /// `C ← X[:, first..]`, as many columns as C has, dense.
+    fn expand(&self, x: CsrRef<'_, T, Self>, first: usize, c: MatMut<'_, T, Self>) -> Result<()>;
 
     /// `C ← α X Y + β C`, X and Y sparse, C dense.
     fn spspmm(

@@ -1,15 +1,15 @@
 //! Compressed sparse columns: the transpose of compressed sparse rows, the same memory.
 
 use super::{Csr, CsrRef};
-use crate::{Cpu, Device, Result, Scalar};
+use crate::{Cpu, Device, Result, Storage};
 use core::fmt;
 
 /// An owned rows×cols matrix in compressed sparse columns: the transpose of a [`Csr`].
-pub struct Csc<T: Scalar, D: Device = Cpu> {
+pub struct Csc<T: Storage, D: Device = Cpu> {
     transposed: Csr<T, D>,
 }
 
-impl<T: Scalar, D: Device> Csc<T, D> {
+impl<T: Storage, D: Device> Csc<T, D> {
     /// Copies a matrix to `device`: column j holds the entries `col_ptr[j]..col_ptr[j + 1]` of
     /// `row_idx` and `values`.
     ///
@@ -32,19 +32,19 @@ impl<T: Scalar, D: Device> Csc<T, D> {
 }
 
 /// A readable view of a matrix in compressed sparse columns: the transpose of a [`CsrRef`].
-pub struct CscRef<'a, T: Scalar, D: Device = Cpu> {
+pub struct CscRef<'a, T: Storage, D: Device = Cpu> {
     transposed: CsrRef<'a, T, D>,
 }
 
-impl<T: Scalar, D: Device> Clone for CscRef<'_, T, D> {
+impl<T: Storage, D: Device> Clone for CscRef<'_, T, D> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: Scalar, D: Device> Copy for CscRef<'_, T, D> {}
+impl<T: Storage, D: Device> Copy for CscRef<'_, T, D> {}
 
-impl<'a, T: Scalar, D: Device> CscRef<'a, T, D> {
+impl<'a, T: Storage, D: Device> CscRef<'a, T, D> {
     /// Aᵀ in compressed sparse columns for A in compressed sparse rows.
     pub(super) fn of_transposed(transposed: CsrRef<'a, T, D>) -> Self {
         Self { transposed }
@@ -76,13 +76,13 @@ impl<'a, T: Scalar, D: Device> CscRef<'a, T, D> {
     }
 }
 
-impl<T: Scalar, D: Device> fmt::Debug for CscRef<'_, T, D> {
+impl<T: Storage, D: Device> fmt::Debug for CscRef<'_, T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CscRef {}×{}", self.nrows(), self.ncols())
     }
 }
 
-impl<T: Scalar, D: Device> fmt::Debug for Csc<T, D> {
+impl<T: Storage, D: Device> fmt::Debug for Csc<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().fmt(f)
     }

@@ -3,7 +3,7 @@
 use super::layout::{checked_len, padded_ld};
 use super::view::exact_len;
 use crate::device::try_vec;
-use crate::{Blas, Cpu, Device, MatMut, MatRef, Result, Scalar};
+use crate::{Cpu, Device, MatMut, MatRef, Result, Scalar, Storage, StorageKernels};
 use core::fmt;
 use core::ops::Range;
 
@@ -11,7 +11,7 @@ use core::ops::Range;
 ///
 /// New matrices are column-major with a leading dimension that avoids cache conflicts, so columns
 /// may be separated by a gap; matrices built from data keep the order of the data.
-pub struct Mat<T: Scalar, D: Device = Cpu> {
+pub struct Mat<T: Storage, D: Device = Cpu> {
     buffer: D::Buffer<T>,
     rows: usize,
     cols: usize,
@@ -20,7 +20,7 @@ pub struct Mat<T: Scalar, D: Device = Cpu> {
     device: D,
 }
 
-impl<T: Scalar, D: Device> Mat<T, D> {
+impl<T: Storage, D: Device> Mat<T, D> {
     /// A matrix of zeros.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl<T: Scalar, D: Device> Mat<T, D> {
         cols: usize,
         mut f: impl FnMut(usize, usize) -> T,
     ) -> Result<Self> {
-        let mut host = try_vec(T::zero(), checked_len("Mat::from_fn", rows, cols)?)?;
+        let mut host = try_vec(T::default(), checked_len("Mat::from_fn", rows, cols)?)?;
         host.iter_mut().enumerate().for_each(|(k, entry)| *entry = f(k % rows, k / rows));
         Self::from_column_major(device, &host, rows, cols)
     }
@@ -103,7 +103,10 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     ///
     /// # Errors
     /// As [`Mat::zeros`].
-    pub fn identity(device: &D, n: usize) -> Result<Self> {
+    pub fn identity(device: &D, n: usize) -> Result<Self>
+    where
+        T: Scalar,
+    {
         checked_len("Mat::identity", n, n)?;
         let mut host = try_vec(T::zero(), n * n)?;
         host.iter_mut().step_by(n + 1).for_each(|diagonal| *diagonal = T::one());
@@ -198,7 +201,7 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn try_clone(&self) -> Result<Self>
     where
-        D: Blas<T>,
+        D: StorageKernels<T>,
     {
         self.as_ref().to_owned()
     }
@@ -209,7 +212,7 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), or what either device reports.
     pub fn to_device<E: Device>(&self, target: &E) -> Result<Mat<T, E>>
     where
-        D: Blas<T>,
+        D: StorageKernels<T>,
     {
         self.as_ref().to_device(target)
     }
@@ -220,13 +223,13 @@ impl<T: Scalar, D: Device> Mat<T, D> {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), or what the device reports.
     pub fn to_vec(&self) -> Result<Vec<T>>
     where
-        D: Blas<T>,
+        D: StorageKernels<T>,
     {
         self.as_ref().to_vec()
     }
 }
 
-impl<T: Scalar> Mat<T, Cpu> {
+impl<T: Storage> Mat<T, Cpu> {
     /// Entry (i, j).
     ///
     /// # Panics
@@ -244,7 +247,7 @@ impl<T: Scalar> Mat<T, Cpu> {
     }
 }
 
-impl<T: Scalar, D: Device> fmt::Debug for Mat<T, D> {
+impl<T: Storage, D: Device> fmt::Debug for Mat<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().fmt(f)
     }

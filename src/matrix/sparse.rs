@@ -6,14 +6,14 @@
 
 use super::CscRef;
 use crate::device::try_vec;
-use crate::{Cpu, Device, Error, MatRef, Result, Scalar};
+use crate::{Cpu, Device, Error, Mat, MatRef, Result, Scalar, Storage};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
 use std::collections::HashMap;
 
 /// An owned rows×cols matrix in compressed sparse rows.
-pub struct Csr<T: Scalar, D: Device = Cpu> {
+pub struct Csr<T: Storage, D: Device = Cpu> {
     rows: usize,
     cols: usize,
     entries: usize,
@@ -23,7 +23,7 @@ pub struct Csr<T: Scalar, D: Device = Cpu> {
     device: D,
 }
 
-impl<T: Scalar, D: Device> Csr<T, D> {
+impl<T: Storage, D: Device> Csr<T, D> {
     /// Copies a matrix to `device`: row i holds the entries `row_ptr[i]..row_ptr[i + 1]` of
     /// `col_idx` and `values`.
     ///
@@ -39,6 +39,23 @@ impl<T: Scalar, D: Device> Csr<T, D> {
     ) -> Result<Self> {
         check_csr("Csr::new", (rows, cols), row_ptr, col_idx, values.len())?;
         Self::upload(device, (rows, cols), row_ptr, col_idx, values)
+    }
+
+    /// A matrix whose arrays a device has made in its own memory; there is room for `entries` entries,
+    /// of which the last row pointer says how many there are.
+    ///
+    /// # Safety
+    /// The arrays must satisfy what [`Csr::new`] checks, by the time that work issued on the device
+    /// before is done.
+    pub unsafe fn from_buffers(
+        device: &D,
+        (rows, cols): (usize, usize),
+        entries: usize,
+        row_ptr: D::Buffer<usize>,
+        col_idx: D::Buffer<u32>,
+        values: D::Buffer<T>,
+    ) -> Self {
+        Self { rows, cols, entries, row_ptr, col_idx, values, device: device.clone() }
     }
 
     /// [`Csr::new`] for arrays that the library made itself: that no row has a column twice is
@@ -86,7 +103,10 @@ impl<T: Scalar, D: Device> Csr<T, D> {
         device: &D,
         (rows, cols): (usize, usize),
         triplets: &[(usize, usize, T)],
-    ) -> Result<Self> {
+    ) -> Result<Self>
+    where
+        T: Scalar,
+    {
         let mut row_ptr = try_vec(0usize, rows.saturating_add(1))?;
         for &(i, j, _) in triplets {
             if i >= rows || j >= cols {
@@ -131,7 +151,7 @@ impl<T: Scalar, D: Device> Csr<T, D> {
 }
 
 /// A readable view of a matrix in compressed sparse rows.
-pub struct CsrRef<'a, T: Scalar, D: Device = Cpu> {
+pub struct CsrRef<'a, T: Storage, D: Device = Cpu> {
     rows: usize,
     cols: usize,
     entries: usize,
@@ -143,19 +163,19 @@ pub struct CsrRef<'a, T: Scalar, D: Device = Cpu> {
 }
 
 // SAFETY: a CsrRef is a shared borrow of plain numbers and of a device, which is Sync.
-unsafe impl<T: Scalar, D: Device> Send for CsrRef<'_, T, D> {}
+unsafe impl<T: Storage, D: Device> Send for CsrRef<'_, T, D> {}
 // SAFETY: as above.
-unsafe impl<T: Scalar, D: Device> Sync for CsrRef<'_, T, D> {}
+unsafe impl<T: Storage, D: Device> Sync for CsrRef<'_, T, D> {}
 
-impl<T: Scalar, D: Device> Clone for CsrRef<'_, T, D> {
+impl<T: Storage, D: Device> Clone for CsrRef<'_, T, D> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: Scalar, D: Device> Copy for CsrRef<'_, T, D> {}
+impl<T: Storage, D: Device> Copy for CsrRef<'_, T, D> {}
 
-impl<'a, T: Scalar, D: Device> CsrRef<'a, T, D> {
+impl<'a, T: Storage, D: Device> CsrRef<'a, T, D> {
     /// A view of memory that someone else owns, with `entries` stored entries.
     ///
     /// # Safety
@@ -237,6 +257,30 @@ impl<'a, T: Scalar, D: Device> CsrRef<'a, T, D> {
         unsafe { MatRef::from_raw_parts(self.device, start, (1, range.len()), (1, 1)) }
     }
 
+    /// All of the arrays' values as a 1×n matrix.
+    pub(crate) fn all_values(&self) -> MatRef<'a, T, D> {
+        self.values_in(0..self.entries)
+    }
+
+    /// The same positions with the values of a 1×n matrix, one for every entry of the arrays.
+    pub(crate) fn with_values<'b, V: Storage>(&self, values: &'b Mat<V, D>) -> CsrRef<'b, V, D>
+    where
+        'a: 'b,
+    {
+        let row = values.as_ref();
+        assert!(row.shape() == (1, self.entries) && row.col_stride() == 1, "a value an entry");
+        CsrRef {
+            rows: self.rows,
+            cols: self.cols,
+            entries: self.entries,
+            row_ptr: self.row_ptr,
+            col_idx: self.col_idx,
+            values: row.as_ptr(),
+            device: self.device,
+            memory: PhantomData,
+        }
+    }
+
     /// Row pointers, column indices and values, on the host.
     ///
     /// # Safety
@@ -253,7 +297,7 @@ impl<'a, T: Scalar, D: Device> CsrRef<'a, T, D> {
     }
 }
 
-impl<'a, T: Scalar> CsrRef<'a, T, Cpu> {
+impl<'a, T: Storage> CsrRef<'a, T, Cpu> {
     /// A view of host arrays, checked as in [`Csr::new`].
     ///
     /// # Errors
@@ -368,13 +412,13 @@ fn index_u32(op: &'static str, index: usize) -> Result<u32> {
     u32::try_from(index).map_err(|_| Error::invalid(op, "index", index, "below 2^32"))
 }
 
-impl<T: Scalar, D: Device> fmt::Debug for CsrRef<'_, T, D> {
+impl<T: Storage, D: Device> fmt::Debug for CsrRef<'_, T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CsrRef {}×{}, {} entries", self.rows, self.cols, self.entries)
     }
 }
 
-impl<T: Scalar, D: Device> fmt::Debug for Csr<T, D> {
+impl<T: Storage, D: Device> fmt::Debug for Csr<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().fmt(f)
     }

@@ -2,7 +2,7 @@
 
 use super::layout::check_within;
 use crate::device::try_vec;
-use crate::{Blas, Cpu, Device, Error, Mat, Result, Scalar};
+use crate::{Cpu, Device, Error, Mat, Result, Scalar, Storage, StorageKernels};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -12,7 +12,7 @@ use core::ops::Range;
 ///
 /// Strides may be zero (broadcast) or negative. A view knows the device of its memory; the pointer
 /// means something there only.
-pub struct MatRef<'a, T: Scalar, D: Device = Cpu> {
+pub struct MatRef<'a, T: Storage, D: Device = Cpu> {
     ptr: *const T,
     rows: usize,
     cols: usize,
@@ -23,19 +23,19 @@ pub struct MatRef<'a, T: Scalar, D: Device = Cpu> {
 }
 
 // SAFETY: a MatRef is a shared borrow of scalars, which are Sync, and of a device, which is Sync.
-unsafe impl<T: Scalar, D: Device> Send for MatRef<'_, T, D> {}
+unsafe impl<T: Storage, D: Device> Send for MatRef<'_, T, D> {}
 // SAFETY: as above.
-unsafe impl<T: Scalar, D: Device> Sync for MatRef<'_, T, D> {}
+unsafe impl<T: Storage, D: Device> Sync for MatRef<'_, T, D> {}
 
-impl<T: Scalar, D: Device> Clone for MatRef<'_, T, D> {
+impl<T: Storage, D: Device> Clone for MatRef<'_, T, D> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: Scalar, D: Device> Copy for MatRef<'_, T, D> {}
+impl<T: Storage, D: Device> Copy for MatRef<'_, T, D> {}
 
-impl<'a, T: Scalar, D: Device> MatRef<'a, T, D> {
+impl<'a, T: Storage, D: Device> MatRef<'a, T, D> {
     /// A view of memory that someone else owns.
     ///
     /// # Safety
@@ -136,10 +136,10 @@ impl<'a, T: Scalar, D: Device> MatRef<'a, T, D> {
     /// [`Error::OutOfMemory`].
     pub fn to_owned(&self) -> Result<Mat<T, D>>
     where
-        D: Blas<T>,
+        D: StorageKernels<T>,
     {
         let mut copy = Mat::scratch(self.device, self.rows, self.cols)?;
-        self.device.axpby(T::one(), *self, T::zero(), copy.as_mut())?;
+        self.device.copy(*self, copy.as_mut())?;
         Ok(copy)
     }
 
@@ -149,7 +149,7 @@ impl<'a, T: Scalar, D: Device> MatRef<'a, T, D> {
     /// [`Error::OutOfMemory`], or what either device reports.
     pub fn to_device<E: Device>(&self, target: &E) -> Result<Mat<T, E>>
     where
-        D: Blas<T>,
+        D: StorageKernels<T>,
     {
         Mat::from_column_major(target, &self.to_vec()?, self.rows, self.cols)
     }
@@ -160,18 +160,25 @@ impl<'a, T: Scalar, D: Device> MatRef<'a, T, D> {
     /// [`Error::OutOfMemory`], or what the device reports.
     pub fn to_vec(&self) -> Result<Vec<T>>
     where
-        D: Blas<T>,
+        D: StorageKernels<T>,
     {
-        let mut packed = Mat::packed(self.device, self.rows, self.cols)?;
-        self.device.axpby(T::one(), *self, T::zero(), packed.as_mut())?;
-        let mut host = try_vec(T::zero(), self.rows * self.cols)?;
-        self.device.download(packed.buffer(), &mut host)?;
+        let mut host = try_vec(T::default(), self.rows * self.cols)?;
+        let gapless = |stride: isize, step: usize, len: usize| stride == step as isize || len <= 1;
+        if gapless(self.row_stride, 1, self.rows) && gapless(self.col_stride, self.rows, self.cols)
+        {
+            // SAFETY: the entries are rows·cols neighbours, initialised and alive.
+            unsafe { self.device.download_from(self.ptr, &mut host)? };
+        } else {
+            let mut packed = Mat::packed(self.device, self.rows, self.cols)?;
+            self.device.copy(*self, packed.as_mut())?;
+            self.device.download(packed.buffer(), &mut host)?;
+        }
         Ok(host)
     }
 }
 
 /// Views of host memory.
-impl<'a, T: Scalar> MatRef<'a, T, Cpu> {
+impl<'a, T: Storage> MatRef<'a, T, Cpu> {
     /// A view of rows×cols entries in row-major order without gaps.
     ///
     /// # Errors
@@ -252,7 +259,7 @@ impl<'a, T: Scalar> MatRef<'a, T, Cpu> {
     }
 }
 
-impl<T: Scalar, D: Device> fmt::Debug for MatRef<'_, T, D> {
+impl<T: Storage, D: Device> fmt::Debug for MatRef<'_, T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MatRef")
             .field("rows", &self.rows)

@@ -3,7 +3,7 @@
 use super::layout::{check_distinct, check_within};
 use super::view::{check_ld, exact_len};
 use crate::error::check_shape;
-use crate::{Blas, Cpu, Device, Error, MatRef, Result, Scalar};
+use crate::{Blas, Cpu, Device, Error, MatRef, Result, Scalar, Storage};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -11,7 +11,7 @@ use core::ops::Range;
 /// A writable view of a rows×cols matrix; see [`MatRef`] for the addressing.
 ///
 /// Two positions never share memory: constructors refuse strides for which they would.
-pub struct MatMut<'a, T: Scalar, D: Device = Cpu> {
+pub struct MatMut<'a, T: Storage, D: Device = Cpu> {
     ptr: *mut T,
     rows: usize,
     cols: usize,
@@ -22,11 +22,11 @@ pub struct MatMut<'a, T: Scalar, D: Device = Cpu> {
 }
 
 // SAFETY: a MatMut is a unique borrow of scalars, which are Send, and a shared one of a device.
-unsafe impl<T: Scalar, D: Device> Send for MatMut<'_, T, D> {}
+unsafe impl<T: Storage, D: Device> Send for MatMut<'_, T, D> {}
 // SAFETY: through a shared MatMut the entries can only be read.
-unsafe impl<T: Scalar, D: Device> Sync for MatMut<'_, T, D> {}
+unsafe impl<T: Storage, D: Device> Sync for MatMut<'_, T, D> {}
 
-impl<'a, T: Scalar, D: Device> MatMut<'a, T, D> {
+impl<'a, T: Storage, D: Device> MatMut<'a, T, D> {
     /// A writable view of memory that someone else owns.
     ///
     /// # Errors
@@ -116,6 +116,7 @@ impl<'a, T: Scalar, D: Device> MatMut<'a, T, D> {
     /// [`Error::ShapeMismatch`], [`Error::DeviceMismatch`]; C is then untouched.
     pub fn axpby(self, alpha: T, a: MatRef<'_, T, D>, beta: T) -> Result<()>
     where
+        T: Scalar,
         D: Blas<T>,
     {
         check_shape("MatMut::axpby", "A", a.shape(), self.shape())?;
@@ -181,7 +182,7 @@ impl<'a, T: Scalar, D: Device> MatMut<'a, T, D> {
 }
 
 /// Views of host memory.
-impl<'a, T: Scalar> MatMut<'a, T, Cpu> {
+impl<'a, T: Storage> MatMut<'a, T, Cpu> {
     /// A writable view of rows×cols entries in row-major order without gaps.
     ///
     /// # Errors
@@ -273,7 +274,7 @@ impl<'a, T: Scalar> MatMut<'a, T, Cpu> {
     }
 }
 
-impl<T: Scalar, D: Device> fmt::Debug for MatMut<'_, T, D> {
+impl<T: Storage, D: Device> fmt::Debug for MatMut<'_, T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().fmt(f)
     }

@@ -122,6 +122,8 @@ pub enum Stream {
     BlockPermPlaces = FORMAT_VERSION << 16 | 20,
     /// Distances between the wirings of a BlockPerm-SJLT operator.
     BlockPermShifts = FORMAT_VERSION << 16 | 21,
+    /// Key of the CountSketches of a TensorSketch.
+    TensorSketch = FORMAT_VERSION << 16 | 22,
 }
 
 impl Stream {

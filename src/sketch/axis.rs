@@ -50,11 +50,12 @@ impl Sketch {
         let prepared = self.prepare(device)?;
         for_each_batch(axis, a, c, |a, mut c| {
             if c.len() > 1 && dense && self.nrows() * self.ncols() <= FORMED {
-                let s = match &mut formed {
-                    Some(s) => s,
-                    none => none.insert(self.to_mat(device)?),
+                let s = match (prepared.formed(), &mut formed) {
+                    (Some(s), _) => s,
+                    (None, Some(s)) => s.as_ref(),
+                    (None, none) => none.insert(self.to_mat(device)?).as_ref(),
                 };
-                let s = BatchRef::repeat(s.as_ref(), c.len());
+                let s = BatchRef::repeat(s, c.len());
                 return device.gemm_batched(alpha, s, a, beta, c);
             }
             (0..c.len()).try_for_each(|i| prepared.apply_into(alpha, a.get(i), beta, c.get(i)))

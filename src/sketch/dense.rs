@@ -28,9 +28,27 @@ pub(super) fn times<T: Scalar, D: Backend<T>>(
         Operand::Dense(a) if a.ncols() <= device.fused_columns() => {
             device.fill_times(s, op, alpha, a, beta, c)
         }
+        _ => {
+            let fill = |s: &Sketch, b: MatMut<'_, T, D>| device.fill(s, T::one(), b);
+            times_panels(s, op, alpha, a, beta, c, &fill)
+        }
+    }
+}
+
+/// The same by panels of S, made by `fill` from windows of the raw operator.
+pub(super) fn times_panels<T: Scalar, D: Backend<T>>(
+    s: &Sketch,
+    op: Op,
+    alpha: T,
+    a: Operand<'_, T, D>,
+    beta: T,
+    c: MatMut<'_, T, D>,
+    fill: &impl Fn(&Sketch, MatMut<'_, T, D>) -> Result<()>,
+) -> Result<()> {
+    match a {
         // A·x in CSC needs all columns of S for each column of A: panels of rows serve it.
-        Operand::Csc(_) if op == Op::NoTrans => by_row_panels(s, alpha, a, beta, c),
-        _ => by_column_panels(s, op, alpha, a, beta, c),
+        Operand::Csc(_) if op == Op::NoTrans => by_row_panels(s, alpha, a, beta, c, fill),
+        _ => by_column_panels(s, op, alpha, a, beta, c, fill),
     }
 }
 
@@ -41,6 +59,7 @@ fn by_column_panels<T: Scalar, D: Backend<T>>(
     a: Operand<'_, T, D>,
     beta: T,
     mut c: MatMut<'_, T, D>,
+    fill: &impl Fn(&Sketch, MatMut<'_, T, D>) -> Result<()>,
 ) -> Result<()> {
     let device = c.device();
     let (d, m) = s.shape();
@@ -54,7 +73,7 @@ fn by_column_panels<T: Scalar, D: Backend<T>>(
     let mut panel = Panel::new(device, height, width)?;
     for cols in blocks(m, width) {
         for rows in blocks(d, height) {
-            let p = panel.fill(&s.raw().rows(rows.clone()).columns(cols.clone()))?;
+            let p = panel.fill(&s.raw().rows(rows.clone()).columns(cols.clone()), fill)?;
             match op {
                 Op::NoTrans => {
                     let beta = if cols.start == 0 { beta } else { T::one() };
@@ -79,6 +98,7 @@ fn by_row_panels<T: Scalar, D: Backend<T>>(
     a: Operand<'_, T, D>,
     beta: T,
     mut c: MatMut<'_, T, D>,
+    fill: &impl Fn(&Sketch, MatMut<'_, T, D>) -> Result<()>,
 ) -> Result<()> {
     let device = c.device();
     let (d, m) = s.shape();
@@ -86,7 +106,7 @@ fn by_row_panels<T: Scalar, D: Backend<T>>(
     let height = (device.panel_len() / m).clamp(1, d);
     let mut panel = Panel::new(device, height, m)?;
     for rows in blocks(d, height) {
-        let p = panel.fill(&s.raw().rows(rows.clone()))?;
+        let p = panel.fill(&s.raw().rows(rows.clone()), fill)?;
         explicit_times(p, Op::NoTrans, alpha, a, beta, c.as_mut().rows(rows))?;
     }
     Ok(())
@@ -142,10 +162,12 @@ impl<T: Scalar, D: Backend<T>> Panel<T, D> {
     }
 
     /// The entries of `s`, which is no larger than the panel.
-    fn fill(&mut self, s: &Sketch) -> Result<MatRef<'_, T, D>> {
-        let device = self.memory.device().clone();
-        let mut panel = self.memory.as_mut().rows(0..s.nrows()).columns(0..s.ncols());
-        device.fill(s, T::one(), panel.as_mut())?;
+    fn fill(
+        &mut self,
+        s: &Sketch,
+        fill: &impl Fn(&Sketch, MatMut<'_, T, D>) -> Result<()>,
+    ) -> Result<MatRef<'_, T, D>> {
+        fill(s, self.memory.as_mut().rows(0..s.nrows()).columns(0..s.ncols()))?;
         Ok(self.memory.rows(0..s.nrows()).columns(0..s.ncols()))
     }
 }

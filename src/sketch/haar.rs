@@ -4,9 +4,11 @@
 //! positive, is Haar distributed (Mezzadri 2007, §5; LAPACK's own signs are not). The
 //! factorization is by Householder reflectors in `f64`, in plain arithmetic of a fixed order: the
 //! entries are the same bits everywhere, which no BLAS promises. 4md² flops and 8md bytes, once a
-//! call; one thread, since the operator is made on the host wherever it is used.
+//! call; one thread, since the operator is made on the host wherever it is used, and copied from there.
+//! A CUDA graph cannot hold that copy: inside of a capture only a prepared operator can be applied.
 
 use super::Sketch;
+use crate::device::try_vec;
 use crate::random::{Stream, normal_f64};
 use crate::{Device, Mat, Result, Scalar};
 
@@ -16,21 +18,25 @@ const LANES: usize = 16;
 /// The window `s` of the operator as a dense matrix.
 pub(super) fn form<T: Scalar, D: Device>(s: &Sketch, device: &D) -> Result<Mat<T, D>> {
     let (d, m) = s.full_shape();
-    let q = orthonormal_columns(d, m, s.seed());
+    let q = orthonormal_columns(d, m, s.seed())?;
     let (rows, cols) = (s.row_range(), s.col_range());
-    let entries: Vec<T> = rows
-        .flat_map(|i| cols.clone().map(move |j| (i, j)))
-        .map(|(i, j)| T::from_f64(s.scale() * q[i * m + j]))
-        .collect();
+    let mut entries = try_vec(T::zero(), rows.len() * cols.len())?;
+    for (row, i) in entries.chunks_exact_mut(cols.len().max(1)).zip(rows) {
+        for (entry, j) in row.iter_mut().zip(cols.clone()) {
+            *entry = T::from_f64(s.scale() * q[i * m + j]);
+        }
+    }
     Mat::from_row_major(device, &entries, s.nrows(), s.ncols())
 }
 
 /// d orthonormal columns of length m ≥ d, one after the other.
-fn orthonormal_columns(d: usize, m: usize, seed: u64) -> Vec<f64> {
-    let mut a: Vec<f64> = (0..d)
-        .flat_map(|j| (0..m).map(move |i| (i, j)))
-        .map(|(i, j)| normal_f64(seed, Stream::HaarGaussian, j as u32, i as u64))
-        .collect();
+fn orthonormal_columns(d: usize, m: usize, seed: u64) -> Result<Vec<f64>> {
+    let mut a = try_vec(0.0, d.saturating_mul(m))?;
+    for (j, column) in a.chunks_exact_mut(m.max(1)).enumerate() {
+        for (i, entry) in column.iter_mut().enumerate() {
+            *entry = normal_f64(seed, Stream::HaarGaussian, j as u32, i as u64);
+        }
+    }
     let mut negative = vec![false; d];
     for k in 0..d {
         let (head, tail) = a.split_at_mut((k + 1) * m);
@@ -52,7 +58,7 @@ fn orthonormal_columns(d: usize, m: usize, seed: u64) -> Vec<f64> {
     {
         column.iter_mut().for_each(|x| *x = -*x);
     }
-    a
+    Ok(a)
 }
 
 /// Turns x into the unit vector v with (I − 2vvᵀ)x = ∓‖x‖e₀; true when that is −‖x‖, so that the
@@ -93,7 +99,7 @@ mod tests {
     #[test]
     fn columns_are_orthonormal() {
         for (d, m) in [(0, 0), (0, 3), (1, 1), (3, 3), (5, 64), (40, 41)] {
-            let q = orthonormal_columns(d, m, 7);
+            let q = orthonormal_columns(d, m, 7).unwrap();
             for i in 0..d {
                 for j in 0..d {
                     let product = dot(&q[i * m..(i + 1) * m], &q[j * m..(j + 1) * m]);

@@ -2,7 +2,7 @@
 //! since a transform fills them anyway.
 
 use super::Sketch;
-use crate::{Backend, Csr, Mat, MatMut, Op, Operand, Result, Scalar};
+use crate::{Backend, Mat, MatMut, Op, Operand, Result, Scalar};
 
 /// Entries of the dense block that stands for columns of a sparse A.
 const BLOCK_LEN: usize = 1 << 23;
@@ -27,15 +27,10 @@ pub(super) fn times<T: Scalar, D: Backend<T>>(
         let cols = start..n.min(start + width);
         let mut dense = block.as_mut().columns(0..cols.len());
         match a {
-            Operand::Csr(a) => {
-                let select = selection(device, n, cols.clone())?;
-                device.spspmm(T::one(), a, select.as_ref(), T::zero(), dense.as_mut())?;
-            }
+            Operand::Csr(a) => device.expand(a, start, dense.as_mut())?,
             Operand::Csc(a) => {
-                let identity = selection(device, rows, 0..rows)?;
                 let columns = a.transpose().rows(cols.clone());
-                let transposed = dense.as_mut().transpose();
-                device.spspmm(T::one(), columns, identity.as_ref(), T::zero(), transposed)?;
+                device.expand(columns, 0, dense.as_mut().transpose())?;
             }
             Operand::Dense(_) => unreachable!("dense A is served above"),
         }
@@ -43,15 +38,4 @@ pub(super) fn times<T: Scalar, D: Backend<T>>(
         device.mix_times(s, op, alpha, dense.as_ref(), beta, c)?;
     }
     Ok(())
-}
-
-/// The columns `cols` of the identity of order n.
-fn selection<T: Scalar, D: Backend<T>>(
-    device: &D,
-    n: usize,
-    cols: core::ops::Range<usize>,
-) -> Result<Csr<T, D>> {
-    let row_ptr: Vec<usize> = (0..=n).map(|i| i.clamp(cols.start, cols.end) - cols.start).collect();
-    let col_idx: Vec<u32> = (0..cols.len() as u32).collect();
-    Csr::from_distinct(device, (n, cols.len()), &row_ptr, &col_idx, &vec![T::one(); cols.len()])
 }

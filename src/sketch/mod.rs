@@ -12,9 +12,18 @@
 //! | SRHT, SRCT, Hadamard-diagonal | sign, transform and sample in one sweep | column blocks made dense |
 //! | Haar | S is formed, then a product | S is formed, then CSR × dense |
 //!
+//! [`TensorSketch`] is for columns that are Kronecker products: CountSketches of their factors, then a
+//! convolution.
+//!
 //! From the left `S·A`, from the right `A·Sᵀ`, and the adjoints `Sᵀ·Y`, `A·S`: the right-hand forms
 //! are the left-hand ones on transposed views. Each has a form `C ← α … + β C`. Calls follow BLAS:
 //! nothing is checked for NaN, α = 0 does not read A, β = 0 does not read C.
+//!
+//! # Half precision
+//! Matrices of [`f16`](crate::f16) and [`bf16`](crate::bf16) are stored, and everything is computed in
+//! `f32`: α and β are `f32`, dense operators are the raw entries of `f32` rounded to the storage type,
+//! and an entry of C is rounded once, ties to even. An [`Operand`](crate::Operand) may be dense or
+//! sparse; [`Prepared`] and [`Sketch::sketch_axis`] are for `f32` and `f64`.
 //!
 //! # Scaling
 //! E‖Sx‖² = ‖x‖² unless [`Sketch::raw`] or [`Sketch::with_scale`] says otherwise.
@@ -25,16 +34,20 @@
 
 mod apply;
 mod axis;
+mod backend;
 mod block_perm;
 mod bytes;
 mod dense;
 mod haar;
-mod host_csr;
+mod half;
 mod mixing;
 mod operator;
 mod prepared;
 mod sparse;
+mod tensor;
 
 pub use block_perm::BlockPermParams;
+pub use backend::SketchBackend;
 pub use operator::{Family, Sketch};
 pub use prepared::Prepared;
+pub use tensor::TensorSketch;

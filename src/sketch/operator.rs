@@ -54,6 +54,11 @@ impl Family {
         )
     }
 
+    /// Few entries a row: LASO, row sampling.
+    pub fn is_row_sparse(self) -> bool {
+        matches!(self, Self::Laso | Self::RowSampling)
+    }
+
     /// Sampled rows of a transform: SRHT, SRCT, Hadamard-diagonal.
     pub fn is_transform(self) -> bool {
         matches!(self, Self::Srht | Self::Srct | Self::HadamardDiagonal)
@@ -237,7 +242,8 @@ impl Sketch {
     }
 
     /// Haar: √(m/d) times d rows of a Haar-distributed orthogonal matrix of order m. Costs
-    /// 4d²m flops and 8dm bytes to generate, once a call; [`Sketch::prepare`] keeps it.
+    /// 4d²m flops and 8dm bytes to generate, on the host, once a call; [`Sketch::prepare`] keeps it.
+    /// The copy to a GPU cannot be captured in a graph: what is captured must be prepared before.
     ///
     /// Source: Mezzadri, "How to generate random matrices from the classical compact groups", 2007.
     ///

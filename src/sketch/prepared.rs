@@ -1,9 +1,9 @@
 //! An operator with what is worth keeping between applications.
 
 use super::apply::{Kept, run};
-use super::host_csr::HostCsr;
+use super::sparse;
 use super::{Family, Sketch};
-use crate::{AsOperand, Backend, Mat, MatMut, Op, Result, Scalar};
+use crate::{AsOperand, Backend, Mat, MatMut, MatRef, Op, Result, Scalar};
 
 /// An operator prepared for many applications: the same results as [`Sketch`], bit for bit, without
 /// generating again what fits in memory.
@@ -11,6 +11,7 @@ use crate::{AsOperand, Backend, Mat, MatMut, Op, Result, Scalar};
 /// | family | kept | bytes |
 /// |---|---|---|
 /// | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | positions | 4ζm |
+/// | the first three on a GPU | also S by rows | 4ζm + ζm (4 + size of T) + 8d |
 /// | LASO, row sampling | S and Sᵀ in CSR | about 2ζd (4 + size of T) + 8(d + m) |
 /// | Haar | S | dm · size of T |
 /// | others | nothing | 0 |
@@ -31,15 +32,16 @@ impl Sketch {
     pub fn prepare<T: Scalar, D: Backend<T>>(&self, device: &D) -> Result<Prepared<T, D>> {
         let kept = match self.family() {
             family if family.is_column_sparse() => {
-                Some(Kept::Indices(device.indices(self)?))
-            }
-            Family::Laso | Family::RowSampling => match HostCsr::of(self, device)? {
-                Some(s) => {
-                    let transposed = s.transpose().upload(device)?;
-                    Some(Kept::Csr { s: s.upload(device)?, transposed })
+                let mut indices = device.indices(self)?;
+                for cols in sparse::chunks::<T, D>(self, device) {
+                    device.keep_indices(&self.columns(cols), &mut indices)?;
                 }
-                None => None,
-            },
+                Some(Kept::Indices(indices))
+            }
+            Family::Laso | Family::RowSampling => {
+                let s = sparse::compressed(self, Op::NoTrans, device)?;
+                Some(Kept::Csr { s, transposed: sparse::compressed(self, Op::Trans, device)? })
+            }
             Family::Haar => Some(Kept::Dense(self.to_mat(device)?)),
             _ => None,
         };
@@ -56,6 +58,14 @@ impl<T: Scalar, D: Backend<T>> Prepared<T, D> {
     /// Rows and columns of the operator.
     pub fn shape(&self) -> (usize, usize) {
         self.sketch.shape()
+    }
+
+    /// S as a dense matrix, where it is kept as one.
+    pub(super) fn formed(&self) -> Option<MatRef<'_, T, D>> {
+        match &self.kept {
+            Some(Kept::Dense(s)) => Some(s.as_ref()),
+            _ => None,
+        }
     }
 
     /// S·A, as [`Sketch::apply`].

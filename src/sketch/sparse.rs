@@ -6,9 +6,8 @@
 //! sampling are CSR matrices: a product with one entry a row streams A through the cache, and is
 //! twice as fast as gathering rows and scaling them.
 
-use super::host_csr::HostCsr;
 use super::{Family, Sketch};
-use crate::{Backend, CsrRef, MatMut, MatRef, Op, Operand, Result, Scalar};
+use crate::{Backend, Csr, CsrRef, Error, MatMut, MatRef, Op, Operand, Result, Scalar};
 use core::ops::Range;
 
 /// `C ← α op(S) A + β C` for a column-sparse family; `kept` are the indices of all of S.
@@ -75,7 +74,7 @@ fn times_dense<T: Scalar, D: Backend<T>>(
 }
 
 /// The columns of S, in the chunks in which they are indexed.
-fn chunks<T: Scalar, D: Backend<T>>(
+pub(super) fn chunks<T: Scalar, D: Backend<T>>(
     s: &Sketch,
     device: &D,
 ) -> impl Iterator<Item = Range<usize>> + use<T, D> {
@@ -93,12 +92,24 @@ pub(super) fn times<T: Scalar, D: Backend<T>>(
     beta: T,
     c: MatMut<'_, T, D>,
 ) -> Result<()> {
-    let device = c.device();
-    let Some(host) = HostCsr::of(s, device)? else { unreachable!("a sparse family") };
     // Only one of S and Sᵀ is multiplied; which one depends on the side and the format of A.
     let transposed = (op == Op::Trans) != matches!(a, Operand::Csc(_));
-    let s = if transposed { host.transpose() } else { host }.upload(device)?;
+    let side = if transposed { Op::Trans } else { Op::NoTrans };
+    let s = compressed(s, side, c.device())?;
     explicit_times(s.as_ref(), s.as_ref(), op, alpha, a, beta, c)
+}
+
+/// op(S) of a sparse family in CSR.
+pub(super) fn compressed<T: Scalar, D: Backend<T>>(
+    s: &Sketch,
+    op: Op,
+    device: &D,
+) -> Result<Csr<T, D>> {
+    if u32::try_from(s.ncols()).is_err() {
+        let what = format!("a sparse operator of {} columns in CSR", s.ncols());
+        return Err(Error::Unsupported { op: "Sketch", what });
+    }
+    device.compressed(s, op)
 }
 
 /// `C ← α op(S) A + β C` for S and Sᵀ in CSR, of which one is read: op(S)ᵀ for CSC, else op(S).

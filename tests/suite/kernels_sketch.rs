@@ -256,6 +256,52 @@ fn indices_are_those_of_the_scalar_functions() {
     }
 }
 
+/// op(S) in compressed rows, entry for entry, for any number of threads; rows of S by columns.
+#[test]
+fn compressed_operators_have_the_entries() {
+    fn cases<T: Scalar>()
+    where
+        Cpu: Backend<T>,
+    {
+        for family in SPARSE.into_iter().chain([Family::Laso, Family::RowSampling]) {
+            for (d, m) in [(0, 7), (1, 1), (5, 9), (17, 33), (300, 400), (2500, 5000)] {
+                for s in windows(sketch(family, d, m, 6).unwrap()) {
+                    let what = format!("{} {family:?} {:?}", T::NAME, s.shape());
+                    let small = d < 1000;
+                    let expected =
+                        if small { entries::<T>(&s).rounded::<T>() } else { Plain::zeros(0, 0) };
+                    for op in [Op::NoTrans, Op::Trans] {
+                        let [one, three] = [0, 2]
+                            .map(|at| SketchKernels::<T>::compressed(&cpus()[at], &s, op).unwrap());
+                        let (one, three) = (one.as_ref().slices(), three.as_ref().slices());
+                        assert!(one == three, "{what} {op:?}");
+                        let (starts, columns, values) = one;
+                        assert_eq!(starts[starts.len() - 1], values.len(), "{what}");
+                        let mut got = Plain::zeros(expected.rows, expected.cols);
+                        for i in 0..starts.len() - 1 {
+                            let row = starts[i]..starts[i + 1];
+                            let sorted = columns[row.clone()].is_sorted_by(|a, b| a < b);
+                            assert!(
+                                sorted || op == Op::Trans && SPARSE.contains(&family),
+                                "{what}"
+                            );
+                            for k in row.filter(|_| small) {
+                                let j = columns[k] as usize;
+                                let (i, j) = if op == Op::NoTrans { (i, j) } else { (j, i) };
+                                assert_eq!(got.get(i, j), 0.0, "{what}: twice");
+                                got.set(i, j, values[k].to_f64());
+                            }
+                        }
+                        assert_eq!(got, expected, "{what} {op:?}");
+                    }
+                }
+            }
+        }
+    }
+    cases::<f32>();
+    cases::<f64>();
+}
+
 #[test]
 fn constants_of_the_device_do_not_depend_on_threads() {
     fn cases<T: Scalar>()

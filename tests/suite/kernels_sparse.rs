@@ -253,3 +253,35 @@ fn spspmm_meets_the_rounding_model() {
     cases::<f32>();
     cases::<f64>();
 }
+
+/// Columns of compressed rows, from anywhere, into any layout, written once.
+#[test]
+fn compressed_rows_are_made_dense() {
+    fn cases<T: Scalar>()
+    where
+        Cpu: Backend<T>,
+    {
+        for (m, n) in [(0, 3), (1, 1), (7, 40), (65, 70), (5000, 9)] {
+            let entries = triplets::<T>(m, n, 0.4);
+            let on = |cpu| Csr::from_triplets(cpu, (m, n), &entries).unwrap();
+            let oracle = Csr::from_triplets(&Reference, (m, n), &entries).unwrap();
+            for (first, end) in [(0, n), (n / 3, n), (n / 2, n / 2 + 1), (n, n)] {
+                for layout in Layout::WRITABLE {
+                    let what = format!("{} {m}×{n} {first}..{end} {layout:?}", T::NAME);
+                    let c = Stored::<T>::new(layout, m, end - first, |_, _| f64::NAN);
+                    let mut expected = c.clone();
+                    let out = expected.view_mut(&Reference);
+                    Reference.expand(oracle.as_ref(), first, out).unwrap();
+                    for cpu in [&cpus()[0], &cpus()[2]] {
+                        let mut c = c.clone();
+                        cpu.expand(on(cpu).as_ref(), first, c.view_mut(cpu)).unwrap();
+                        c.assert_gaps_untouched(&what);
+                        assert_same_bits(&what, &c.plain(), &expected.plain());
+                    }
+                }
+            }
+        }
+    }
+    cases::<f32>();
+    cases::<f64>();
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `kernels_*` | every kernel of every trait, the CPU against the oracle, by a rounding model |
 //! | `sketch_*` | every family and operation, windows, prefixes, bad input |
+//! | `half_*` | operators on matrices stored in `f16` and `bf16`, for any device |
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
 //! | `block_perm` | BlockPerm-SJLT: structure, products block by block |
 //! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
@@ -29,17 +30,26 @@ mod gpu;
 #[cfg(feature = "cuda")]
 mod gpu_blas;
 #[cfg(feature = "cuda")]
+mod gpu_capture;
+#[cfg(feature = "cuda")]
+mod gpu_convolve;
+#[cfg(feature = "cuda")]
 mod gpu_decomp;
 #[cfg(feature = "cuda")]
 mod gpu_dense;
+#[cfg(feature = "cuda")]
+mod gpu_half;
 #[cfg(feature = "cuda")]
 mod gpu_sketch;
 #[cfg(feature = "cuda")]
 mod gpu_sparse;
 #[cfg(feature = "cuda")]
 mod gpu_transform;
+mod half_apply;
+mod half_cases;
 mod kernels_blas;
 mod kernels_blas_reductions;
+mod kernels_convolve;
 mod kernels_sketch;
 mod kernels_sketch_csr;
 mod kernels_sparse;
@@ -48,6 +58,7 @@ mod peers;
 mod properties;
 mod sketch_apply;
 mod sketch_errors;
+mod sketch_tensor;
 mod sketch_windows;
 mod statistics_entries;
 mod statistics_norms;

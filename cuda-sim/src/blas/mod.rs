@@ -35,7 +35,8 @@ impl BlasStatus {
     pub const NOT_SUPPORTED: Self = Self(15);
 }
 
-/// Defines exported functions whose body returns `Result<(), BlasStatus>`.
+/// Defines exported functions whose body returns `Result<(), BlasStatus>`; they need a current
+/// context.
 ///
 /// Callers keep the contract of the cuBLAS manual: host pointers are null or valid.
 macro_rules! blas_api {
@@ -46,7 +47,11 @@ macro_rules! blas_api {
         pub unsafe extern "C" fn $name($($argument: $ty),*) -> std::ffi::c_int {
             #[allow(unused_unsafe)] // some bodies need none
             // SAFETY: callers keep the contract of the cuBLAS manual.
-            let body = || -> Result<(), $crate::blas::BlasStatus> { unsafe { $body } };
+            let body = || -> Result<(), $crate::blas::BlasStatus> {
+                let current = $crate::driver::current();
+                current.map_err(|_| $crate::blas::BlasStatus::NOT_INITIALIZED)?;
+                unsafe { $body }
+            };
             body().err().map_or(0, |status| status.0)
         }
     )*};

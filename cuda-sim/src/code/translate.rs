@@ -260,6 +260,10 @@ impl<'m> Translator<'m> {
     pub fn source(&mut self, operand: &Operand, ty: Type) -> Result<u32, Error> {
         match operand {
             Operand::Register(register) => Ok(self.register(*register)),
+            // Predicates are 0 or 1 wherever they are kept.
+            Operand::Immediate(value) if ty == Type::Pred => {
+                Ok(self.constant(u64::from(*value != 0)))
+            }
             Operand::Immediate(value) => Ok(self.constant(*value)),
             Operand::Decimal(value) => {
                 let bits = match ty {

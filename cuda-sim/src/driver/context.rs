@@ -1,5 +1,10 @@
 //! Initialisation and contexts: there is one, the primary context of the one device.
+//!
+//! Calls that work on a context need one that is current on the calling thread and retained by
+//! somebody. When the last one releases it, everything in it is gone but its memory, which stays so
+//! that leaks can be counted.
 
+use super::state::State;
 use super::{Handle, Status, api, put, with_state};
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint};
@@ -10,6 +15,35 @@ pub const PRIMARY: usize = 0x0200_00F0_0000_0010;
 thread_local! {
     /// The context stack of a thread; true for the primary context, false for none.
     static STACK: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
+}
+
+/// For functions that may be called at any time.
+pub(crate) fn nothing() -> Result<(), Status> {
+    Ok(())
+}
+
+/// Whether `cuInit` was called.
+pub(crate) fn initialised() -> Result<(), Status> {
+    if with_state(|s| s.is_initialised) { Ok(()) } else { Err(Status::NOT_INITIALIZED) }
+}
+
+/// Whether the thread has a current context that lives.
+pub(crate) fn current() -> Result<(), Status> {
+    initialised()?;
+    if !STACK.with_borrow(|stack| stack.last().copied().unwrap_or(false)) {
+        return Err(Status::INVALID_CONTEXT);
+    }
+    if with_state(|s| s.retained == 0) { Err(Status::CONTEXT_IS_DESTROYED) } else { Ok(()) }
+}
+
+impl State {
+    fn release(&mut self) -> Result<(), Status> {
+        self.retained = self.retained.checked_sub(1).ok_or(Status::INVALID_CONTEXT)?;
+        if self.retained == 0 {
+            self.forget_objects();
+        }
+        Ok(())
+    }
 }
 
 fn checked(context: Handle) -> Result<bool, Status> {
@@ -25,15 +59,25 @@ fn handle(current: bool) -> Handle {
 }
 
 api! {
+    needs nothing;
+
     /// Initialises the driver.
     fn cuInit(flags: c_uint) {
-        if flags == 0 { Ok(()) } else { Err(Status::INVALID_VALUE) }
+        if flags != 0 {
+            return Err(Status::INVALID_VALUE);
+        }
+        with_state(|s| s.is_initialised = true);
+        Ok(())
     }
 
     /// The CUDA version, 12.4.
     fn cuDriverGetVersion(version: *mut c_int) {
         put(version, 12040)
     }
+}
+
+api! {
+    needs initialised;
 
     /// Retains the primary context.
     fn cuDevicePrimaryCtxRetain(context: *mut Handle, device: c_int) {
@@ -42,16 +86,10 @@ api! {
         put(context, PRIMARY as Handle)
     }
 
-    /// Releases the primary context. Its memory stays, so that leaks can be counted at the end.
+    /// Releases the primary context.
     fn cuDevicePrimaryCtxRelease_v2(device: c_int) {
         super::device::check(device)?;
-        with_state(|s| match s.retained.checked_sub(1) {
-            Some(left) => {
-                s.retained = left;
-                Ok(())
-            }
-            None => Err(Status::INVALID_CONTEXT),
-        })
+        with_state(State::release)
     }
 
     /// Whether the primary context is retained.
@@ -99,6 +137,10 @@ api! {
         };
         if context.is_null() { Ok(()) } else { put(context, handle(popped)) }
     }
+}
+
+api! {
+    needs current;
 
     /// The device of the current context.
     fn cuCtxGetDevice(device: *mut c_int) {

@@ -55,6 +55,8 @@ pub(crate) fn attribute(number: c_int) -> c_int {
 }
 
 api! {
+    needs initialised;
+
     /// The number of devices.
     fn cuDeviceGetCount(count: *mut c_int) {
         put(count, 1)

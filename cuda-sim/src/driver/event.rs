@@ -63,6 +63,8 @@ impl State {
 }
 
 api! {
+    needs current;
+
     /// Creates an event.
     fn cuEventCreate(event: *mut Handle, flags: c_uint) {
         let timed = flags & DISABLE_TIMING == 0;

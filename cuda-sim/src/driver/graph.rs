@@ -28,7 +28,7 @@ impl State {
     }
 
     /// Drops one reference to a graph, and its memory with the last.
-    fn drop_graph(&mut self, graph: Arc<Graph>) {
+    pub fn drop_graph(&mut self, graph: Arc<Graph>) {
         if let Ok(graph) = Arc::try_unwrap(graph) {
             self.free_graph_memory(&graph.allocations);
         }
@@ -41,6 +41,8 @@ impl State {
 }
 
 api! {
+    needs current;
+
     /// Makes a graph ready for launches.
     fn cuGraphInstantiateWithFlags(executable: *mut Handle, graph: Handle, flags: c_ulonglong) {
         let _ = flags;

@@ -29,6 +29,10 @@ impl<T> Table<T> {
         handle as Handle
     }
 
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
     pub fn get(&self, handle: Handle) -> Result<&T, Status> {
         self.objects.get(&(handle as usize)).ok_or(Status::INVALID_HANDLE)
     }
@@ -39,6 +43,11 @@ impl<T> Table<T> {
 
     pub fn remove(&mut self, handle: Handle) -> Result<T, Status> {
         self.objects.remove(&(handle as usize)).ok_or(Status::INVALID_HANDLE)
+    }
+
+    /// Removes all objects.
+    pub fn take(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.objects).into_values().collect()
     }
 
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {

@@ -107,6 +107,8 @@ unsafe fn launch(
 }
 
 api! {
+    needs current;
+
     /// Launches a kernel.
     fn cuLaunchKernel(
         function: Handle,

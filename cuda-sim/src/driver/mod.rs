@@ -24,23 +24,28 @@ mod stream;
 pub mod symbols;
 mod transfer;
 
+pub(crate) use context::current;
 pub(crate) use handles::{Handle, Table};
 pub(crate) use state::with_state;
 pub use status::Status;
 
-/// Defines exported functions whose body returns `Result<(), Status>`.
+/// Defines exported functions whose body returns `Result<(), Status>`. First comes what they need:
+/// `nothing`, an `initialised` driver, or a `current` context (see [`context`]).
 ///
 /// Callers keep the contract of the CUDA manual: every pointer is null or valid for what the function
 /// reads or writes through it.
 macro_rules! api {
-    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $body:block)*) => {$(
+    (needs $need:ident; $($(#[$meta:meta])* fn $name:ident($($argument:ident: $ty:ty),* $(,)?) $body:block)*) => {$(
         $(#[$meta])*
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, clippy::missing_safety_doc)]
         pub unsafe extern "C" fn $name($($argument: $ty),*) -> std::ffi::c_int {
             #[allow(unused_unsafe)] // some bodies need none
             // SAFETY: callers keep the contract of the CUDA manual.
-            let body = || -> Result<(), $crate::driver::Status> { unsafe { $body } };
+            let body = || -> Result<(), $crate::driver::Status> {
+                $crate::driver::context::$need()?;
+                unsafe { $body }
+            };
             $crate::driver::Status::code(body())
         }
     )*};

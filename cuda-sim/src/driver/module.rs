@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 /// A module and the handles of its functions.
 pub struct LoadedModule {
-    module: Module,
+    /// Its kernels and variables.
+    pub module: Module,
     functions: Vec<(String, usize)>,
 }
 
@@ -31,7 +32,7 @@ impl Function {
 
 impl State {
     fn load(&mut self, source: &str) -> Result<Handle, Status> {
-        self.check_sticky()?;
+        self.check_blocking()?;
         match self.device.sim.load(source) {
             Ok(module) => Ok(self.modules.insert(LoadedModule { module, functions: Vec::new() })),
             Err(LoadError::OutOfMemory) => Err(Status::OUT_OF_MEMORY),
@@ -93,6 +94,9 @@ impl State {
 
 const MAX_DYNAMIC_SHARED: c_int = 8;
 const PREFERRED_CARVEOUT: c_int = 9;
+/// `CU_JIT_ERROR_LOG_BUFFER` and the option of its size.
+const ERROR_LOG: c_int = 5;
+const ERROR_LOG_SIZE: c_int = 6;
 
 /// Loads PTX text; binary images are refused.
 ///
@@ -108,12 +112,14 @@ unsafe fn load_image(image: *const c_void) -> Result<Handle, Status> {
 }
 
 api! {
+    needs current;
+
     /// Loads a module from PTX text.
     fn cuModuleLoadData(module: *mut Handle, image: *const c_void) {
         put(module, load_image(image)?)
     }
 
-    /// Loads a module from PTX text; the options have no effect.
+    /// Loads a module from PTX text; of the options only the log of errors has an effect.
     fn cuModuleLoadDataEx(
         module: *mut Handle,
         image: *const c_void,
@@ -121,8 +127,17 @@ api! {
         options: *const c_int,
         values: *const *mut c_void,
     ) {
-        let _ = (count, options, values);
-        put(module, load_image(image)?)
+        let loaded = load_image(image);
+        if loaded.is_err() && !options.is_null() && !values.is_null() {
+            let value = |wanted| {
+                (0..count as usize).find(|&i| options.add(i).read() == wanted).map(|i| values.add(i).read())
+            };
+            if let (Some(log), Some(size)) = (value(ERROR_LOG), value(ERROR_LOG_SIZE)) {
+                let text = with_state(|s| s.device.last_fault.clone());
+                super::symbols::copy_text(&text, log.cast(), size as usize);
+            }
+        }
+        put(module, loaded?)
     }
 
     /// Loads a module from a file of PTX text.
@@ -134,6 +149,7 @@ api! {
     /// Unloads a module and its functions.
     fn cuModuleUnload(module: Handle) {
         with_state(|s| {
+            s.check_blocking()?;
             let loaded = s.modules.remove(module)?;
             s.functions.retain(|function| function.module != module as usize);
             s.device.sim.unload(&loaded.module);

@@ -4,6 +4,8 @@ use super::{Status, api, put, with_state};
 use std::ffi::{CString, c_char, c_int};
 
 api! {
+    needs nothing;
+
     /// The name of an error.
     fn cuGetErrorName(code: c_int, name: *mut *const c_char) {
         let Some((known, _)) = Status::describe(code) else {

@@ -49,6 +49,8 @@ unsafe fn fill(
 }
 
 api! {
+    needs current;
+
     /// Blocks that a multiprocessor can hold.
     fn cuOccupancyMaxActiveBlocksPerMultiprocessor(
         blocks: *mut c_int,

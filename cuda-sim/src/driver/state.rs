@@ -4,6 +4,7 @@ use super::capture::{Capture, Origin};
 use super::event::Event;
 use super::graph::Graph;
 use super::module::{Function, LoadedModule};
+use super::pool::Pool;
 use super::stream::Stream;
 use super::{Handle, Status, Table};
 use crate::blas::BlasHandle;
@@ -61,6 +62,8 @@ impl Device {
 pub(crate) struct State {
     pub device: Device,
     pub options: Options,
+    /// Whether `cuInit` was called.
+    pub is_initialised: bool,
     /// How often the primary context is retained.
     pub retained: u32,
     pub streams: Table<Stream>,
@@ -75,8 +78,9 @@ pub(crate) struct State {
     /// Page-locked host memory by address.
     pub pinned: HashMap<usize, usize>,
     pub blas: Table<BlasHandle>,
-    /// Released memory that the default pool keeps.
-    pub release_threshold: u64,
+    pub default_pool: Pool,
+    /// Pools that the program created.
+    pub pools: Table<Pool>,
 }
 
 impl State {
@@ -86,6 +90,7 @@ impl State {
         Self {
             device: Device { sim, sticky: None, last_fault: String::new() },
             options,
+            is_initialised: false,
             retained: 0,
             streams: Table::new(1),
             events: Table::new(2),
@@ -97,8 +102,25 @@ impl State {
             next_capture: 1,
             pinned: HashMap::new(),
             blas: Table::new(7),
-            release_threshold: 0,
+            default_pool: Pool::default(),
+            pools: Table::new(8),
         }
+    }
+
+    /// Forgets everything that lives in the context but allocated memory.
+    pub fn forget_objects(&mut self) {
+        for loaded in self.modules.take() {
+            self.device.sim.unload(&loaded.module);
+        }
+        for graph in self.graphs.take().into_iter().chain(self.executables.take()) {
+            self.drop_graph(graph);
+        }
+        self.streams.take();
+        self.events.take();
+        self.functions.take();
+        self.blas.take();
+        self.captures.clear();
+        self.device.sticky = None;
     }
 
     /// The error of an earlier kernel, if any.

@@ -42,6 +42,8 @@ fn capture_status(stream: Handle) -> Result<(c_int, u64), Status> {
 type HostFunction = Option<unsafe extern "C" fn(*mut c_void)>;
 
 api! {
+    needs current;
+
     /// Creates a stream.
     fn cuStreamCreate(stream: *mut Handle, flags: c_uint) {
         put(stream, create(flags, 0)?)

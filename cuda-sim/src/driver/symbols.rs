@@ -2,7 +2,7 @@
 //!
 //! | function | result |
 //! |---|---|
-//! | `cuda_sim_live_allocations` | allocations of the host program that were not freed |
+//! | `cuda_sim_live_allocations` | allocations and pools of the host program that were not freed |
 //! | `cuda_sim_last_fault` | length of the last diagnosis; its text is copied to a buffer |
 //! | `cuda_sim_reset_fault` | clears the error that sticks after a fault, which no device can |
 //! | `cuda_sim_stats` | length of the table of counters; its text is copied to a buffer |
@@ -17,7 +17,7 @@ use std::io::Write;
 ///
 /// # Safety
 /// `buffer` is null or has `size` bytes.
-unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
+pub(super) unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
     if !buffer.is_null() && size > 0 {
         let count = text.len().min(size - 1);
         // SAFETY: `count + 1` bytes fit, by contract.
@@ -29,10 +29,10 @@ unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
     text.len()
 }
 
-/// How many allocations of the host program live.
+/// How many allocations and memory pools of the host program live.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuda_sim_live_allocations() -> usize {
-    with_state(|s| s.device.sim.memory.live())
+    with_state(|s| s.device.sim.memory.live() + s.pools.len())
 }
 
 /// Copies the last diagnosis to `buffer` and returns its length; 0 if there was none.

@@ -84,6 +84,8 @@ fn later(stream: Handle, work: Work) -> Result<(), Status> {
 }
 
 api! {
+    needs current;
+
     /// Copies from the host.
     fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize) {
         now(to_device(to, from, bytes)?)

@@ -1,9 +1,10 @@
 //! Running a kernel.
 //!
-//! Blocks run one after the other. Within a block every thread runs by itself until it must wait (at a
-//! barrier, or at an instruction that its warp executes together), until its fuel is used up if
-//! pre-emption is on, or until it ends; which thread runs next is drawn from a seeded generator. So any
-//! order that hardware may choose can come up, and every load and store can be checked on its own.
+//! Blocks run one after the other, in an order that the seed and the number of the launch decide.
+//! Within a block every thread runs by itself until it must wait (at a barrier, or at an instruction
+//! that its warp executes together), until its fuel is used up if pre-emption is on, or until it ends;
+//! which thread runs next is drawn from a seeded generator. So any order that hardware may choose can
+//! come up, and every load and store can be checked on its own.
 
 mod access;
 mod atomic;
@@ -12,6 +13,7 @@ mod block;
 mod copy;
 mod exchange;
 mod matrix;
+mod random;
 mod thread;
 mod view;
 
@@ -21,6 +23,8 @@ use crate::fault::{Diagnosis, Fault};
 use crate::memory::{Clocks, DeviceMemory, Region};
 use barrier::Barrier;
 use block::Warp;
+use random::{Permutation, Random};
+use std::cell::Cell;
 use thread::Thread;
 
 /// Lanes of a warp.
@@ -47,7 +51,7 @@ impl Shape {
 /// How threads are scheduled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Schedule {
-    /// Seed of the thread order.
+    /// Seed of the order of blocks and threads.
     pub seed: u64,
     /// A thread runs at most this many instructions at a time; 0 for no limit.
     pub preempt: u64,
@@ -55,6 +59,12 @@ pub struct Schedule {
     pub limit: u64,
     /// Whether memory transactions are counted.
     pub count_transactions: bool,
+}
+
+thread_local! {
+    /// Launches by this thread of the host: each takes another order, and the same one when the
+    /// program runs again, whatever other threads do.
+    static LAUNCHES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Runs `program` and returns what it did.
@@ -72,13 +82,12 @@ pub fn launch(
     }
     clocks.start_launch();
     let mut machine = Machine::new(program, memory, clocks, shape, params, schedule);
-    for z in 0..shape.grid[2] {
-        for y in 0..shape.grid[1] {
-            for x in 0..shape.grid[0] {
-                machine.start_block([x, y, z]);
-                machine.run_block()?;
-            }
-        }
+    let [width, height, depth] = shape.grid.map(u64::from);
+    let order = Permutation::new(width * height * depth, &mut machine.random);
+    for n in order.iter() {
+        machine
+            .start_block([n % width, n / width % height, n / (width * height)].map(|i| i as u32));
+        machine.run_block()?;
     }
     machine.tally.launches = 1;
     machine.tally.instructions = machine.executed;
@@ -150,7 +159,7 @@ impl<'m> Machine<'m> {
             ready: Vec::with_capacity(threads),
             block: [0; 3],
             sites: vec![0; program.code.len()],
-            random: Random::new(schedule.seed),
+            random: Random::new(schedule.seed, LAUNCHES.replace(LAUNCHES.get() + 1)),
             executed: 0,
             trace,
             tally: Tally::default(),
@@ -233,21 +242,4 @@ fn thread_special(special: Special, thread: u32, block: [u32; 3]) -> u64 {
         Special::MaskGreaterEqual => !below,
         _ => 0,
     })
-}
-
-/// A small generator for the order of threads.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    /// A number below `bound`.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((u128::from(self.0) * u128::from(bound)) >> 64) as u64
-    }
 }

@@ -58,6 +58,10 @@ unsafe extern "C" {
     pub fn cuDeviceGetDefaultMemPool(pool: *mut Handle, device: c_int) -> c_int;
     pub fn cuMemPoolSetAttribute(pool: Handle, attribute: c_int, value: *const c_void) -> c_int;
     pub fn cuMemPoolGetAttribute(pool: Handle, attribute: c_int, value: *mut c_void) -> c_int;
+    pub fn cuMemPoolCreate(pool: *mut Handle, properties: *const c_void) -> c_int;
+    pub fn cuMemPoolDestroy(pool: Handle) -> c_int;
+    pub fn cuMemPoolTrimTo(pool: Handle, bytes: usize) -> c_int;
+    pub fn cuMemAllocFromPoolAsync(p: *mut u64, bytes: usize, pool: Handle, on: Handle) -> c_int;
     pub fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize) -> c_int;
     pub fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize) -> c_int;
     pub fn cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize) -> c_int;
@@ -65,6 +69,13 @@ unsafe extern "C" {
     pub fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle) -> c_int;
     pub fn cuMemsetD8_v2(to: u64, value: u8, count: usize) -> c_int;
     pub fn cuMemsetD32Async(to: u64, value: c_uint, count: usize, stream: Handle) -> c_int;
+    pub fn cuModuleLoadDataEx(
+        module: *mut Handle,
+        image: *const c_void,
+        count: c_uint,
+        options: *const c_int,
+        values: *const *mut c_void,
+    ) -> c_int;
     pub fn cuModuleLoadData(module: *mut Handle, image: *const c_void) -> c_int;
     pub fn cuModuleUnload(module: Handle) -> c_int;
     pub fn cuModuleGetFunction(f: *mut Handle, module: Handle, name: *const c_char) -> c_int;
@@ -106,12 +117,44 @@ unsafe extern "C" {
 
 static LOCK: Mutex<()> = Mutex::new(());
 
-/// One test at a time: errors stick for the whole process.
-pub fn alone() -> MutexGuard<'static, ()> {
+/// One test at a time, since errors stick for the whole process, with the context retained and
+/// current on the thread of the test.
+pub struct Alone(MutexGuard<'static, ()>);
+
+pub fn alone() -> Alone {
+    let guard = uninitialised();
+    // SAFETY: all pointers are valid.
+    unsafe {
+        assert_eq!(cuInit(0), 0);
+        handle(|h| cuDevicePrimaryCtxRetain(h, 0));
+    }
+    enter();
+    Alone(guard)
+}
+
+/// One test at a time, without a context.
+pub fn uninitialised() -> MutexGuard<'static, ()> {
     let guard = LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     // SAFETY: has no arguments.
     unsafe { cuda_sim_reset_fault() };
     guard
+}
+
+/// Makes the context current on another thread.
+pub fn enter() {
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let context = handle(|h| cuDevicePrimaryCtxRetain(h, 0));
+        assert_eq!(cuCtxSetCurrent(context), 0);
+        assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // SAFETY: retained by `alone`.
+        unsafe { cuDevicePrimaryCtxRelease_v2(0) };
+    }
 }
 
 /// The result of a call that gives a value.

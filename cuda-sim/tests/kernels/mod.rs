@@ -64,7 +64,7 @@ pub struct Kernel {
     prepare: fn(&mut Setup) -> Launch,
 }
 
-pub const KERNELS: [Kernel; 8] = [
+pub const KERNELS: [Kernel; 9] = [
     Kernel { name: "fwht", prepare: fwht },
     Kernel { name: "softmax", prepare: softmax },
     Kernel { name: "scatter", prepare: scatter },
@@ -73,6 +73,7 @@ pub const KERNELS: [Kernel; 8] = [
     Kernel { name: "pipeline", prepare: pipeline },
     Kernel { name: "normal", prepare: normal },
     Kernel { name: "scan", prepare: scan },
+    Kernel { name: "blocks", prepare: blocks },
 ];
 
 /// What a run came to.
@@ -85,8 +86,43 @@ pub enum Outcome {
     Fault(Box<Diagnosis>),
 }
 
-/// Runs variant `bug` of a kernel.
+/// Runs variant `bug` of a kernel and checks its result.
 pub fn run(kernel: &Kernel, bug: usize, schedule: Schedule) -> Outcome {
+    let (mut sim, launch) = match execute(kernel, bug, schedule) {
+        Ok(done) => done,
+        Err(diagnosis) => return Outcome::Fault(diagnosis),
+    };
+    for (index, (got, want)) in output(&mut sim, &launch).zip(&launch.expected).enumerate() {
+        // NaN is wrong, too.
+        if (got - want)
+            .abs()
+            .partial_cmp(&(launch.tolerance * (1.0 + want.abs())))
+            .is_none_or(|order| order.is_gt())
+        {
+            return Outcome::Wrong(format!("element {index} is {got}, not {want}"));
+        }
+    }
+    Outcome::Right(Box::new(sim))
+}
+
+/// Runs variant `bug` of a kernel and returns the bits of its result.
+pub fn bits(kernel: &Kernel, bug: usize, schedule: Schedule) -> Vec<u32> {
+    let (mut sim, launch) = execute(kernel, bug, schedule).unwrap();
+    output(&mut sim, &launch).map(f32::to_bits).collect()
+}
+
+fn output(sim: &mut Simulator, launch: &Launch) -> impl Iterator<Item = f32> + use<> {
+    let mut bytes = vec![0; 4 * launch.expected.len()];
+    sim.read(launch.output, &mut bytes).unwrap();
+    let float = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+    bytes.chunks_exact(4).map(float).collect::<Vec<_>>().into_iter()
+}
+
+fn execute(
+    kernel: &Kernel,
+    bug: usize,
+    schedule: Schedule,
+) -> Result<(Simulator, Launch), Box<Diagnosis>> {
     let path =
         format!("{}/tests/kernels/ptx/{}.{bug}.ptx", env!("CARGO_MANIFEST_DIR"), kernel.name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -101,24 +137,10 @@ pub fn run(kernel: &Kernel, bug: usize, schedule: Schedule) -> Outcome {
         params[param.offset..param.offset + param.bytes].copy_from_slice(argument);
     }
     match sim.launch(program, launch.shape, &params, 0) {
-        Ok(()) => {}
-        Err(LaunchError::Fault(diagnosis)) => return Outcome::Fault(diagnosis),
+        Ok(()) => Ok((sim, launch)),
+        Err(LaunchError::Fault(diagnosis)) => Err(diagnosis),
         Err(LaunchError::Invalid(message)) => panic!("{message}"),
     }
-    let mut bytes = vec![0; 4 * launch.expected.len()];
-    sim.read(launch.output, &mut bytes).unwrap();
-    for (index, (bytes, want)) in bytes.chunks_exact(4).zip(&launch.expected).enumerate() {
-        let got = f32::from_le_bytes(bytes.try_into().unwrap());
-        // NaN is wrong, too.
-        if (got - want)
-            .abs()
-            .partial_cmp(&(launch.tolerance * (1.0 + want.abs())))
-            .is_none_or(|order| order.is_gt())
-        {
-            return Outcome::Wrong(format!("element {index} is {got}, not {want}"));
-        }
-    }
-    Outcome::Right(Box::new(sim))
 }
 
 /// Numbers in [-1, 1).
@@ -283,7 +305,8 @@ fn normal(setup: &mut Setup) -> Launch {
 
 fn scan(setup: &mut Setup) -> Launch {
     let n = 250;
-    let x = numbers(9, n);
+    // Numbers whose sums are not exact.
+    let x: Vec<f32> = numbers(9, n).iter().map(|x| x / 3.0).collect();
     setup.floats(&x);
     let output = setup.empty(4 * n);
     setup.empty(8);
@@ -295,4 +318,15 @@ fn scan(setup: &mut Setup) -> Launch {
         expected.push(before + (i % 4 + 1) as f32 * x);
     }
     Launch { shape: shape([2, 1], [128, 1], 0), output, expected, tolerance: 1e-5 }
+}
+
+fn blocks(setup: &mut Setup) -> Launch {
+    let (grid, n) = (9, 9 * 32 - 5);
+    // Numbers whose sums are not exact.
+    let x: Vec<f32> = numbers(9, n).iter().map(|x| x / 3.0).collect();
+    setup.floats(&x);
+    let output = setup.floats(&vec![0.0; grid]);
+    setup.int(n);
+    let expected = x.chunks(32).map(|part| part.iter().sum()).collect();
+    Launch { shape: shape([grid as u32, 1], [32, 1], 0), output, expected, tolerance: 1e-5 }
 }

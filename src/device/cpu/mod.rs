@@ -6,6 +6,7 @@
 mod blas;
 mod dense;
 mod faer_operator;
+mod half;
 mod isa;
 mod pool;
 mod random;
@@ -17,7 +18,7 @@ pub use faer_operator::FaerOperator;
 pub(crate) use isa::Isa;
 pub use pool::Cpu;
 
-use super::fit::{fit, fit_distinct, fit_family, fit_product, op_shape};
+use super::fit::{fit, fit_columns, fit_distinct, fit_factors, fit_family, fit_product, op_shape};
 use super::{Device, HostBuffer};
 use crate::{Element, Result};
 
@@ -47,6 +48,12 @@ impl Device for Cpu {
 
     fn download<E: Element>(&self, buffer: &HostBuffer<E>, host: &mut [E]) -> Result<()> {
         host.copy_from_slice(&buffer.as_slice()[..host.len()]);
+        Ok(())
+    }
+
+    unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()> {
+        // SAFETY: the caller's promise; the target is borrowed uniquely.
+        unsafe { host.as_mut_ptr().copy_from_nonoverlapping(start, host.len()) };
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The operator kernels of the CPU.
 
 use super::{dense, fit, fit_family, fit_product, op_shape, sparse};
-use crate::{Blas, Cpu, CsrRef, Family, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
+use crate::{Blas, Cpu, Csr, CsrRef, Family, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
 
 /// The positions of a column-sparse operator's entries: ζ a column, `row << 1 | negative`.
 #[derive(Debug)]
@@ -144,6 +144,11 @@ macro_rules! impl_sketch_kernels {
                     return self.scale(beta, c);
                 }
                 sparse::sparse_times_csr(self, s, indices.window(s), op, alpha, x, op_x, beta, c)
+            }
+
+            fn compressed(&self, s: &Sketch, op: Op) -> Result<Csr<$t>> {
+                fit_family(s, s.family().is_column_sparse() || s.family().is_row_sparse());
+                sparse::compressed(self, s, op)
             }
         }
     };

@@ -6,12 +6,12 @@
 
 use super::Cuda;
 use super::driver::explain;
-use crate::{MatMut, MatRef, Result, Scalar};
+use crate::{Error, MatMut, MatRef, Result, Storage};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys};
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 /// A matrix as kernels take it (`View` in `cuda/common.cuh`): strides in elements.
 #[repr(C)]
@@ -34,12 +34,12 @@ impl View {
         Self { ptr: self.ptr.wrapping_add_signed(step), ..self }
     }
 
-    pub(super) fn of<T: Scalar>(a: MatRef<'_, T, Cuda>) -> Self {
+    pub(super) fn of<T: Storage>(a: MatRef<'_, T, Cuda>) -> Self {
         let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
         Self { ptr: a.as_ptr().addr() as u64, row_stride, col_stride }
     }
 
-    pub(super) fn of_mut<T: Scalar>(a: &mut MatMut<'_, T, Cuda>) -> Self {
+    pub(super) fn of_mut<T: Storage>(a: &mut MatMut<'_, T, Cuda>) -> Self {
         let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
         Self { ptr: a.as_mut_ptr().addr() as u64, row_stride, col_stride }
     }
@@ -67,7 +67,7 @@ pub(super) fn arg<A: Copy>(argument: &A) -> *mut c_void {
     core::ptr::from_ref(argument).cast_mut().cast()
 }
 
-/// The kernels of one PTX file, once it is loaded.
+/// The kernels of one PTX file.
 #[derive(Debug)]
 pub(super) struct Module {
     source: &'static str,
@@ -86,30 +86,59 @@ struct Handle<H>(H);
 // SAFETY: modules and functions may be used from any thread; the driver locks.
 unsafe impl<H> Send for Handle<H> {}
 
+/// Loads PTX; an error tells what the compiler of the driver says. The context is current.
+fn load(source: &str) -> Result<sys::CUmodule> {
+    let source = CString::new(source).expect("PTX has no zero bytes");
+    let mut log = [0u8; 2048];
+    let mut options = [
+        sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER,
+        sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+    ];
+    // The driver takes the size in place of an address.
+    let mut values =
+        [log.as_mut_ptr().cast::<c_void>(), core::ptr::without_provenance_mut(log.len() - 1)];
+    let (mut module, count) = (core::ptr::null_mut(), options.len() as u32);
+    let (options, values) = (options.as_mut_ptr(), values.as_mut_ptr());
+    // SAFETY: the source is text that ends with a zero, and the log has room for what it is said to hold.
+    let loaded = unsafe {
+        sys::cuModuleLoadDataEx(&mut module, source.as_ptr().cast(), count, options, values)
+            .result()
+    };
+    loaded.map(|()| module).map_err(|error| match explain("cuModuleLoadDataEx", error, 0) {
+        Error::DeviceFailure { call, reason } if log[0] != 0 => {
+            let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+            let log = String::from_utf8_lossy(&log[..end]);
+            Error::DeviceFailure { call, reason: format!("{reason}: {}", log.trim()) }
+        }
+        error => error,
+    })
+}
+
 impl Module {
     pub(super) fn new(source: &'static str) -> Self {
         Self { source, state: Mutex::new(Loaded { module: None, functions: HashMap::new() }) }
     }
 
-    /// The kernel `name`; loads the module at the first call. The context is current.
+    /// Loads the module, which the driver refuses while any graph is captured. The context is
+    /// current.
+    pub(super) fn load(&self) -> Result<()> {
+        self.state().module = Some(Handle(load(self.source)?));
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, Loaded> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The kernel `name` of the loaded module. The context is current.
     fn function(&self, name: &'static str) -> Result<sys::CUfunction> {
-        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut state = self.state();
         if let Some(function) = state.functions.get(name) {
             return Ok(function.0);
         }
-        let module = match state.module {
-            Some(module) => module.0,
-            None => {
-                let source = CString::new(self.source).expect("PTX has no zero bytes");
-                // SAFETY: the source is text that ends with a zero.
-                let module = unsafe { result::module::load_data(source.as_ptr().cast()) }
-                    .map_err(|error| explain("cuModuleLoadData", error, 0))?;
-                state.module = Some(Handle(module));
-                module
-            }
-        };
+        let module = state.module.map_or(core::ptr::null_mut(), |module| module.0);
         let text = CString::new(name).expect("names have no zero bytes");
-        // SAFETY: the module is loaded.
+        // SAFETY: the module is loaded, or null, which the driver refuses.
         let function = unsafe { result::module::get_function(module, text) }
             .map_err(|error| explain("cuModuleGetFunction", error, 0))?;
         state.functions.insert(name, Handle(function));
@@ -117,10 +146,10 @@ impl Module {
     }
 
     /// Unloads the module; the context is current and nothing of it runs.
-    pub(super) fn unload(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+    pub(super) fn unload(&self) {
+        let mut state = self.state();
         if let Some(module) = state.module.take() {
-            // SAFETY: loaded by `function`.
+            // SAFETY: loaded by `load`.
             let _ = unsafe { result::module::unload(module.0) };
         }
         state.functions.clear();
@@ -153,4 +182,21 @@ pub(super) unsafe fn launch(
         result::launch_kernel(function, grid, block, shape.shared, cuda.stream().raw(), arguments)
     }
     .map_err(|error| explain(name, error, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cuda::tests::gpu;
+
+    #[test]
+    fn gpu_errors_of_the_compiler_are_told() {
+        let Some(cuda) = gpu("errors of the compiler") else { return };
+        let _current = cuda.enter().unwrap();
+        let source =
+            ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n  no;\n}";
+        let Err(Error::DeviceFailure { call, reason }) = load(source) else { panic!("loaded") };
+        assert_eq!(call, "cuModuleLoadDataEx");
+        assert!(reason.contains("CUDA_ERROR_INVALID_PTX") && reason.contains("line 6"), "{reason}");
+    }
 }

@@ -2,10 +2,12 @@
 
 use super::launch::{Shape, arg, launch};
 use super::sparse::{Factor, times_dense, times_sparse};
-use super::{Cuda, CudaBuffer, block_perm, dense, sort};
+use super::{Cuda, CudaBuffer, block_perm, dense, rows, sort};
 use crate::device::fit::{fit, fit_family, fit_product, op_shape};
 use crate::random::{LINEAR_SEARCH, Stream};
-use crate::{Blas, CsrRef, Device, Family, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
+use crate::{
+    Blas, Csr, CsrRef, Device, Family, MatMut, MatRef, Op, Result, Scalar, Sketch, SketchKernels,
+};
 
 /// Threads of a block in `cuda/sparse.cu`.
 const THREADS: u32 = 256;
@@ -14,17 +16,19 @@ const CHUNK: usize = 1 << 22;
 
 /// The positions of a column-sparse operator's entries on a GPU: ζ a column, `row << 1 | negative`.
 #[derive(Debug)]
-pub struct Indices {
+pub struct Indices<T: Scalar> {
     of: Sketch,
     words: CudaBuffer<u32>,
     len: usize,
     cuda: Cuda,
+    /// Windows that were asked to be kept, by rows.
+    kept: Vec<(Sketch, Csr<T, Cuda>)>,
 }
 
-impl Indices {
+impl<T: Scalar> Indices<T> {
     /// The address of the words of the columns of a window of the operator.
     #[track_caller]
-    fn window(&self, s: &Sketch) -> u64 {
+    pub(super) fn window(&self, s: &Sketch) -> u64 {
         let (cols, held) = (s.col_range(), self.of.col_range());
         assert!(
             s.is_part_of_same(&self.of) && held.start <= cols.start && cols.end <= held.end,
@@ -33,13 +37,25 @@ impl Indices {
         let skipped = if self.len == 0 { 0 } else { (cols.start - held.start) * s.nnz() };
         self.words.start() + (skipped * size_of::<u32>()) as u64
     }
+
+    /// A window by rows, its entries ±1, if it was kept.
+    fn kept(&self, s: &Sketch) -> Option<CsrRef<'_, T, Cuda>> {
+        let place = |s: &Sketch| (s.row_range(), s.col_range());
+        let kept = self.kept.iter().find(|(window, _)| place(window) == place(s));
+        kept.map(|(_, rows)| rows.as_ref())
+    }
+
+    /// The handle whose stream wrote them.
+    pub(super) fn device(&self) -> &Cuda {
+        &self.cuda
+    }
 }
 
-fn indices(cuda: &Cuda, s: &Sketch) -> Result<Indices> {
+fn indices<T: Scalar>(cuda: &Cuda, s: &Sketch) -> Result<Indices<T>> {
     let ((d, _), columns, zeta) = (s.full_shape(), s.ncols(), s.nnz());
     let len = if d == 0 { 0 } else { columns.saturating_mul(zeta) };
     let words = cuda.scratch::<u32>(len)?;
-    let indices = Indices { of: *s, words, len, cuda: cuda.clone() };
+    let indices = Indices { of: *s, words, len, cuda: cuda.clone(), kept: Vec::new() };
     if len == 0 {
         return Ok(indices);
     }
@@ -67,15 +83,16 @@ fn indices(cuda: &Cuda, s: &Sketch) -> Result<Indices> {
 macro_rules! impl_sketch_kernels {
     ($t:ty) => {
         impl SketchKernels<$t> for Cuda {
-            type Indices = Indices;
+            type Indices = Indices<$t>;
 
             fn fill(&self, s: &Sketch, alpha: $t, b: MatMut<'_, $t, Self>) -> Result<()> {
                 fit(b.shape(), s.shape());
                 fit_family(s, s.family().is_dense());
-                let _joined = self.join(&[b.device()])?;
+                let _joined = self.join("fill", &[("B", b.device())])?;
                 dense::fill(self, s, alpha, b)
             }
 
+            // Panels are read soon after they are written. Models of GPU differ, by the cache.
             fn panel_len(&self) -> usize {
                 self.context().l2_bytes / 2 / size_of::<$t>()
             }
@@ -95,24 +112,35 @@ macro_rules! impl_sketch_kernels {
             ) -> Result<()> {
                 fit_family(s, s.family().is_dense());
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
-                let _joined = self.join(&[a.device(), c.device()])?;
+                let _joined = self.join("fill_times", &[("A", a.device()), ("C", c.device())])?;
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
                 dense::fill_times(self, s, op, alpha, a, beta, c)
             }
 
-            fn indices(&self, s: &Sketch) -> Result<Indices> {
+            fn indices(&self, s: &Sketch) -> Result<Indices<$t>> {
                 fit_family(s, s.family().is_column_sparse());
                 indices(self, s)
             }
 
-            fn download_indices(&self, indices: &Indices) -> Result<Vec<u32>> {
-                let _joined = self.join(&[&indices.cuda])?;
+            fn download_indices(&self, indices: &Indices<$t>) -> Result<Vec<u32>> {
+                let _joined = self.join("download_indices", &[("indices", &indices.cuda)])?;
                 let mut words = crate::device::try_vec(0, indices.len)?;
                 // On the stream that wrote them.
                 indices.cuda.download(&indices.words, &mut words)?;
                 Ok(words)
+            }
+
+            fn keep_indices(&self, s: &Sketch, indices: &mut Indices<$t>) -> Result<()> {
+                let words = indices.window(s);
+                // BlockPerm-SJLT makes its positions in registers.
+                if s.family() != Family::BlockPermSjlt && s.nrows() > 0 && s.ncols() > 0 {
+                    // On the stream that wrote the words, which every use of them joins.
+                    let rows = sort::operator_by_rows(&indices.cuda, s, words, 1.0)?;
+                    indices.kept.push((*s, rows));
+                }
+                Ok(())
             }
 
             fn index_chunk(&self, s: &Sketch) -> usize {
@@ -122,7 +150,7 @@ macro_rules! impl_sketch_kernels {
             fn sparse_times(
                 &self,
                 s: &Sketch,
-                indices: &Indices,
+                indices: &Indices<$t>,
                 op: Op,
                 alpha: $t,
                 a: MatRef<'_, $t, Self>,
@@ -132,7 +160,10 @@ macro_rules! impl_sketch_kernels {
                 fit_family(s, s.family().is_column_sparse());
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
                 let words = indices.window(s);
-                let _joined = self.join(&[&indices.cuda, a.device(), c.device()])?;
+                let _joined = self.join(
+                    "sparse_times",
+                    &[("indices", &indices.cuda), ("A", a.device()), ("C", c.device())],
+                )?;
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
@@ -140,15 +171,22 @@ macro_rules! impl_sketch_kernels {
                 if op == Op::Trans {
                     return times_dense(self, alpha, Factor::signs(s, words), a, beta, c);
                 }
-                let rows = sort::operator_by_rows::<$t>(self, s, words)?;
-                times_dense(self, alpha, Factor::stored(rows.view(self)), a, beta, c)
+                let made;
+                let rows = match indices.kept(s) {
+                    Some(rows) => rows,
+                    None => {
+                        made = sort::operator_by_rows::<$t>(self, s, words, 1.0)?;
+                        made.as_ref()
+                    }
+                };
+                times_dense(self, alpha, Factor::stored(rows), a, beta, c)
             }
 
             // Positions are made in registers, so kept ones would only cost memory traffic.
             fn block_perm_times(
                 &self,
                 s: &Sketch,
-                _kept: Option<&Indices>,
+                _kept: Option<&Indices<$t>>,
                 alpha: $t,
                 a: MatRef<'_, $t, Self>,
                 beta: $t,
@@ -156,7 +194,7 @@ macro_rules! impl_sketch_kernels {
             ) -> Result<()> {
                 fit_family(s, s.family() == Family::BlockPermSjlt);
                 fit_product(s.shape(), a.shape(), c.shape());
-                let _joined = self.join(&[a.device(), c.device()])?;
+                let _joined = self.join("block_perm_times", &[("A", a.device()), ("C", c.device())])?;
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
@@ -167,7 +205,7 @@ macro_rules! impl_sketch_kernels {
             fn sparse_times_csr(
                 &self,
                 s: &Sketch,
-                indices: &Indices,
+                indices: &Indices<$t>,
                 op: Op,
                 alpha: $t,
                 x: CsrRef<'_, $t, Self>,
@@ -179,7 +217,10 @@ macro_rules! impl_sketch_kernels {
                 let inner = op_shape(op, s.shape()).1;
                 fit_product(op_shape(op, s.shape()), op_shape(op_x, x.shape()), c.shape());
                 let words = indices.window(s);
-                let _joined = self.join(&[&indices.cuda, x.device(), c.device()])?;
+                let _joined = self.join(
+                    "sparse_times_csr",
+                    &[("indices", &indices.cuda), ("X", x.device()), ("C", c.device())],
+                )?;
                 if alpha == 0.0 || inner == 0 || x.entries() == 0 || c.is_empty() {
                     return self.scale(beta, c);
                 }
@@ -189,7 +230,7 @@ macro_rules! impl_sketch_kernels {
                 let turned;
                 let x = if op == op_x {
                     turned = sort::transposed(self, x)?;
-                    Factor::stored(turned.view(self))
+                    Factor::stored(turned.as_ref())
                 } else {
                     Factor::stored(x)
                 };
@@ -197,6 +238,18 @@ macro_rules! impl_sketch_kernels {
                     Op::NoTrans => times_sparse(self, alpha, x, columns, beta, c.transpose()),
                     Op::Trans => times_sparse(self, alpha, columns, x, beta, c),
                 }
+            }
+
+            fn compressed(&self, s: &Sketch, op: Op) -> Result<Csr<$t, Self>> {
+                let by_columns = s.family().is_column_sparse();
+                fit_family(s, by_columns || s.family().is_row_sparse());
+                let rows = if by_columns {
+                    let indices = indices::<$t>(self, s)?;
+                    sort::operator_by_rows(self, s, indices.window(s), s.scale() as $t)?
+                } else {
+                    rows::row_sparse(self, s)?
+                };
+                if op == Op::NoTrans { Ok(rows) } else { sort::transposed(self, rows.as_ref()) }
             }
         }
     };

@@ -5,32 +5,13 @@
 
 use super::launch::{Shape, arg, launch};
 use super::{Cuda, CudaBuffer, CudaScalar};
-use crate::{CsrRef, Device, Error, Result, Sketch};
+use crate::{Csr, CsrRef, Device, Error, Result, Sketch};
 
 /// Threads of a block, and what one takes at once.
 const THREADS: u32 = 256;
 const TILE: usize = 2048;
 /// Bits of a digit.
 const DIGIT: u32 = 8;
-
-/// A matrix in compressed rows that the device made.
-pub(super) struct Turned<T: CudaScalar> {
-    shape: (usize, usize),
-    entries: usize,
-    row_ptr: CudaBuffer<u64>,
-    col_idx: CudaBuffer<u32>,
-    values: CudaBuffer<T>,
-}
-
-impl<T: CudaScalar> Turned<T> {
-    pub(super) fn view<'a>(&'a self, cuda: &'a Cuda) -> CsrRef<'a, T, Cuda> {
-        let row_ptr = Cuda::as_ptr(&self.row_ptr).cast::<usize>();
-        let (col_idx, values) = (Cuda::as_ptr(&self.col_idx), Cuda::as_ptr(&self.values));
-        // SAFETY: the kernels wrote compressed rows of this shape, of distinct columns since those
-        // of the operand are; a usize has 64 bits where there is a GPU.
-        unsafe { CsrRef::from_raw_parts(cuda, self.shape, self.entries, row_ptr, col_idx, values) }
-    }
-}
 
 /// Pairs of a key below or equal to `most` and a value.
 struct Pairs {
@@ -111,7 +92,7 @@ fn place_pairs(
 }
 
 /// `data[i] ← Σ data[..i]` for `len` numbers.
-fn scan(cuda: &Cuda, data: u64, len: usize) -> Result<()> {
+pub(super) fn scan(cuda: &Cuda, data: u64, len: usize) -> Result<()> {
     let (tiles, count) = (len.div_ceil(TILE), len as i64);
     let buffer = cuda.scratch::<u64>(tiles)?;
     let sums = buffer.start();
@@ -129,8 +110,8 @@ fn scan(cuda: &Cuda, data: u64, len: usize) -> Result<()> {
 }
 
 /// Where the rows of sorted pairs start.
-fn row_starts(cuda: &Cuda, pairs: &Pairs, rows: usize) -> Result<CudaBuffer<u64>> {
-    let buffer = cuda.scratch::<u64>(rows + 1)?;
+fn row_starts(cuda: &Cuda, pairs: &Pairs, rows: usize) -> Result<CudaBuffer<usize>> {
+    let buffer = cuda.scratch::<usize>(rows + 1)?;
     let (keys, count) = (pairs.keys.start(), pairs.count.start());
     let (starts, last) = (buffer.start(), rows as i64);
     let shape = Shape::over(cuda, rows + 1, THREADS as usize, THREADS);
@@ -140,14 +121,16 @@ fn row_starts(cuda: &Cuda, pairs: &Pairs, rows: usize) -> Result<CudaBuffer<u64>
     Ok(buffer)
 }
 
-/// The window `s` of a column-sparse operator by rows, its entries ±1, from the words of its columns.
+/// The window `s` of a column-sparse operator by rows, its entries ±`scale`, from the words of its
+/// columns.
 pub(super) fn operator_by_rows<T: CudaScalar>(
     cuda: &Cuda,
     s: &Sketch,
     words: u64,
-) -> Result<Turned<T>> {
+    scale: T,
+) -> Result<Csr<T, Cuda>> {
     let (shape, zeta) = (s.shape(), s.nnz());
-    let len = shape.1 * zeta;
+    let len = if shape.0 == 0 { 0 } else { shape.1 * zeta };
     if shape.1 > 1 << 32 {
         let what = format!("{} columns of a column-sparse operator", shape.1);
         return Err(Error::Unsupported { op: "Cuda", what });
@@ -174,14 +157,20 @@ pub(super) fn operator_by_rows<T: CudaScalar>(
     let (col_idx, values) = (cuda.scratch::<u32>(len)?, cuda.scratch::<T>(len)?);
     let (sorted, columns, signs) = (pairs.values.start(), col_idx.start(), values.start());
     let name = T::kernel(["operator_rows_f32", "operator_rows_f64"]);
-    let arguments = &mut [arg(&sorted), arg(&count), arg(&columns), arg(&signs)];
-    // SAFETY: the parameters of the kernel; the arrays are as long as the pairs.
-    unsafe { launch(cuda, &cuda.gpu.sort, name, grid, arguments)? };
-    Ok(Turned { shape, entries: len, row_ptr, col_idx, values })
+    let arguments = &mut [arg(&sorted), arg(&count), arg(&scale), arg(&columns), arg(&signs)];
+    // SAFETY: the parameters of the kernel; the arrays are as long as the pairs, which were sorted by
+    // row; the rows of a column are distinct.
+    unsafe {
+        launch(cuda, &cuda.gpu.sort, name, grid, arguments)?;
+        Ok(Csr::from_buffers(cuda, shape, len, row_ptr, col_idx, values))
+    }
 }
 
 /// Xᵀ by rows, every row by increasing column.
-pub(super) fn transposed<T: CudaScalar>(cuda: &Cuda, x: CsrRef<'_, T, Cuda>) -> Result<Turned<T>> {
+pub(super) fn transposed<T: CudaScalar>(
+    cuda: &Cuda,
+    x: CsrRef<'_, T, Cuda>,
+) -> Result<Csr<T, Cuda>> {
     let ((rows, cols), len) = (x.shape(), x.entries());
     if rows > 1 << 32 {
         let what = format!("a sparse matrix with {rows} rows");
@@ -216,7 +205,10 @@ pub(super) fn transposed<T: CudaScalar>(cuda: &Cuda, x: CsrRef<'_, T, Cuda>) -> 
         arg(&columns),
         arg(&target),
     ];
-    // SAFETY: the parameters of the kernel; the arrays are as long as the pairs.
-    unsafe { launch(cuda, &cuda.gpu.sort, name, grid, arguments)? };
-    Ok(Turned { shape: (cols, rows), entries: len, row_ptr: starts, col_idx, values })
+    // SAFETY: the parameters of the kernel; the arrays are as long as the pairs, which were sorted by
+    // column; the columns of a row are distinct.
+    unsafe {
+        launch(cuda, &cuda.gpu.sort, name, grid, arguments)?;
+        Ok(Csr::from_buffers(cuda, (cols, rows), len, starts, col_idx, values))
+    }
 }

@@ -5,22 +5,25 @@
 //! sparse B. A list that is stored by the other index is turned first ([`super::sort`]).
 //!
 //! Lanes lie along the columns of B and C. Where these are not the fast direction, panels of columns
-//! are copied by 32×32 tiles.
+//! are copied by 32×32 tiles: of [`PANEL_BYTES`], or of 8 columns of long matrices.
 
-use super::launch::{Shape, View, arg, launch};
-use super::{Cuda, CudaScalar, blas, dense, driver, lanes_along_columns, sort};
-use crate::device::fit::{fit_product, op_shape};
-use crate::{Blas, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels};
-use cudarc::driver::result;
+use super::launch::{Module, Shape, View, arg, launch};
+use super::{Cuda, CudaScalar, blas, dense, lanes_along_columns, rows, sort};
+use crate::device::fit::{fit_columns, fit_product, op_shape};
+use crate::{
+    Blas, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels, Storage,
+};
 
 /// Threads of a block, 32 of a warp.
 const THREADS: u32 = 256;
 /// Columns of C of a lane of `gather`, and of a warp of `meet`.
 const ACROSS: usize = 4;
 const WIDTH: usize = 512;
-/// Entries of a copied panel, and the columns that it has at least.
-const PANEL_LEN: usize = 1 << 24;
-const LEAST_COLUMNS: usize = 32 * ACROSS;
+/// Bytes of a copied panel, and the columns that it has at least: enough for whole sectors of 32 bytes,
+/// so a copy has the larger of the two. The lists are read once a panel: 12 or 16 bytes for each entry,
+/// beside 32 or 64 of B.
+const PANEL_BYTES: usize = 128 << 20;
+const LEAST_COLUMNS: usize = 8;
 /// Warps that a product is cut into at least, when it is large, entries of a lane that are worth a
 /// part of a list, and the most that all parts have.
 const WARPS: usize = 1 << 12;
@@ -50,6 +53,16 @@ pub(super) struct Factor {
 }
 
 impl Factor {
+    /// The length of its arrays.
+    pub(super) fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// Whether it holds signs only.
+    pub(super) fn is_signs(&self) -> bool {
+        self.signs
+    }
+
     /// A matrix in compressed rows.
     pub(super) fn stored<T: CudaScalar>(x: CsrRef<'_, T, Cuda>) -> Self {
         let address = |pointer: *const u8| pointer.addr() as u64;
@@ -92,7 +105,7 @@ where
         return cuda.scale(beta, c);
     }
     let copies = !lanes_along_columns(b) || !lanes_along_columns(c.as_ref());
-    let width = if copies { (PANEL_LEN / rows.max(b.nrows())).max(LEAST_COLUMNS) } else { n };
+    let width = if copies { panel_width::<T>(rows.max(b.nrows()), n) } else { n };
     for start in (0..n).step_by(width) {
         let panel = start..n.min(start + width);
         let b = b.columns(panel.clone());
@@ -108,6 +121,12 @@ where
         }
     }
     Ok(())
+}
+
+/// Columns of a panel of `rows` rows of a matrix of n ≥ 1 columns.
+pub(super) fn panel_width<T>(rows: usize, n: usize) -> usize {
+    let width = PANEL_BYTES / size_of::<T>() / rows.max(1);
+    (width - width % LEAST_COLUMNS).max(LEAST_COLUMNS).min(n)
 }
 
 /// In how many parts, a power of two, lists are taken, by shapes only: `warps` do the work in one, a lane having
@@ -135,6 +154,103 @@ pub(super) fn in_parts<T: CudaScalar>(
     dense::join(cuda, alpha, start, (parts as i64, (rows * cols) as i64, cols as u32), beta, c)
 }
 
+/// How `gather` is laid over C, by shapes only.
+pub(super) struct Gather {
+    x: Factor,
+    rows: usize,
+    cols: usize,
+    /// Logarithms of the lanes along the columns, and of those that share a list.
+    wide: u32,
+    split: u32,
+    parts: usize,
+}
+
+impl Gather {
+    /// For a C of this shape.
+    pub(super) fn new(x: Factor, (rows, cols): (usize, usize)) -> Self {
+        // Eight lanes read whole sectors; more where there are columns for all of them.
+        let lanes = if cols <= 8 { cols } else { cols.div_ceil(ACROSS).max(8) };
+        let wide = lanes.next_power_of_two().ilog2().min(5);
+        let split = (x.entries / rows).max(1).ilog2().min(5 - wide);
+        let one = Self { x, rows, cols, wide, split, parts: 1 };
+        Self { parts: parts(one.work(), (x.entries / rows) >> split, (rows, cols)), ..one }
+    }
+
+    /// Into how many parts lists are cut.
+    pub(super) fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Warps that the work is for.
+    fn work(&self) -> usize {
+        let lines = self.rows * self.parts;
+        lines.div_ceil(32 >> (self.wide + self.split)) * self.cols.div_ceil(ACROSS << self.wide)
+    }
+
+    /// `C ← α X B + β C`, by the kernel `name` for the types of B and C.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn run<T: CudaScalar, S: Storage<Compute = T>>(
+        &self,
+        cuda: &Cuda,
+        module: &Module,
+        name: &'static str,
+        alpha: T,
+        b: MatRef<'_, S, Cuda>,
+        beta: T,
+        c: MatMut<'_, T, Cuda>,
+    ) -> Result<()> {
+        in_parts(cuda, self.parts, alpha, beta, c, |alpha, beta, c| {
+            self.launch_on(cuda, module, name, alpha, View::of(b), beta, c)
+        })
+    }
+
+    /// The same for lists in one part, C stored in any type.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn launch<T: CudaScalar, S: Storage<Compute = T>>(
+        &self,
+        cuda: &Cuda,
+        module: &Module,
+        name: &'static str,
+        alpha: T,
+        b: MatRef<'_, S, Cuda>,
+        beta: T,
+        mut c: MatMut<'_, S, Cuda>,
+    ) -> Result<()> {
+        assert!(self.parts == 1, "lists in parts");
+        self.launch_on(cuda, module, name, alpha, View::of(b), beta, View::of_mut(&mut c))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn launch_on<T: CudaScalar>(
+        &self,
+        cuda: &Cuda,
+        module: &Module,
+        name: &'static str,
+        alpha: T,
+        b: View,
+        beta: T,
+        c: View,
+    ) -> Result<()> {
+        let shape = Shape::over(cuda, self.work(), THREADS as usize / 32, THREADS);
+        let (m, n, cuts) = (self.rows as i64, self.cols as i64, self.parts.ilog2());
+        let arguments = &mut [
+            arg(&alpha),
+            arg(&self.x.lists),
+            arg(&b),
+            arg(&beta),
+            arg(&c),
+            arg(&m),
+            arg(&cuts),
+            arg(&n),
+            arg(&self.wide),
+            arg(&self.split),
+        ];
+        // SAFETY: the parameters of the kernel; the lists name rows of B and are as many as rows of
+        // C, which has that many rows a part.
+        unsafe { launch(cuda, module, name, shape, arguments) }
+    }
+}
+
 fn gather<T: CudaScalar>(
     cuda: &Cuda,
     alpha: T,
@@ -143,36 +259,11 @@ fn gather<T: CudaScalar>(
     beta: T,
     c: MatMut<'_, T, Cuda>,
 ) -> Result<()> {
-    let (rows, cols) = c.shape();
-    // Eight lanes read whole sectors; more where there are columns for all of them.
-    let lanes = if cols <= 8 { cols } else { cols.div_ceil(ACROSS).max(8) };
-    let wide = lanes.next_power_of_two().ilog2().min(5);
-    let split = (x.entries / rows).max(1).ilog2().min(5 - wide);
-    let work = |rows: usize| rows.div_ceil(32 >> (wide + split)) * cols.div_ceil(ACROSS << wide);
-    let parts = parts(work(rows), (x.entries / rows) >> split, (rows, cols));
-    let shape = Shape::over(cuda, work(rows * parts), THREADS as usize / 32, THREADS);
     let name = T::kernel(match x.signs {
         true => ["gather_signs_f32", "gather_signs_f64"],
         false => ["gather_stored_f32", "gather_stored_f64"],
     });
-    let (b, m, n, cuts) = (View::of(b), rows as i64, cols as i64, parts.ilog2());
-    in_parts(cuda, parts, alpha, beta, c, |alpha, beta, c| {
-        let arguments = &mut [
-            arg(&alpha),
-            arg(&x.lists),
-            arg(&b),
-            arg(&beta),
-            arg(&c),
-            arg(&m),
-            arg(&cuts),
-            arg(&n),
-            arg(&wide),
-            arg(&split),
-        ];
-        // SAFETY: the parameters of the kernel; the lists name rows of B and are as many as rows of
-        // C, which has that many rows a part.
-        unsafe { launch(cuda, &cuda.gpu.sparse, name, shape, arguments) }
-    })
+    Gather::new(x, c.shape()).run(cuda, &cuda.gpu.sparse, name, alpha, b, beta, c)
 }
 
 /// `C ← α X Y + β C`, X and Y sparse, not both of signs.
@@ -222,13 +313,8 @@ where
 /// The number at an address of the GPU. Synchronises.
 fn number_at(cuda: &Cuda, address: u64) -> Result<u64> {
     let mut number = [0u64];
-    {
-        let _current = cuda.enter()?;
-        // SAFETY: callers pass the address of a row pointer.
-        unsafe { result::memcpy_dtoh_async(&mut number, address, cuda.stream().raw()) }
-            .map_err(|error| driver::explain("cuMemcpyDtoHAsync", error, 0))?;
-    }
-    cuda.synchronize()?;
+    // SAFETY: callers pass the address of a row pointer.
+    unsafe { cuda.read(address, &mut number)? };
     Ok(number[0])
 }
 
@@ -272,7 +358,7 @@ macro_rules! sparse_kernels {
     ($t:ty) => {
         impl SparseKernels<$t> for Cuda {
             fn stored_values<'a>(&self, x: CsrRef<'a, $t, Self>) -> Result<MatRef<'a, $t, Self>> {
-                let _joined = self.join(&[x.device()])?;
+                let _joined = self.join("stored_values", &[("X", x.device())])?;
                 stored_values(self, x)
             }
 
@@ -280,7 +366,7 @@ macro_rules! sparse_kernels {
                 &self,
                 x: CsrRef<'_, $t, Self>,
             ) -> Result<Option<(usize, usize)>> {
-                let _joined = self.join(&[x.device()])?;
+                let _joined = self.join("find_non_finite_stored", &[("X", x.device())])?;
                 let found = super::norms::find_non_finite(self, stored_values(self, x)?)?;
                 found.map(|(_, place)| place_of_non_finite(self, x, place)).transpose()
             }
@@ -295,7 +381,8 @@ macro_rules! sparse_kernels {
                 c: MatMut<'_, $t, Self>,
             ) -> Result<()> {
                 fit_product(op_shape(op, x.shape()), b.shape(), c.shape());
-                let _joined = self.join(&[x.device(), b.device(), c.device()])?;
+                let _joined =
+                    self.join("spmm", &[("X", x.device()), ("B", b.device()), ("C", c.device())])?;
                 if alpha == 0.0 || x.entries() == 0 || b.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
@@ -303,7 +390,22 @@ macro_rules! sparse_kernels {
                     return times_dense(self, alpha, Factor::stored(x), b, beta, c);
                 }
                 let turned = sort::transposed(self, x)?;
-                times_dense(self, alpha, Factor::stored(turned.view(self)), b, beta, c)
+                times_dense(self, alpha, Factor::stored(turned.as_ref()), b, beta, c)
+            }
+
+            fn expand(
+                &self,
+                x: CsrRef<'_, $t, Self>,
+                first: usize,
+                mut c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_columns(x.shape(), first, c.shape());
+                let _joined = self.join("expand", &[("X", x.device()), ("C", c.device())])?;
+                self.scale(0.0, c.as_mut())?;
+                if x.entries() == 0 || c.is_empty() {
+                    return Ok(());
+                }
+                rows::expand(self, x, first, c)
             }
 
             fn spspmm(
@@ -315,7 +417,8 @@ macro_rules! sparse_kernels {
                 c: MatMut<'_, $t, Self>,
             ) -> Result<()> {
                 fit_product(x.shape(), y.shape(), c.shape());
-                let _joined = self.join(&[x.device(), y.device(), c.device()])?;
+                let _joined = self
+                    .join("spspmm", &[("X", x.device()), ("Y", y.device()), ("C", c.device())])?;
                 times_sparse(self, alpha, Factor::stored(x), Factor::stored(y), beta, c)
             }
         }
@@ -324,3 +427,25 @@ macro_rules! sparse_kernels {
 
 sparse_kernels!(f32);
 sparse_kernels!(f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_bounded() {
+        for rows in [0, 1, 7, 1000, 1 << 17, (1 << 20) + 1, 1 << 24, 1 << 40] {
+            for n in [1, 5, 8, 31, 128, 1000, 1 << 20] {
+                let width = panel_width::<f64>(rows, n);
+                let bytes = rows.saturating_mul(8);
+                assert!(1 <= width && width <= n);
+                assert!(width <= 8 || width * bytes <= PANEL_BYTES, "{rows} {n}");
+                // No narrower than need be.
+                assert!(
+                    width == n || width >= 8 && (width + 8) * bytes > PANEL_BYTES,
+                    "{rows} {n}"
+                );
+            }
+        }
+    }
+}

@@ -11,9 +11,7 @@ mod wide;
 
 pub use plain::{Plain, assert_columns_within, assert_same_bits, assert_within};
 pub use reference::Reference;
-#[cfg(feature = "cuda")]
-pub use stored::Placed;
-pub use stored::{Layout, Stored};
+pub use stored::{Layout, Placed, Stored};
 
 use randnla::{BlockPermParams, Cpu, Family, Result, Sketch};
 use std::sync::OnceLock;

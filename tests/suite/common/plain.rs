@@ -1,7 +1,7 @@
 //! A plain column-major matrix of `f64` on the host, and the few operations that tests need of it.
 
 use super::wide::Wide;
-use randnla::{Blas, Mat, MatRef, Scalar};
+use randnla::{Blas, Mat, MatRef, Scalar, Storage, StorageKernels};
 
 /// A rows×cols matrix in column-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +21,8 @@ impl Plain {
         Self { rows, cols, data }
     }
 
-    pub fn of<T: Scalar, D: Blas<T>>(a: MatRef<'_, T, D>) -> Self {
-        let data = a.to_vec().unwrap().into_iter().map(T::to_f64).collect();
+    pub fn of<T: Storage, D: StorageKernels<T>>(a: MatRef<'_, T, D>) -> Self {
+        let data = a.to_vec().unwrap().into_iter().map(|x| x.widen().to_f64()).collect();
         Self { rows: a.nrows(), cols: a.ncols(), data }
     }
 

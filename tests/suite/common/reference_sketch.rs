@@ -1,10 +1,12 @@
 //! The oracle's random operators, transforms and sparse products.
 
-use super::entries::{cosine, dense_entry, diagonal, hadamard, order, sampled_row, sparse_column};
+use super::entries::{
+    cosine, dense_entry, diagonal, entries, hadamard, order, sampled_row, sparse_column,
+};
 use super::reference::{Reference, read, update, write};
 use super::wide::Wide;
 use randnla::{
-    CsrRef, Family, MatMut, MatRef, Op, Result, Scalar, Sketch, SketchKernels, SparseKernels,
+    Csr, CsrRef, Family, MatMut, MatRef, Op, Result, Scalar, Sketch, SketchKernels, SparseKernels,
     TransformKernels,
 };
 
@@ -152,6 +154,25 @@ impl<T: Scalar> SketchKernels<T> for Reference {
         }
         Ok(())
     }
+
+    fn compressed(&self, s: &Sketch, op: Op) -> Result<Csr<T, Self>> {
+        compressed(s, op)
+    }
+}
+
+/// The entries of a sparse operator, from [`entries`].
+fn compressed<T: Scalar>(s: &Sketch, op: Op) -> Result<Csr<T, Reference>> {
+    let entries = entries::<f64>(s);
+    let entries = if op == Op::NoTrans { entries } else { entries.transpose() };
+    let (mut starts, mut columns, mut values) = (vec![0], Vec::new(), Vec::new());
+    for i in 0..entries.rows {
+        for j in (0..entries.cols).filter(|&j| entries.get(i, j) != 0.0) {
+            columns.push(j as u32);
+            values.push(T::from_f64(entries.get(i, j)));
+        }
+        starts.push(columns.len());
+    }
+    Csr::new(&Reference, (entries.rows, entries.cols), &starts, &columns, &values)
 }
 
 /// `C ← α op(S) A + β C` for an operator given by its entries.
@@ -234,6 +255,37 @@ impl<T: Scalar> TransformKernels<T> for Reference {
             let x: Vec<f64> = (0..n).map(|i| read(a.as_ref(), i, j)).collect();
             for (i, y) in table_times(&table, op, &x).into_iter().enumerate() {
                 write(&mut a, i, j, y);
+            }
+        }
+        Ok(())
+    }
+
+    fn convolve(
+        &self,
+        alpha: T,
+        factors: &[MatRef<'_, T, Self>],
+        beta: T,
+        mut c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        let d = c.nrows();
+        for j in 0..c.ncols() {
+            // The unit of convolutions.
+            let mut x: Vec<f64> = (0..d).map(|i| f64::from(u8::from(i == 0))).collect();
+            for a in factors.iter().filter(|_| alpha != T::zero()) {
+                let y: Vec<f64> = (0..d).map(|i| read(*a, i, j)).collect();
+                let sum = |i| {
+                    let mut sum = Wide::default();
+                    (0..d).for_each(|k| sum.add_product(x[k], y[(i + d - k) % d]));
+                    sum.value()
+                };
+                x = (0..d).map(sum).collect();
+            }
+            for (i, &x) in x.iter().enumerate() {
+                update(&mut c, (i, j), (alpha, beta), || {
+                    let mut sum = Wide::default();
+                    sum.add(x);
+                    sum
+                });
             }
         }
         Ok(())
@@ -347,6 +399,23 @@ impl<T: Scalar> SparseKernels<T> for Reference {
             }
             for (i, sum) in sums.into_iter().enumerate() {
                 update(&mut c, (i, j), (alpha, beta), || sum);
+            }
+        }
+        Ok(())
+    }
+
+    fn expand(
+        &self,
+        x: CsrRef<'_, T, Self>,
+        first: usize,
+        mut c: MatMut<'_, T, Self>,
+    ) -> Result<()> {
+        for i in 0..c.nrows() {
+            (0..c.ncols()).for_each(|j| write(&mut c, i, j, 0.0));
+            for (j, value) in sparse_row(&x, i).filter(|&(j, _)| j >= first) {
+                if j - first < c.ncols() {
+                    write(&mut c, i, j - first, value);
+                }
             }
         }
         Ok(())

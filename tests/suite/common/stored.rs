@@ -1,9 +1,7 @@
 //! Matrices stored with any strides, in host memory or in that of a device.
 
 use super::plain::Plain;
-#[cfg(feature = "cuda")]
-use randnla::Blas;
-use randnla::{Device, MatMut, MatRef, Scalar};
+use randnla::{Device, MatMut, MatRef, Scalar, Storage, StorageKernels};
 
 /// How entries are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +66,12 @@ pub struct Stored<T> {
     strides: (isize, isize),
 }
 
-impl<T: Scalar> Stored<T> {
+/// The stored number nearest to `x`, by way of what is computed with.
+pub fn nearest<T: Storage>(x: f64) -> T {
+    T::narrow(Scalar::from_f64(x))
+}
+
+impl<T: Storage> Stored<T> {
     /// Entries `f(i, j)`; with a broadcasting layout those of row or column 0.
     pub fn new(layout: Layout, rows: usize, cols: usize, f: impl Fn(usize, usize) -> f64) -> Self {
         let strides = layout.strides(rows, cols);
@@ -77,7 +80,7 @@ impl<T: Scalar> Stored<T> {
         // Two elements of margin on both sides.
         let start = (2 - down.min(0) - right.min(0)) as usize;
         let len = start + (down.max(0) + right.max(0)) as usize + 3;
-        let data = vec![T::from_f64(f64::NAN); len];
+        let data = vec![nearest::<T>(f64::NAN); len];
         let mut stored = Self { data, start, rows, cols, strides };
         for j in 0..cols {
             for i in 0..rows {
@@ -87,7 +90,7 @@ impl<T: Scalar> Stored<T> {
                     Layout::EqualColumns => (i, 0),
                     _ => (i, j),
                 };
-                stored.data[at] = T::from_f64(f(source.0, source.1));
+                stored.data[at] = nearest(f(source.0, source.1));
             }
         }
         stored
@@ -116,7 +119,7 @@ impl<T: Scalar> Stored<T> {
     }
 
     pub fn plain_entry(&self, i: usize, j: usize) -> f64 {
-        self.data[self.position(i, j)].to_f64()
+        self.data[self.position(i, j)].widen().to_f64()
     }
 
     pub fn plain(&self) -> Plain {
@@ -132,20 +135,21 @@ impl<T: Scalar> Stored<T> {
             }
         }
         let gaps = self.data.iter().zip(&is_entry).filter(|(_, entry)| !**entry);
-        assert!(gaps.map(|(x, _)| x.to_f64()).all(f64::is_nan), "{what}: wrote between entries");
+        assert!(
+            gaps.map(|(x, _)| x.widen().to_f64()).all(f64::is_nan),
+            "{what}: wrote between entries"
+        );
     }
 }
 
 /// A [`Stored`] matrix in the memory of a device, gaps and all.
-#[cfg(feature = "cuda")]
-pub struct Placed<T: Scalar, D: Device> {
+pub struct Placed<T: Storage, D: Device> {
     buffer: D::Buffer<T>,
     host: Stored<T>,
     device: D,
 }
 
-#[cfg(feature = "cuda")]
-impl<T: Scalar, D: Blas<T>> Placed<T, D> {
+impl<T: Storage, D: StorageKernels<T>> Placed<T, D> {
     pub fn new(device: &D, host: &Stored<T>) -> Self {
         let mut buffer = device.zeroed(host.data.len()).unwrap();
         device.upload(&host.data, &mut buffer).unwrap();

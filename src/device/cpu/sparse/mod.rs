@@ -22,6 +22,7 @@
 //! f64, d = 1536): see `benches`.
 
 mod block_perm;
+mod compressed;
 mod gather;
 mod indices;
 mod kernel;
@@ -33,7 +34,8 @@ mod spspmm;
 mod tests;
 mod transpose;
 
-use super::{Isa, fit_product, op_shape};
+use super::{Isa, fit_columns, fit_product, op_shape};
+pub(in crate::device::cpu) use compressed::compressed;
 pub(in crate::device::cpu) use indices::{index_chunk, indices};
 pub(in crate::device::cpu) use kernel::SparseScalar;
 
@@ -165,6 +167,11 @@ macro_rules! sparse_kernels {
                     Op::NoTrans => gather_times(self, Isa::detect(), &rows, alpha, b, beta, c),
                     Op::Trans => scatter_times(self, Isa::detect(), &rows, alpha, b, beta, c),
                 }
+            }
+
+            fn expand(&self, x: CsrRef<'_, $T>, first: usize, c: MatMut<'_, $T>) -> Result<()> {
+                fit_columns(x.shape(), first, c.shape());
+                compressed::expand(self, x, first, c)
             }
 
             fn spspmm(

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `fwht` | the Walsh-Hadamard transform, with its butterflies for each instruction set |
 //! | `dct` | the orthonormal cosine transform |
+//! | `convolve` | circular convolutions of columns |
 //! | `mix` | `C ← α S A + β C` for SRHT, SRCT and Hadamard-diagonal operators |
 //! | `plan` | the signs and sampled rows of such an operator |
 //! | `panel` | strided loads and stores of panels of columns, with signs and factors |
 //!
 //! Columns never meet, so any division of them among threads gives the same bits.
 
+mod convolve;
 mod dct;
 // Counted loops over registers are what inlines under `target_feature`; closures are not.
 #[allow(clippy::needless_range_loop)]
@@ -23,7 +25,7 @@ mod plan;
 #[cfg(test)]
 mod testing;
 
-use super::{Cpu, fit_family, fit_product, op_shape};
+use super::{Cpu, fit_factors, fit_family, fit_product, op_shape};
 use crate::{Blas, MatMut, MatRef, Op, Result, Scalar, Sketch, TransformKernels};
 
 /// A scalar that can be transformed: its bits, and its vector registers.
@@ -111,6 +113,20 @@ macro_rules! real {
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
                 fit_family(s, s.family().is_transform());
                 mix::mix_times(self, fwht::Isa::detect(), s, op, (alpha, beta), a, c)
+            }
+
+            fn convolve(
+                &self,
+                alpha: $t,
+                factors: &[MatRef<'_, $t, Self>],
+                beta: $t,
+                c: MatMut<'_, $t, Self>,
+            ) -> Result<()> {
+                fit_factors(factors, c.shape());
+                if alpha == 0.0 || c.is_empty() {
+                    return Blas::scale(self, beta, c);
+                }
+                convolve::convolve(self, alpha, factors, beta, c)
             }
         }
     };

@@ -19,12 +19,14 @@ pub(super) enum Kind {
     Hadamard,
     /// Those of complex numbers, with roots of unity.
     Cosine,
+    /// The same, there for every factor and back once.
+    Convolution,
 }
 
 impl Kind {
     /// Bytes of an entry inside the transform.
     pub(super) fn bytes<T>(self) -> usize {
-        size_of::<T>() * if self == Kind::Cosine { 2 } else { 1 }
+        size_of::<T>() * if self == Kind::Hadamard { 1 } else { 2 }
     }
 }
 
@@ -34,6 +36,7 @@ pub(super) enum End {
     Scratch = 0,
     Window = 1,
     Sampled = 2,
+    Product = 3,
 }
 
 /// The arguments of a kernel, all passed as one (`Mix` in `cuda/transform.cuh`, which explains
@@ -44,6 +47,7 @@ pub(super) struct Mix {
     pub(super) source: View,
     pub(super) target: View,
     pub(super) scratch: View,
+    pub(super) product: View,
     pub(super) signs: u64,
     pub(super) index: u64,
     pub(super) enter: u64,
@@ -74,6 +78,7 @@ pub(super) struct Mix {
     pub(super) reversed: u32,
     pub(super) by_rows: u32,
     pub(super) fast_bits: u32,
+    pub(super) merge: u32,
 }
 
 impl Mix {
@@ -85,6 +90,7 @@ impl Mix {
             source: none,
             target: none,
             scratch: none,
+            product: none,
             signs: 0,
             index: 0,
             enter: 0,
@@ -115,6 +121,7 @@ impl Mix {
             reversed: 0,
             by_rows: 0,
             fast_bits: 0,
+            merge: 0,
         }
     }
 }
@@ -205,14 +212,17 @@ pub(super) fn launch_pass<T: CudaScalar>(
     let (module, names) = match kind {
         Kind::Hadamard => (&cuda.gpu.transform, ["hadamard_f32", "hadamard_f64"]),
         Kind::Cosine => (&cuda.gpu.fourier, ["cosine_f32", "cosine_f64"]),
+        Kind::Convolution => (&cuda.gpu.fourier, ["convolve_f32", "convolve_f64"]),
     };
     // SAFETY: the kernel takes a `Mix`; callers set the addresses that its ends and tables need.
     unsafe { launch(cuda, module, T::kernel(names), shape, &mut [arg(&mix)]) }
 }
 
-/// Sampled rows from the scratch memory to the target, or from the source to the scratch memory.
+/// Sampled rows from the scratch memory to the target, or from the source to the scratch memory; all
+/// rows of a convolution.
 pub(super) fn launch_move<T: CudaScalar>(cuda: &Cuda, kind: Kind, mix: Mix) -> Result<()> {
-    let (rows, cols) = (mix.sampled as usize, mix.cols as usize);
+    let rows = if kind == Kind::Convolution { mix.n } else { mix.sampled } as usize;
+    let cols = mix.cols as usize;
     let (fast, slow) = if mix.by_rows == 1 { (rows, cols) } else { (cols, rows) };
     let fast_bits = log2_ceil(fast).min(THREADS.trailing_zeros());
     let mix = Mix { fast_bits, ..mix };
@@ -223,6 +233,7 @@ pub(super) fn launch_move<T: CudaScalar>(cuda: &Cuda, kind: Kind, mix: Mix) -> R
     let (module, names) = match kind {
         Kind::Hadamard => (&cuda.gpu.transform, ["hadamard_move_f32", "hadamard_move_f64"]),
         Kind::Cosine => (&cuda.gpu.fourier, ["cosine_move_f32", "cosine_move_f64"]),
+        Kind::Convolution => (&cuda.gpu.fourier, ["convolve_fold_f32", "convolve_fold_f64"]),
     };
     // SAFETY: as above.
     unsafe { launch(cuda, module, T::kernel(names), shape, &mut [arg(&mix)]) }

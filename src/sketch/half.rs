@@ -1,0 +1,117 @@
+//! Operators on matrices that are stored in `f16` and `bf16`: `C ← round(α op(S) A + β C)`, all
+//! products and sums in `f32`, every entry of C rounded once.
+//!
+//! | family | S | dense A |
+//! |---|---|---|
+//! | Gaussian, Rademacher, Uniform | raw entries of `f32`, rounded; the factor goes into α | S and A enter the product as halves |
+//! | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | signs, the factor goes into α | one pass over A |
+//! | LASO, row sampling | CSR in `f32` | CSR × dense |
+//! | transforms, Haar | as in `f32` | column panels of A widened to `f32` |
+//!
+//! The values of a sparse A are widened, 4 bytes an entry, and C is summed in `f32` beside it.
+
+use super::{Family, Sketch, apply, dense, haar, sparse};
+use crate::device::{by_columns, scaled};
+use crate::{Half, HalfKernels, Mat, MatMut, MatRef, Op, Operand, Result};
+
+/// `C ← α op(S) A + β C` after checking the arguments.
+pub(super) fn run<H: Half, D: HalfKernels<H>>(
+    name: &'static str,
+    s: &Sketch,
+    op: Op,
+    alpha: f32,
+    a: Operand<'_, H, D>,
+    beta: f32,
+    c: MatMut<'_, H, D>,
+) -> Result<()> {
+    apply::check(name, s, op, a, &c)?;
+    if c.is_empty() {
+        return Ok(());
+    }
+    if a.shape().0 == 0 || alpha == 0.0 {
+        return c.device().rescale(beta, c);
+    }
+    match a {
+        Operand::Dense(a) => times_dense(name, s, op, alpha, a, beta, c),
+        a => times_sparse(name, s, op, alpha, a, beta, c),
+    }
+}
+
+fn times_dense<H: Half, D: HalfKernels<H>>(
+    name: &'static str,
+    s: &Sketch,
+    op: Op,
+    alpha: f32,
+    a: MatRef<'_, H, D>,
+    beta: f32,
+    c: MatMut<'_, H, D>,
+) -> Result<()> {
+    let (device, raw) = (c.device(), s.raw());
+    match s.family() {
+        family if family.is_dense() => device.fill_times_half(s, op, alpha, a, beta, c),
+        family if family.is_column_sparse() => {
+            device.sparse_times_half(s, &device.indices(s)?, op, alpha, a, beta, c)
+        }
+        Family::Laso | Family::RowSampling => {
+            let x = sparse::compressed(&raw, op, device)?;
+            device.spmm_half(scaled(alpha, s), x.as_ref(), a, beta, c)
+        }
+        Family::Haar => {
+            let formed = haar::form::<f32, D>(&raw, device)?;
+            let q = if op == Op::Trans { formed.transpose() } else { formed.as_ref() };
+            let times =
+                |a: MatRef<'_, f32, D>, x: MatMut<'_, f32, D>| device.gemm(1.0, q, a, 0.0, x);
+            by_columns(device, scaled(alpha, s), a, beta, c, times)
+        }
+        _ => by_columns(device, scaled(alpha, s), a, beta, c, |a, x| {
+            apply::run(name, &raw, None, op, 1.0, Operand::Dense(a), 0.0, x)
+        }),
+    }
+}
+
+fn times_sparse<H: Half, D: HalfKernels<H>>(
+    name: &'static str,
+    s: &Sketch,
+    op: Op,
+    alpha: f32,
+    a: Operand<'_, H, D>,
+    beta: f32,
+    c: MatMut<'_, H, D>,
+) -> Result<()> {
+    let (device, raw) = (c.device(), s.raw());
+    let x = match a {
+        Operand::Csr(x) => x,
+        Operand::Csc(x) => x.transpose(),
+        Operand::Dense(_) => unreachable!("dense A is served above"),
+    };
+    let mut values = Mat::packed(device, 1, x.entries())?;
+    device.widen(x.all_values(), values.as_mut())?;
+    let x = x.with_values(&values);
+    let wide = match a {
+        Operand::Csc(_) => Operand::Csc(x.transpose()),
+        _ => Operand::Csr(x),
+    };
+    let mut sums = Mat::scratch(device, c.nrows(), c.ncols())?;
+    if s.family().is_dense() {
+        let fill = |s: &Sketch, b: MatMut<'_, f32, D>| device.fill_rounded(s, b);
+        dense::times_panels(&raw, op, 1.0, wide, 0.0, sums.as_mut(), &fill)?;
+    } else {
+        apply::run(name, &raw, None, op, 1.0, wide, 0.0, sums.as_mut())?;
+    }
+    device.narrow(scaled(alpha, s), sums.as_ref(), beta, c)
+}
+
+/// The operator as a dense matrix: that of `f32`, or of the rounded entries, times the factor.
+pub(super) fn form<H: Half, D: HalfKernels<H>>(s: &Sketch, device: &D) -> Result<Mat<H, D>> {
+    let raw = s.raw();
+    let entries = if s.family().is_dense() {
+        let mut entries = Mat::scratch(device, s.nrows(), s.ncols())?;
+        device.fill_rounded(&raw, entries.as_mut())?;
+        entries
+    } else {
+        apply::form::<f32, D>(&raw, device)?
+    };
+    let mut rounded = Mat::scratch(device, s.nrows(), s.ncols())?;
+    device.narrow(scaled(1.0, s), entries.as_ref(), 0.0, rounded.as_mut())?;
+    Ok(rounded)
+}
