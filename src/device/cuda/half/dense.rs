@@ -6,9 +6,9 @@
 //! L2 cache; beyond its columns it would generate S again.
 
 use super::super::blas;
-use super::super::product::LIMITS;
 use super::super::cublas::gemm_half;
 use super::super::launch::{Shape, View, arg, launch};
+use super::super::product::LIMITS;
 use super::super::{Cuda, rows_are_fast};
 use super::{CudaHalf, THREADS, copy, rescale};
 use crate::device::{by_panels, scaled};
