@@ -102,7 +102,8 @@ fn wiring(cuda: &Cuda, s: &Sketch, inverse: bool) -> Result<CudaBuffer<u32>> {
 pub(super) fn columns(cuda: &Cuda, s: &Sketch, words: u64) -> Result<()> {
     let outputs = wiring(cuda, s, false)?;
     let (operator, outputs) = (Operator::new(s), outputs.start());
-    let shape = Shape::over(cuda, s.ncols(), THREADS as usize, THREADS);
+    let work = s.ncols() * s.wirings() * operator.nnz.div_ceil(2) as usize;
+    let shape = Shape::over(cuda, work, THREADS as usize, THREADS);
     let arguments = &mut [arg(&operator), arg(&outputs), arg(&words)];
     // SAFETY: the parameters of the kernel; there are ζ words a column.
     unsafe { launch(cuda, &cuda.gpu.block_perm, "block_perm_columns", shape, arguments) }
