@@ -4,14 +4,16 @@
 use cudarc::driver::{result, sys};
 use randnla::{Blas, Cpu, Cuda, Device, Error, Mat, Op, Result, Sketch, TransformKernels};
 
-/// Allocations that the simulated driver holds, or `None` on a real one.
-fn live_allocations() -> Option<usize> {
-    // SAFETY: the simulator exports a function of this type under this name.
-    unsafe {
-        let live =
-            sys::culib().get::<unsafe extern "C" fn() -> usize>(b"cuda_sim_live_allocations\0");
-        live.ok().map(|live| live())
-    }
+/// Allocations and handles that the simulated driver holds, or `None` on a real one.
+fn live() -> Option<[usize; 2]> {
+    let count = |name: &[u8]| {
+        // SAFETY: the simulator exports functions of this type under these names.
+        unsafe {
+            let count = sys::culib().get::<unsafe extern "C" fn() -> usize>(name);
+            count.ok().map(|count| count())
+        }
+    };
+    Some([count(b"cuda_sim_live_allocations\0")?, count(b"cuda_sim_live_handles\0")?])
 }
 
 #[test]
@@ -29,7 +31,7 @@ fn handles_join_capture_and_leave_nothing_behind() {
         }
         Err(error) => panic!("{error}"),
     }
-    assert!(live_allocations().is_none_or(|live| live == 0), "{:?} alive", live_allocations());
+    assert!(live().is_none_or(|live| live == [0, 0]), "{:?} alive", live());
 }
 
 /// The primary context, current on this thread.
@@ -60,6 +62,7 @@ fn run(cuda: Cuda) -> Result<()> {
     two_streams(&cuda)?;
     page_locked_memory_may_be_reused(&cuda)?;
     captured(&cuda)?;
+    streams_that_cannot_be_joined(&cuda)?;
     dropped_in_a_capture(&cuda)?;
     waiting_in_a_capture(&cuda)?;
     transforms_in_a_capture(&cuda)?;
@@ -186,7 +189,7 @@ fn page_locked_memory_may_be_reused(cuda: &Cuda) -> Result<()> {
 
 /// A graph must not free memory that it has not allocated, and the memory is not lost.
 fn dropped_in_a_capture(cuda: &Cuda) -> Result<()> {
-    let (a, before) = (host(8, 8)?.to_device(cuda)?, live_allocations());
+    let (a, before) = (host(8, 8)?.to_device(cuda)?, live());
     let (old, other) = (a.try_clone()?, a.try_clone()?);
     let mut c = Mat::<f64, Cuda>::zeros(cuda, 8, 8)?;
     // SAFETY: `a` and `c` outlive the graph; what is dropped is not used in it.
@@ -202,7 +205,7 @@ fn dropped_in_a_capture(cuda: &Cuda) -> Result<()> {
     };
     // With the next call.
     assert_eq!(c.to_vec()?, vec![0.0; 64]);
-    assert_eq!(live_allocations(), before.map(|before| before + 1));
+    assert_eq!(live().map(|live| live[0]), before.map(|before| before[0] + 1));
     for _ in 0..2 {
         // SAFETY: as above.
         unsafe { graph.launch() };
@@ -284,6 +287,37 @@ fn first_calls_are_captured() -> Result<()> {
         graph.destroy();
     }
     Ok(())
+}
+
+/// A stream that captures cannot wait for what another one does outside of the capture, and a number
+/// that is no stream cannot be waited for.
+fn streams_that_cannot_be_joined(cuda: &Cuda) -> Result<()> {
+    let other = Cuda::new(0)?;
+    let (a, b) = (host(8, 8)?.to_device(cuda)?, host(8, 8)?.to_device(&other)?);
+    let mut c = Mat::<f64, Cuda>::zeros(cuda, 8, 8)?;
+    let refused = |result: Result<()>, reason: &str| {
+        let clear = matches!(&result, Err(Error::DeviceFailure { call: "cuStreamWaitEvent", reason: r })
+            if r.contains(reason));
+        assert!(clear, "{result:?}");
+    };
+    let stream: sys::CUstream = cuda.raw_stream().cast();
+    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
+    // SAFETY: the stream lives; the capture that this spoils is ended and thrown away.
+    unsafe {
+        result::stream::begin_capture(stream, mode).unwrap();
+        let result = cuda.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut());
+        refused(result, "CUDA_ERROR_STREAM_CAPTURE_ISOLATION");
+        assert!(result::stream::end_capture(stream).is_err());
+    }
+    if live().is_some() {
+        // A real driver may take any number for a stream's address and read there.
+        // SAFETY: it is not: there is no such stream, and the simulator notices.
+        let lost = unsafe { cuda.on_stream(0x5eed_usize as *mut core::ffi::c_void) };
+        let lost = lost.map(|_| ());
+        refused(lost, "CUDA_ERROR_INVALID_HANDLE");
+    }
+    // Both streams are as good as before.
+    cuda.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut())
 }
 
 fn too_much_memory(cuda: &Cuda) -> Result<()> {

@@ -18,7 +18,8 @@ pub(super) fn rows() -> Vec<Row> {
     let blocks: Make = |m| Sketch::block_perm_sjlt(D, m, BlockPermParams::new(), 42);
     let gaussian: Make = |m| Sketch::gaussian(D, m, 42);
     let families = [("count-sketch", count, 2.2), ("sparse-sign", sign, 5.0)];
-    let families = families.into_iter().chain([("sparse-stack", stack, 5.0), ("block-perm", blocks, 5.0)]);
+    let families =
+        families.into_iter().chain([("sparse-stack", stack, 5.0), ("block-perm", blocks, 5.0)]);
     let wall = Clock::Wall;
     let mut rows = Vec::new();
     for (family, make, bound) in families {

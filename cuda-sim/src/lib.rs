@@ -34,5 +34,6 @@ pub mod exec;
 pub mod fault;
 pub mod memory;
 pub mod options;
+pub mod order;
 pub mod ptx;
 pub mod simulator;

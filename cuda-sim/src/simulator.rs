@@ -4,8 +4,9 @@ use crate::code::{Program, Symbols, link};
 use crate::counters::Counters;
 use crate::exec::{self, Schedule, Shape};
 use crate::fault::Diagnosis;
-use crate::memory::{Clocks, DeviceMemory, Kind, OutOfMemory, Region};
+use crate::memory::{Claim, Clocks, DeviceMemory, Footprint, Kind, OutOfMemory, Region};
 use crate::options::Options;
+use crate::order::Order;
 use crate::ptx::{self, syntax};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,9 +44,16 @@ pub enum LaunchError {
     Fault(Box<Diagnosis>),
 }
 
-/// An address range outside every allocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutOfBounds;
+/// Why an operation of the host on device memory failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemoryError {
+    /// The address range is outside every allocation.
+    OutOfBounds,
+    /// Source and target of a copy overlap.
+    Overlap,
+    /// It is not ordered after an earlier one, described here.
+    Unordered(String),
+}
 
 /// A device.
 pub struct Simulator {
@@ -55,6 +63,8 @@ pub struct Simulator {
     pub schedule: Schedule,
     /// What kernels did.
     pub counters: Counters,
+    /// The order of operations; the one that runs was begun there.
+    pub order: Order,
     clocks: Clocks,
 }
 
@@ -65,12 +75,19 @@ impl Simulator {
             memory: DeviceMemory::new(options.memory),
             schedule: options.schedule,
             counters: Counters::default(),
+            order: Order::default(),
             clocks: Clocks::default(),
         }
     }
 
     /// Copies from the host. The bytes count as written.
-    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), OutOfBounds> {
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), MemoryError> {
+        let range = Footprint::range(0, bytes.len());
+        self.claim(address, range, true, "copy from the host")?;
+        self.put(address, bytes)
+    }
+
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), MemoryError> {
         let (region, offset) = self.locate(address, bytes.len())?;
         region.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
         region.initialised.set(offset, bytes.len());
@@ -78,7 +95,9 @@ impl Simulator {
     }
 
     /// Copies to the host. Bytes that nothing wrote come out as 0xFF, a NaN in every float format.
-    pub fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), OutOfBounds> {
+    pub fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), MemoryError> {
+        let range = Footprint::range(0, bytes.len());
+        self.claim(address, range, false, "copy to the host")?;
         let (region, offset) = self.locate(address, bytes.len())?;
         bytes.copy_from_slice(&region.bytes[offset..offset + bytes.len()]);
         let mut at = 0;
@@ -90,8 +109,9 @@ impl Simulator {
     }
 
     /// Repeats a pattern `count` times.
-    pub fn fill(&mut self, address: u64, pattern: &[u8], count: usize) -> Result<(), OutOfBounds> {
+    pub fn fill(&mut self, address: u64, pattern: &[u8], count: usize) -> Result<(), MemoryError> {
         let length = pattern.len() * count;
+        self.claim(address, Footprint::range(0, length), true, "fill")?;
         let (region, offset) = self.locate(address, length)?;
         for piece in region.bytes[offset..offset + length].chunks_exact_mut(pattern.len()) {
             piece.copy_from_slice(pattern);
@@ -100,8 +120,14 @@ impl Simulator {
         Ok(())
     }
 
-    /// Copies within the device, together with what is known to be written.
-    pub fn copy(&mut self, to: u64, from: u64, length: usize) -> Result<(), OutOfBounds> {
+    /// Copies within the device, together with what is known to be written. The ranges must not
+    /// overlap.
+    pub fn copy(&mut self, to: u64, from: u64, length: usize) -> Result<(), MemoryError> {
+        if to.abs_diff(from) < length as u64 {
+            return Err(MemoryError::Overlap);
+        }
+        self.claim(from, Footprint::range(0, length), false, "copy")?;
+        self.claim(to, Footprint::range(0, length), true, "copy")?;
         let (region, offset) = self.locate(from, length)?;
         let bytes = region.bytes[offset..offset + length].to_vec();
         let written = region.initialised.clone();
@@ -111,8 +137,26 @@ impl Simulator {
         Ok(())
     }
 
-    fn locate(&mut self, address: u64, length: usize) -> Result<(&mut Region, usize), OutOfBounds> {
-        self.memory.locate(address, length).ok_or(OutOfBounds)
+    /// The running operation touches memory; `footprint` counts from `address`.
+    pub fn claim(
+        &mut self,
+        address: u64,
+        footprint: Footprint,
+        writes: bool,
+        what: &'static str,
+    ) -> Result<(), MemoryError> {
+        let operation = self.order.now();
+        let launches = self.order.unordered_launches();
+        let found = self.memory.locate(address, footprint.end());
+        let (region, offset) = found.ok_or(MemoryError::OutOfBounds)?;
+        let footprint = Footprint { start: offset + footprint.start, ..footprint };
+        let claim = Claim { footprint, operation, writes, what };
+        let claimed = region.claim(&self.order, &launches, claim);
+        claimed.map_err(|earlier| MemoryError::Unordered(format!("not ordered after {earlier}")))
+    }
+
+    fn locate(&mut self, address: u64, length: usize) -> Result<(&mut Region, usize), MemoryError> {
+        self.memory.locate(address, length).ok_or(MemoryError::OutOfBounds)
     }
 
     /// Loads a module: places its variables and translates its kernels.
@@ -190,7 +234,7 @@ impl Simulator {
                 bytes.extend_from_slice(&value.to_le_bytes()[..variable.element.bytes().min(8)]);
             }
             bytes.resize(variable.bytes, 0);
-            if self.write(address, &bytes).is_err() {
+            if self.put(address, &bytes).is_err() {
                 return Err(ptx::Error::new(0, format!("{} does not fit", variable.name)));
             }
         }
@@ -207,8 +251,16 @@ impl Simulator {
         shared_limit: usize,
     ) -> Result<(), LaunchError> {
         check_shape(program, shape, shared_limit).map_err(LaunchError::Invalid)?;
+        if self.clocks.is_exhausted() {
+            self.memory.forget_accesses();
+            self.order.forget_launches();
+            self.clocks = Clocks::default();
+        }
+        self.clocks.start_launch(self.order.unordered_launches());
+        self.memory.prepare(&self.order);
         let tally =
             exec::launch(program, &mut self.memory, &mut self.clocks, shape, params, self.schedule);
+        self.order.note_launch((self.clocks.launch_start(), self.clocks.now()));
         match tally {
             Ok(tally) => {
                 self.counters.add(&program.name, &tally);

@@ -448,3 +448,42 @@ fn counters() {
     // SAFETY: has no pointers.
     assert_eq!(unsafe { cuModuleUnload(module) }, 0);
 }
+
+/// The n-th call fails and no other, and what it leaves is as if it had not been made.
+#[test]
+fn injected_failures() {
+    let _alone = alone();
+    let module = load();
+    let (x, function) = (upload(&[1f32; 4]), function(module, "scale"));
+    // SAFETY: all pointers are valid.
+    unsafe {
+        cuda_sim_fail_launch(2);
+        let codes = [(); 3].map(|()| scale(function, x, 4, 2.0, 32, null_mut()));
+        assert_eq!(codes, [0, 701, 0]);
+        assert_eq!(download::<f32>(x, 4), [4.0; 4]);
+        let (before, mut address) = (cuda_sim_live_allocations(), 0);
+        cuda_sim_fail_allocation(1);
+        assert_eq!(cuMemAllocAsync(&mut address, 16, null_mut()), 2);
+        assert_eq!((address, cuda_sim_live_allocations()), (0, before));
+        assert_eq!(cuMemAlloc_v2(&mut address, 16), 0);
+        free(&[x, address]);
+        assert_eq!(cuModuleUnload(module), 0);
+    }
+}
+
+#[test]
+fn live_handles_are_counted() {
+    let _alone = alone();
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let before = cuda_sim_live_handles();
+        let (stream, module) = (stream(), load());
+        let event = handle(|e| cuEventCreate(e, 0));
+        handle(|c| cuDevicePrimaryCtxRetain(c, 0));
+        assert_eq!(cuda_sim_live_handles(), before + 4);
+        assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+        assert_eq!((cuEventDestroy_v2(event), cuModuleUnload(module)), (0, 0));
+        assert_eq!(cuStreamDestroy_v2(stream), 0);
+        assert_eq!(cuda_sim_live_handles(), before);
+    }
+}

@@ -125,6 +125,7 @@ fn waiting_spoils_a_capture() {
             assert_eq!(cuStreamEndCapture(s, &mut graph), 901, "{name}");
             assert!(graph.is_null());
             assert_eq!(add(f, x, 1, s), 0, "the stream works again after {name}");
+            assert_eq!(cuStreamSynchronize(s), 0);
             assert_eq!(cuStreamDestroy_v2(s), 0);
         }
         assert_eq!(download::<u32>(x, 1), [1 + 9]);

@@ -245,10 +245,7 @@ pub(super) fn run<T: Scalar, D: Backend<T>>(
             Some(Kept::Dense(s)) => dense::explicit_times(s.as_ref(), op, alpha, a, beta, c),
             _ => dense::times(s, op, alpha, a, beta, c),
         },
-        Family::SparseSign
-        | Family::SparseStack
-        | Family::CountSketch
-        | Family::BlockPermSjlt => {
+        Family::SparseSign | Family::SparseStack | Family::CountSketch | Family::BlockPermSjlt => {
             let kept = match kept {
                 Some(Kept::Indices(indices)) => Some(indices),
                 _ => None,

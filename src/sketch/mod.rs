@@ -46,8 +46,8 @@ mod prepared;
 mod sparse;
 mod tensor;
 
-pub use block_perm::BlockPermParams;
 pub use backend::SketchBackend;
+pub use block_perm::BlockPermParams;
 pub use operator::{Family, Sketch};
 pub use prepared::Prepared;
 pub use tensor::TensorSketch;

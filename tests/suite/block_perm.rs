@@ -5,9 +5,9 @@
 //! the model of a sum of m products in any order.
 
 use crate::common::entries::{entries, sparse_column};
-use crate::common::{Plain, Reference, assert_same_bits, assert_within, cpus, noise};
 #[cfg(feature = "cuda")]
-use crate::gpu::gpu;
+use crate::common::place::cuda as gpu;
+use crate::common::{Plain, Reference, assert_same_bits, assert_within, cpus, noise};
 use randnla::random::BlockPerm;
 use randnla::{
     Backend, BlockPermParams, Cpu, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Sketch,
@@ -71,9 +71,8 @@ impl<T: Scalar, D: Backend<T>> Held<T, D> {
             Layout::Strided => (2 * a.rows, a.cols),
         };
         let held = Self { around: Mat::zeros(device, 0, 0).unwrap(), shape, layout };
-        let entry = |i: usize, j: usize| {
-            T::from_f64(held.inner(i, j).map_or(GAP, |(i, j)| a.get(i, j)))
-        };
+        let entry =
+            |i: usize, j: usize| T::from_f64(held.inner(i, j).map_or(GAP, |(i, j)| a.get(i, j)));
         let around = if matches!(layout, Layout::Rows | Layout::OddRows) {
             let host: Vec<T> = (0..rows * cols).map(|at| entry(at / cols, at % cols)).collect();
             Mat::from_row_major(device, &host, rows, cols)
@@ -170,8 +169,7 @@ impl Case {
         let zero = |factor: f64, x: &Plain| if factor == 0.0 { x.map(|_| 0.0) } else { x.clone() };
         let (a, c, operator) = (zero(alpha, &a), zero(beta, &c), entries::<T>(&s));
         let (sum, size) = (operator.times_exactly(&a), operator.abs().times(&a.abs()));
-        let exact =
-            Plain::from_fn(d, n, |i, j| alpha * sum.get(i, j) + beta * c.get(i, j));
+        let exact = Plain::from_fn(d, n, |i, j| alpha * sum.get(i, j) + beta * c.get(i, j));
         let bound = Plain::from_fn(d, n, |i, j| {
             let size = (alpha * size.get(i, j)).abs() + (beta * c.get(i, j)).abs();
             (m as f64 + 8.0) * T::UNIT_ROUNDOFF * size
@@ -286,7 +284,8 @@ fn large_products_by_blocks_on_several_threads() {
             let mut c = Plain::from_fn(d, n, |i, j| noise(2, i, j)).to_mat::<T, Cpu>(&cpus()[0]);
             let (alpha, beta) = (T::from_f64(-0.75), T::from_f64(1.0));
             let indices = randnla::SketchKernels::<T>::indices(&cpus()[0], &s).unwrap();
-            let walked = sparse_product(&cpus()[0], &s, &indices, alpha, a.as_ref(), beta, c.as_mut());
+            let walked =
+                sparse_product(&cpus()[0], &s, &indices, alpha, a.as_ref(), beta, c.as_mut());
             walked.unwrap();
             assert_same_bits("column by column", &Plain::of(c.as_ref()), &one);
         }
@@ -442,7 +441,8 @@ fn parameters_have_documented_defaults_and_limits() {
     assert_eq!(shape(made(0, params).unwrap()), (4, 4, 8));
     let refused = |d, params, name: &str| {
         let refused = made(d, params);
-        let named = matches!(refused, Err(Error::InvalidArgument { argument, .. }) if argument == name);
+        let named =
+            matches!(refused, Err(Error::InvalidArgument { argument, .. }) if argument == name);
         assert!(named, "{refused:?} for {name}");
     };
     refused(8, params.nnz(0), "nnz");

@@ -3,8 +3,9 @@
 use super::BlasStatus;
 use super::handle::look_up;
 use super::matrix::{DeviceMatrix, Part};
+use super::precision::Precision;
 use super::scalar::Scalar;
-use crate::driver::{Handle, with_state};
+use crate::driver::{Handle, Status, with_state};
 use crate::simulator::Simulator;
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -49,6 +50,8 @@ impl Factor {
 pub struct Call {
     /// Name of the function, for messages.
     pub function: &'static str,
+    /// What the math mode of the handle allows.
+    pub precision: Precision,
     stream: usize,
     device_pointers: bool,
 }
@@ -57,7 +60,8 @@ impl Call {
     pub fn new(function: &'static str, handle: Handle) -> Result<Self, BlasStatus> {
         let handle = look_up(handle)?;
         let (stream, device_pointers) = (handle.stream, handle.device_pointers);
-        Ok(Self { function, stream, device_pointers })
+        let precision = Precision::of_math_mode(handle.math_mode);
+        Ok(Self { function, precision, stream, device_pointers })
     }
 
     /// Whether results go to device memory.
@@ -96,13 +100,28 @@ impl Call {
                 self.stream as Handle,
                 Arc::new(move |device| {
                     work(&mut device.sim).map_err(|Failure(message)| {
-                        device.report(format!("{function} {message}"));
-                        crate::driver::Status::ILLEGAL_ADDRESS
+                        let message = format!("{function} {message}");
+                        device.fail(Status::ILLEGAL_ADDRESS, message)
                     })
                 }),
             )
         });
         submitted.map_err(|_| BlasStatus::EXECUTION_FAILED)
+    }
+}
+
+impl Call {
+    /// The same for a call that waits for its result in host memory, which a capture forbids.
+    pub fn submit_and_wait(
+        self,
+        work: impl Fn(&mut Simulator) -> Result<(), Failure> + Send + Sync + 'static,
+    ) -> Result<(), BlasStatus> {
+        let stream = self.stream as Handle;
+        let checked = with_state(|s| s.check_wait(stream));
+        checked.map_err(|_| BlasStatus::EXECUTION_FAILED)?;
+        self.submit(work)?;
+        let waited = with_state(|s| s.waited_for_stream(stream));
+        waited.map_err(|_| BlasStatus::EXECUTION_FAILED)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::call::{Call, Factor, Failure, size, stride, transposes};
 use super::matrix::{DeviceMatrix, HostMatrix, Part};
+use super::precision::Precision;
 use super::scalar::Scalar;
 use super::{BlasStatus, blas_api};
 use crate::driver::Handle;
@@ -17,6 +18,8 @@ pub struct Product {
     pub transpose: [bool; 2],
     pub alpha: Factor,
     pub beta: Factor,
+    /// What A and B are rounded to.
+    pub precision: Precision,
     /// Elements from one A, B and C to the next.
     pub distances: [i64; 3],
     pub batch: usize,
@@ -25,34 +28,47 @@ pub struct Product {
 impl Product {
     pub fn run(&self, sim: &mut Simulator) -> Result<(), Failure> {
         let (alpha, beta) = (self.alpha.value(sim)?, self.beta.value(sim)?);
+        let k = if self.transpose[0] { self.a.rows } else { self.a.columns };
+        let reads = alpha != 0.0 && k > 0;
+        self.check_aliases(reads)?;
         for index in 0..self.batch {
-            let [a, b, c] = [0, 1, 2].map(|which| {
-                let matrix = [self.a, self.b, self.c][which];
-                let bytes = self.distances[which] * matrix.scalar.bytes() as i64 * index as i64;
-                DeviceMatrix { address: matrix.address.wrapping_add_signed(bytes), ..matrix }
-            });
-            multiply(sim, (a, self.transpose[0]), (b, self.transpose[1]), c, alpha, beta)?;
+            let [a, b, c] = self.of_batch(index);
+            let mut result = scaled(sim, c, Part::All, beta)?;
+            if reads {
+                let a = operand(sim, (a, self.transpose[0]), self.precision)?;
+                let b = operand(sim, (b, self.transpose[1]), self.precision)?;
+                accumulate(&mut result, &a, &b, alpha);
+            }
+            c.write(sim, Part::All, &result)?;
         }
         Ok(())
     }
-}
 
-/// `c = alpha·op(a)·op(b) + beta·c`.
-fn multiply(
-    sim: &mut Simulator,
-    a: (DeviceMatrix, bool),
-    b: (DeviceMatrix, bool),
-    c: DeviceMatrix,
-    alpha: f64,
-    beta: f64,
-) -> Result<(), Failure> {
-    let mut result = scaled(sim, c, Part::All, beta)?;
-    let k = if a.1 { a.0.rows } else { a.0.columns };
-    if alpha != 0.0 && k > 0 && c.rows > 0 && c.columns > 0 {
-        let (a, b) = (operand(sim, a)?, operand(sim, b)?);
-        accumulate(&mut result, &a, &b, alpha);
+    fn of_batch(&self, index: usize) -> [DeviceMatrix; 3] {
+        [0, 1, 2].map(|which| {
+            let matrix = [self.a, self.b, self.c][which];
+            let bytes = self.distances[which] * matrix.scalar.bytes() as i64 * index as i64;
+            DeviceMatrix { address: matrix.address.wrapping_add_signed(bytes), ..matrix }
+        })
     }
-    c.write(sim, Part::All, &result)
+
+    /// The products of a batch are formed at the same time, so no C may meet an operand or another C.
+    fn check_aliases(&self, reads: bool) -> Result<(), Failure> {
+        for index in 0..self.batch {
+            let [.., c] = self.of_batch(index);
+            for other in 0..self.batch {
+                let [other_a, other_b, other_c] = self.of_batch(other);
+                if reads {
+                    c.must_not_meet(Part::All, &other_a, Part::All)?;
+                    c.must_not_meet(Part::All, &other_b, Part::All)?;
+                }
+                if other != index {
+                    c.must_not_meet(Part::All, &other_c, Part::All)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// β·C; C is not read when β is zero.
@@ -72,12 +88,14 @@ pub fn scaled(
     Ok(values)
 }
 
-/// op(A).
+/// op(A), rounded.
 pub fn operand(
     sim: &mut Simulator,
     (matrix, transpose): (DeviceMatrix, bool),
+    precision: Precision,
 ) -> Result<HostMatrix, Failure> {
-    let values = matrix.read(sim, Part::All)?;
+    let mut values = matrix.read(sim, Part::All)?;
+    precision.round(matrix.scalar, &mut values.values);
     Ok(if transpose { values.transposed() } else { values })
 }
 
@@ -106,6 +124,8 @@ pub struct Arguments {
     pub scalars: [Scalar; 3],
     pub distances: [i64; 3],
     pub batch: c_int,
+    /// What the call asks for, besides the math mode of its handle.
+    pub precision: Precision,
 }
 
 impl Arguments {
@@ -131,7 +151,8 @@ impl Arguments {
         let [Some(a), Some(b), Some(c)] = matrices else { return Err(BlasStatus::INVALID_VALUE) };
         let batch = size(self.batch)?;
         let (distances, m_n) = (self.distances, m * n);
-        let product = Product { a, b, c, transpose, alpha, beta, distances, batch };
+        let precision = self.precision.or(call.precision);
+        let product = Product { a, b, c, transpose, alpha, beta, precision, distances, batch };
         if m_n == 0 || batch == 0 {
             return Ok(());
         }
@@ -158,6 +179,7 @@ macro_rules! gemm {
                 scalars: [Scalar::$scalar; 3],
                 distances: [0; 3],
                 batch: 1,
+                precision: Precision::Full,
             };
             arguments.submit(call, alpha, beta)
         }
@@ -180,6 +202,7 @@ macro_rules! gemm {
                 scalars: [Scalar::$scalar; 3],
                 distances: [stride_a, stride_b, stride_c],
                 batch,
+                precision: Precision::Full,
             };
             arguments.submit(call, alpha, beta)
         }
@@ -208,11 +231,14 @@ macro_rules! gemm {
                 return Err(BlasStatus::INVALID_VALUE);
             }
             call.submit(move |sim| {
+                for operand in [&a, &b].into_iter().filter(|operand| !c.is(operand)) {
+                    c.must_not_meet(Part::All, operand, Part::All)?;
+                }
                 let mut sum = HostMatrix::zeros(m, n);
                 for (factor, matrix, transpose) in [(alpha, a, ta), (beta, b, tb)] {
                     let factor = factor.value(sim)?;
                     if factor != 0.0 {
-                        let values = operand(sim, (matrix, transpose))?;
+                        let values = operand(sim, (matrix, transpose), Precision::Full)?;
                         for (sum, value) in sum.values.iter_mut().zip(&values.values) {
                             *sum += factor * value;
                         }

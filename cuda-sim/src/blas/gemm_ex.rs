@@ -2,13 +2,14 @@
 
 use super::call::Call;
 use super::gemm::Arguments;
+use super::precision::Precision;
 use super::scalar::Scalar;
 use super::{BlasStatus, blas_api};
 use crate::driver::Handle;
 use std::ffi::{c_int, c_longlong, c_void};
 
 /// The element types of A, B and C and the type of α and β, if the combination is supported: halves
-/// or singles in and out with single factors, or doubles throughout.
+/// or singles in and out with single factors, or doubles throughout. The fast compute types take singles.
 fn types(
     a: c_int,
     b: c_int,
@@ -19,7 +20,8 @@ fn types(
     let (a, b, c) = (known(a)?, known(b)?, known(c)?);
     let supported = match compute {
         70 | 71 => [a, b, c] == [Scalar::F64; 3],
-        68 | 69 | 74 | 75 | 77 => a == b && a != Scalar::F64 && (c == Scalar::F32 || c == a),
+        68 | 69 => a == b && a != Scalar::F64 && (c == Scalar::F32 || c == a),
+        74 | 75 | 77 => [a, b, c] == [Scalar::F32; 3],
         _ => false,
     };
     let factor = if a == Scalar::F64 { Scalar::F64 } else { Scalar::F32 };
@@ -47,6 +49,7 @@ blas_api! {
             scalars,
             distances: [0; 3],
             batch: 1,
+            precision: Precision::of_compute_type(compute),
         };
         arguments.submit(call, alpha, beta)
     }
@@ -71,6 +74,7 @@ blas_api! {
             scalars,
             distances: [stride_a, stride_b, stride_c],
             batch,
+            precision: Precision::of_compute_type(compute),
         };
         arguments.submit(call, alpha, beta)
     }

@@ -11,7 +11,8 @@ pub(crate) struct BlasHandle {
     pub stream: usize,
     /// Whether α, β and results are in device memory.
     pub device_pointers: bool,
-    math_mode: c_int,
+    /// What products of singles may be rounded to.
+    pub math_mode: c_int,
     atomics_mode: c_int,
 }
 
@@ -45,6 +46,9 @@ blas_api! {
         let created = with_state(|s| {
             // Creating a handle allocates, which a capture forbids.
             s.check_blocking().map_err(|_| BlasStatus::NOT_INITIALIZED)?;
+            if !s.options.blas {
+                return Err(BlasStatus::NOT_INITIALIZED);
+            }
             Ok(s.blas.insert(settings))
         })?;
         give(handle, created)
@@ -71,7 +75,7 @@ blas_api! {
         give(stream, look_up(handle)?.stream as Handle)
     }
 
-    /// Sets the math mode, which has no effect: nothing is rounded to lower precision.
+    /// Sets the math mode: with TF32, products of singles round their operands.
     fn cublasSetMathMode(handle: Handle, mode: c_int) {
         change(handle, |h| h.math_mode = mode)
     }

@@ -38,21 +38,17 @@ unsafe fn reduce(
     if result.is_null() {
         return Err(BlasStatus::INVALID_VALUE);
     }
-    let (on_device, address) = (call.results_on_device(), result as usize);
-    call.submit(move |sim| {
+    let address = result as usize;
+    if call.results_on_device() {
+        let (name, address) = ("the result", address as u64);
+        let target = DeviceMatrix { name, address, scalar, rows: 1, columns: 1, stride: 1 };
+        return call.submit(move |sim| {
+            let values = HostMatrix { rows: 1, columns: 1, values: vec![f(sim)?] };
+            target.write(sim, Part::All, &values)
+        });
+    }
+    call.submit_and_wait(move |sim| {
         let value = f(sim)?;
-        if on_device {
-            let target = DeviceMatrix {
-                name: "the result",
-                address: address as u64,
-                scalar,
-                rows: 1,
-                columns: 1,
-                stride: 1,
-            };
-            let values = HostMatrix { rows: 1, columns: 1, values: vec![value] };
-            return target.write(sim, Part::All, &values);
-        }
         let mut bytes = [0; 8];
         scalar.encode(value, &mut bytes);
         // SAFETY: the caller keeps the target valid, by contract.
@@ -89,6 +85,9 @@ macro_rules! level1 {
             let y = vector("y", y, Scalar::$scalar, size(n)?, incy)?;
             call.submit(move |sim| {
                 let alpha = alpha.value(sim)?;
+                if !y.is(&x) {
+                    y.must_not_meet(Part::All, &x, Part::All)?;
+                }
                 let (from, mut to) = (x.read(sim, Part::All)?, y.read(sim, Part::All)?);
                 for (to, from) in to.values.iter_mut().zip(&from.values) {
                     *to += alpha * from;

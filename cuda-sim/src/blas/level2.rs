@@ -5,6 +5,7 @@ use super::call::{Call, size, stride, transposes};
 use super::gemm::{accumulate, operand, scaled};
 use super::level1::vector;
 use super::matrix::{DeviceMatrix, Part};
+use super::precision::Precision;
 use super::scalar::Scalar;
 use crate::driver::Handle;
 use std::ffi::{c_int, c_void};
@@ -32,9 +33,11 @@ macro_rules! gemv {
             }
             call.submit(move |sim| {
                 let (alpha, beta) = (alpha.value(sim)?, beta.value(sim)?);
+                y.must_not_meet(Part::All, &a, Part::All)?;
+                y.must_not_meet(Part::All, &x, Part::All)?;
                 let mut result = scaled(sim, y, Part::All, beta)?.transposed();
                 if alpha != 0.0 {
-                    let a = operand(sim, (a, transpose))?;
+                    let a = operand(sim, (a, transpose), Precision::Full)?;
                     let x = x.read(sim, Part::All)?.transposed();
                     accumulate(&mut result, &a, &x, alpha);
                 }

@@ -2,7 +2,8 @@
 
 use super::call::Failure;
 use super::scalar::Scalar;
-use crate::simulator::Simulator;
+use crate::memory::Footprint;
+use crate::simulator::{MemoryError, Simulator};
 
 /// A column-major matrix in device memory.
 #[derive(Clone, Copy, Debug)]
@@ -22,15 +23,30 @@ pub enum Part {
     All,
     Lower,
     Upper,
+    /// Lower without the diagonal.
+    Below,
+    /// Upper without the diagonal.
+    Above,
 }
 
 impl Part {
+    /// The triangle without its diagonal.
+    pub fn strict(self) -> Self {
+        match self {
+            Self::Lower => Self::Below,
+            Self::Upper => Self::Above,
+            other => other,
+        }
+    }
+
     /// The rows of a column.
     fn rows(self, column: usize, rows: usize) -> std::ops::Range<usize> {
         match self {
             Self::All => 0..rows,
             Self::Lower => column.min(rows)..rows,
             Self::Upper => 0..(column + 1).min(rows),
+            Self::Below => (column + 1).min(rows)..rows,
+            Self::Above => 0..column.min(rows),
         }
     }
 }
@@ -72,6 +88,66 @@ impl HostMatrix {
 }
 
 impl DeviceMatrix {
+    /// The bytes of a part, counted from `address`. Triangles are of square matrices.
+    pub fn footprint(&self, part: Part) -> Footprint {
+        let size = self.scalar.bytes();
+        let (step, rows, count) = (self.stride * size, self.rows * size, self.columns);
+        let lower = |start, run: usize, count| Footprint {
+            start,
+            run,
+            growth: -(size as isize),
+            stride: step + size,
+            count,
+        };
+        let upper = |start, count| Footprint {
+            start,
+            run: size,
+            growth: size as isize,
+            stride: step,
+            count,
+        };
+        match part {
+            Part::All => Footprint { start: 0, run: rows, growth: 0, stride: step, count },
+            Part::Lower => lower(0, rows, count),
+            Part::Upper => upper(0, count),
+            Part::Below => lower(size, rows.saturating_sub(size), count.saturating_sub(1)),
+            Part::Above => upper(step, count.saturating_sub(1)),
+        }
+    }
+
+    /// Fails if writing a part of this matrix changes what is read of another.
+    pub fn must_not_meet(&self, part: Part, other: &Self, read: Part) -> Result<(), Failure> {
+        let absolute = |matrix: &Self, part| {
+            let footprint = matrix.footprint(part);
+            Footprint { start: matrix.address as usize + footprint.start, ..footprint }
+        };
+        if !self.is_empty()
+            && !other.is_empty()
+            && absolute(self, part).meets(absolute(other, read))
+        {
+            return Err(Failure::new(format!("writes {} onto {}", self.name, other.name)));
+        }
+        Ok(())
+    }
+
+    /// Whether both names are of the same elements.
+    pub fn is(&self, other: &Self) -> bool {
+        self.address == other.address && self.stride == other.stride
+    }
+
+    /// Tells the order of operations that a part is read or written.
+    fn claim(&self, sim: &mut Simulator, part: Part, writes: bool) -> Result<(), Failure> {
+        let claimed = sim.claim(self.address, self.footprint(part), writes, "cuBLAS call");
+        claimed.map_err(|error| match error {
+            MemoryError::Unordered(how) => Failure::new(format!(
+                "{} {}, {how}",
+                if writes { "writes" } else { "reads" },
+                self.name
+            )),
+            _ => Failure::new(format!("{} leaves its buffer", self.name)),
+        })
+    }
+
     /// Bytes of the columns `0..columns`, from `address` on.
     fn span(&self) -> usize {
         let elements = (self.columns - 1) * self.stride + self.rows;
@@ -89,6 +165,8 @@ impl DeviceMatrix {
             return Ok(result);
         }
         let size = self.scalar.bytes();
+        self.locate(sim)?;
+        self.claim(sim, part, false)?;
         let (region, offset) = self.locate(sim)?;
         for column in 0..self.columns {
             let rows = part.rows(column, self.rows);
@@ -120,6 +198,8 @@ impl DeviceMatrix {
             return Ok(());
         }
         let size = self.scalar.bytes();
+        self.locate(sim)?;
+        self.claim(sim, part, true)?;
         let (region, offset) = self.locate(sim)?;
         for column in 0..self.columns {
             let rows = part.rows(column, self.rows);

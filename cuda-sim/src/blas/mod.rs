@@ -12,6 +12,7 @@ mod handle;
 mod level1;
 mod level2;
 mod matrix;
+mod precision;
 mod scalar;
 mod syrk;
 mod triangular;
@@ -45,11 +46,11 @@ macro_rules! blas_api {
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments)]
         pub unsafe extern "C" fn $name($($argument: $ty),*) -> std::ffi::c_int {
-            #[allow(unused_unsafe)] // some bodies need none
-            // SAFETY: callers keep the contract of the cuBLAS manual.
             let body = || -> Result<(), $crate::blas::BlasStatus> {
                 let current = $crate::driver::current();
                 current.map_err(|_| $crate::blas::BlasStatus::NOT_INITIALIZED)?;
+                #[allow(unused_unsafe)] // some bodies need none
+                // SAFETY: callers keep the contract of the cuBLAS manual.
                 unsafe { $body }
             };
             body().err().map_or(0, |status| status.0)

@@ -3,7 +3,7 @@
 use super::blas_api;
 use super::call::{Call, size, stride, transposes, triangle};
 use super::gemm::{accumulate, operand, scaled};
-use super::matrix::DeviceMatrix;
+use super::matrix::{DeviceMatrix, Part};
 use super::scalar::Scalar;
 use crate::driver::Handle;
 use std::ffi::{c_int, c_void};
@@ -31,11 +31,16 @@ macro_rules! syrk {
             if n == 0 {
                 return Ok(());
             }
+            let precision = call.precision;
             call.submit(move |sim| {
                 let (alpha, beta) = (alpha.value(sim)?, beta.value(sim)?);
+                let reads = alpha != 0.0 && k > 0;
+                if reads {
+                    c.must_not_meet(part, &a, Part::All)?;
+                }
                 let mut result = scaled(sim, c, part, beta)?;
-                if alpha != 0.0 && k > 0 {
-                    let a = operand(sim, (a, transpose))?;
+                if reads {
+                    let a = operand(sim, (a, transpose), precision)?;
                     accumulate(&mut result, &a, &a.transposed(), alpha);
                 }
                 c.write(sim, part, &result)

@@ -71,6 +71,11 @@ impl Triangle {
         Ok(Self { matrix, part, transpose, unit: diagonal == 1, right })
     }
 
+    /// The part of A that is read: a diagonal of ones is not.
+    fn read_part(&self) -> Part {
+        if self.unit { self.part.strict() } else { self.part }
+    }
+
     /// Applies `f` to op(A) and B, both transposed if A stands on the right, with A on the left.
     fn apply(
         &self,
@@ -112,9 +117,10 @@ macro_rules! triangular {
                 if alpha == 0.0 {
                     return b.write(sim, Part::All, &HostMatrix::zeros(m, n));
                 }
+                b.must_not_meet(Part::All, &triangle.matrix, triangle.read_part())?;
                 let mut values = b.read(sim, Part::All)?;
                 values.values.iter_mut().for_each(|value| *value *= alpha);
-                let t = triangle.matrix.read(sim, triangle.part)?;
+                let t = triangle.matrix.read(sim, triangle.read_part())?;
                 let x = triangle.apply(t, values, |t, lower, unit, mut b| {
                     solve(t, lower, unit, &mut b);
                     b
@@ -148,8 +154,12 @@ macro_rules! triangular {
                 if alpha == 0.0 {
                     return c.write(sim, Part::All, &HostMatrix::zeros(m, n));
                 }
+                c.must_not_meet(Part::All, &triangle.matrix, triangle.read_part())?;
+                if !c.is(&b) {
+                    c.must_not_meet(Part::All, &b, Part::All)?;
+                }
                 let values = b.read(sim, Part::All)?;
-                let t = triangle.matrix.read(sim, triangle.part)?;
+                let t = triangle.matrix.read(sim, triangle.read_part())?;
                 let mut product = triangle.apply(t, values, |t, lower, unit, b| {
                     multiply(t, lower, unit, &b)
                 });

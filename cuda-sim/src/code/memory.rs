@@ -75,6 +75,8 @@ pub struct Atomic {
     pub kind: AtomicKind,
     /// Type of the operands.
     pub ty: Type,
+    /// Only threads of the block may meet it (`.cta`).
+    pub of_block: bool,
     /// Added to the address.
     pub offset: i64,
 }
@@ -198,7 +200,8 @@ fn atomic(t: &mut Translator, i: &Instruction) -> Outcome {
         AtomicKind::Cas => t.source(t.operand(i, first + 2)?, ty)?,
         _ => t.sink(),
     };
-    t.emit(Step::Atomic(Atomic { space, kind, ty, offset }), d, &[base, b, c]);
+    let of_block = i.has("cta");
+    t.emit(Step::Atomic(Atomic { space, kind, ty, of_block, offset }), d, &[base, b, c]);
     Ok(())
 }
 

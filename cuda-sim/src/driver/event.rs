@@ -3,6 +3,7 @@
 use super::capture::Origin;
 use super::state::State;
 use super::{Handle, Status, api, put, stream, with_state};
+use crate::order::Front;
 use std::ffi::c_uint;
 use std::time::Instant;
 
@@ -15,6 +16,15 @@ pub struct Event {
     timed: bool,
     /// The capture in which it was last recorded, and on which stream.
     pub captured: Option<(u64, Origin)>,
+    /// What it stands for, unless it was recorded in a capture or not at all.
+    front: Option<Front>,
+}
+
+impl Event {
+    /// Where it was last recorded: in a capture, or after which operations.
+    pub fn last(&self) -> (Option<(u64, Origin)>, Option<Front>) {
+        (self.captured, self.front.clone())
+    }
 }
 
 impl State {
@@ -27,20 +37,27 @@ impl State {
         if captured.is_none() {
             self.check_legacy(on)?;
         }
+        let front = match captured {
+            Some(_) => None,
+            None => Some(self.device.sim.order.mark(stream::id(on))),
+        };
         let event = self.events.get_mut(event)?;
+        event.front = front;
         event.captured = captured.map(|id| (id, stream::origin(on)));
         event.recorded = Some(Instant::now());
         Ok(())
     }
 
-    /// Waiting for an event of a running capture is an error.
-    fn check_event(&mut self, event: Handle) -> Result<(), Status> {
+    /// Waits for an event, which has always happened; in a running capture that is an error.
+    fn wait_for_event(&mut self, event: Handle) -> Result<(), Status> {
         let captured = self.events.get(event)?.captured;
         if let Some((id, _)) = captured.filter(|(id, _)| self.captures.contains_key(id)) {
             self.invalidate(id);
             return Err(Status::CAPTURED_EVENT);
         }
-        self.check_sticky()
+        self.check_sticky()?;
+        let front = self.events.get(event)?.front.clone();
+        self.waited_for_event(front)
     }
 
     fn elapsed(&self, start: Handle, end: Handle) -> Result<f32, Status> {
@@ -70,7 +87,7 @@ api! {
         let timed = flags & DISABLE_TIMING == 0;
         let handle = with_state(|s| {
             s.check_sticky()?;
-            Ok(s.events.insert(Event { recorded: None, timed, captured: None }))
+            Ok(s.events.insert(Event { recorded: None, timed, captured: None, front: None }))
         })?;
         put(event, handle)
     }
@@ -88,12 +105,12 @@ api! {
 
     /// Whether an event has happened; it always has.
     fn cuEventQuery(event: Handle) {
-        with_state(|s| s.check_event(event))
+        with_state(|s| s.wait_for_event(event))
     }
 
     /// Waits for an event.
     fn cuEventSynchronize(event: Handle) {
-        with_state(|s| s.check_event(event))
+        with_state(|s| s.wait_for_event(event))
     }
 
     /// Milliseconds between two events, on the clock of the host.

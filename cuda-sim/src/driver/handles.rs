@@ -29,6 +29,7 @@ impl<T> Table<T> {
         handle as Handle
     }
 
+    /// The number of objects.
     pub fn len(&self) -> usize {
         self.objects.len()
     }

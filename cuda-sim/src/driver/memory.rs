@@ -2,7 +2,7 @@
 
 use super::state::State;
 use super::{Handle, Status, api, put, stream, with_state};
-use crate::memory::{GLOBAL_BASE, Kind};
+use crate::memory::{Footprint, GLOBAL_BASE, Kind};
 use std::alloc::Layout;
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ const PAGE: usize = 4096;
 impl State {
     fn allocate(&mut self, bytes: usize, kind: Kind) -> Result<u64, Status> {
         self.check_sticky()?;
+        self.injected_allocation_failure()?;
         self.device.sim.memory.allocate(bytes, kind).map_err(|_| Status::OUT_OF_MEMORY)
     }
 
@@ -28,7 +29,12 @@ impl State {
     pub fn allocate_async(&mut self, bytes: usize, on: Handle) -> Result<u64, Status> {
         let Some(id) = self.capture_of(on)? else {
             self.check_legacy(on)?;
-            return if bytes == 0 { Ok(0) } else { self.allocate(bytes, Kind::User) };
+            if bytes == 0 {
+                return Ok(0);
+            }
+            let address = self.allocate(bytes, Kind::User)?;
+            self.touch_all(address, bytes, on, "allocation")?;
+            return Ok(address);
         };
         if self.is_invalid(id) {
             return Err(Status::STREAM_CAPTURE_INVALIDATED);
@@ -44,18 +50,41 @@ impl State {
     fn free_async(&mut self, address: u64, on: Handle) -> Result<(), Status> {
         let Some(id) = self.capture_of(on)? else {
             self.check_legacy(on)?;
+            if let Some(bytes) = self.size(address) {
+                self.touch_all(address, bytes, on, "free")?;
+            }
             return self.free(address);
         };
         let owned = self.captures.get(&id).is_some_and(|c| c.allocations.contains(&address));
-        let index = self.device.sim.memory.find(address, 0);
-        let bytes = index.and_then(|i| self.device.sim.memory.get(i)).map(|a| a.region.bytes.len());
-        match bytes.filter(|_| owned) {
+        match self.size(address).filter(|_| owned) {
             Some(bytes) => self.record_forget(id, on, address, bytes),
             None => {
                 self.invalidate(id);
                 Err(Status::INVALID_VALUE)
             }
         }
+    }
+
+    /// Size of the allocation that starts at an address.
+    fn size(&self, address: u64) -> Option<usize> {
+        let memory = &self.device.sim.memory;
+        let found = memory.find(address, 0).and_then(|index| memory.get(index));
+        found.filter(|a| a.base == address).map(|a| a.region.bytes.len())
+    }
+
+    /// An operation on a stream that concerns a whole allocation.
+    fn touch_all(
+        &mut self,
+        address: u64,
+        bytes: usize,
+        on: Handle,
+        what: &'static str,
+    ) -> Result<(), Status> {
+        let device = &mut self.device;
+        device.sim.order.begin(stream::id(on));
+        let claimed = device.sim.claim(address, Footprint::range(0, bytes), true, what);
+        let message = || format!("{what} of {bytes} bytes at {address:#x}");
+        claimed.map_err(|error| device.refuse(message(), address, error))
     }
 
     /// Records that memory of a graph loses its contents.
@@ -217,7 +246,7 @@ api! {
         Ok(())
     }
 
-    /// Allocates host memory.
+    /// Allocates page-locked host memory.
     fn cuMemHostAlloc(address: *mut *mut c_void, bytes: usize, flags: c_uint) {
         let _ = flags;
         let layout = host_layout(bytes)?;
@@ -229,8 +258,10 @@ api! {
         put(address, memory.cast())
     }
 
-    /// Frees host memory.
+    /// Frees page-locked host memory.
     fn cuMemFreeHost(address: *mut c_void) {
+        // Like the free of device memory, this waits for what may still use it.
+        with_state(|s| s.waited(|order| order.finish_all()))?;
         let known = with_state(|s| s.pinned.remove(&(address as usize)));
         let bytes = known.ok_or(Status::INVALID_VALUE)?;
         std::alloc::dealloc(address.cast(), host_layout(bytes)?);

@@ -40,10 +40,10 @@ macro_rules! api {
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, clippy::missing_safety_doc)]
         pub unsafe extern "C" fn $name($($argument: $ty),*) -> std::ffi::c_int {
-            #[allow(unused_unsafe)] // some bodies need none
-            // SAFETY: callers keep the contract of the CUDA manual.
             let body = || -> Result<(), $crate::driver::Status> {
                 $crate::driver::context::$need()?;
+                #[allow(unused_unsafe)] // some bodies need none
+                // SAFETY: callers keep the contract of the CUDA manual.
                 unsafe { $body }
             };
             $crate::driver::Status::code(body())

@@ -5,13 +5,15 @@ use super::event::Event;
 use super::graph::Graph;
 use super::module::{Function, LoadedModule};
 use super::pool::Pool;
-use super::stream::Stream;
+use super::stream::{self, Stream};
+use super::transfer::Pending;
 use super::{Handle, Status, Table};
 use crate::blas::BlasHandle;
 use crate::code::Program;
 use crate::exec::Shape;
 use crate::options::Options;
-use crate::simulator::{LaunchError, Simulator};
+use crate::order::{Front, Order};
+use crate::simulator::{LaunchError, MemoryError, Simulator};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -25,6 +27,8 @@ pub(crate) struct Device {
     pub sticky: Option<Status>,
     /// What went wrong last, in words.
     pub last_fault: String,
+    /// Copies whose host memory is touched when the host has waited for them.
+    pub pending: Vec<Pending>,
 }
 
 impl Device {
@@ -43,10 +47,34 @@ impl Device {
                 Err(Status::INVALID_VALUE)
             }
             Err(LaunchError::Fault(diagnosis)) => {
-                self.report(diagnosis.to_string());
-                let status = Status::of(&diagnosis);
-                self.sticky = Some(status);
-                Err(status)
+                Err(self.fail(Status::of(&diagnosis), diagnosis.to_string()))
+            }
+        }
+    }
+
+    /// Reports an error that sticks. Copies that were under way never come to an end.
+    pub fn fail(&mut self, status: Status, message: String) -> Status {
+        self.report(message);
+        self.sticky = Some(status);
+        self.pending.clear();
+        status
+    }
+
+    /// Reports an operation on device memory that failed; one that is not ordered after another is
+    /// an error that sticks, since nobody knows what was computed.
+    pub fn refuse(&mut self, what: String, address: u64, error: MemoryError) -> Status {
+        match error {
+            MemoryError::Unordered(how) => {
+                self.fail(Status::LAUNCH_FAILED, format!("race: {what}, {how}"))
+            }
+            MemoryError::Overlap => {
+                self.report(format!("{what} onto itself"));
+                Status::INVALID_VALUE
+            }
+            MemoryError::OutOfBounds => {
+                let near = self.sim.memory.describe(address);
+                self.report(format!("{what}: {near}"));
+                Status::INVALID_VALUE
             }
         }
     }
@@ -64,8 +92,8 @@ pub(crate) struct State {
     pub options: Options,
     /// Whether `cuInit` was called.
     pub is_initialised: bool,
-    /// How often the primary context is retained.
-    pub retained: u32,
+    /// How often the primary context of each device is retained.
+    pub retained: Vec<u32>,
     pub streams: Table<Stream>,
     pub events: Table<Event>,
     pub modules: Table<LoadedModule>,
@@ -87,11 +115,12 @@ impl State {
     fn new() -> Self {
         let options = Options::from_env();
         let sim = Simulator::new(&options);
+        let retained = vec![0; options.devices.max(0) as usize];
         Self {
-            device: Device { sim, sticky: None, last_fault: String::new() },
+            device: Device { sim, sticky: None, last_fault: String::new(), pending: Vec::new() },
             options,
             is_initialised: false,
-            retained: 0,
+            retained,
             streams: Table::new(1),
             events: Table::new(2),
             modules: Table::new(3),
@@ -121,11 +150,37 @@ impl State {
         self.blas.take();
         self.captures.clear();
         self.device.sticky = None;
+        self.device.pending.clear();
+        self.device.sim.order.finish_all();
     }
 
     /// The error of an earlier kernel, if any.
     pub fn check_sticky(&self) -> Result<(), Status> {
         self.device.sticky.map_or(Ok(()), Err)
+    }
+
+    /// Fails if this is the launch that shall fail.
+    pub fn injected_launch_failure(&mut self) -> Result<(), Status> {
+        match count_down(&mut self.options.fail_launch) {
+            true => Err(Status::LAUNCH_OUT_OF_RESOURCES),
+            false => Ok(()),
+        }
+    }
+
+    /// Fails if this is the allocation that shall fail.
+    pub fn injected_allocation_failure(&mut self) -> Result<(), Status> {
+        match count_down(&mut self.options.fail_allocation) {
+            true => Err(Status::OUT_OF_MEMORY),
+            false => Ok(()),
+        }
+    }
+
+    /// Streams, events, modules, graphs, handles of cuBLAS and retained contexts that live.
+    pub fn live_handles(&self) -> usize {
+        let contexts: u32 = self.retained.iter().sum();
+        let graphs = self.graphs.len() + self.executables.len();
+        let work = self.streams.len() + self.events.len() + self.modules.len() + self.blas.len();
+        work + graphs + contexts as usize
     }
 
     /// Does work on a stream, or adds it to the graph that the stream captures.
@@ -135,10 +190,34 @@ impl State {
             Some(id) => self.record(id, Origin::of(stream), work),
             None => {
                 self.check_legacy(stream)?;
+                self.device.sim.order.begin(stream::id(stream));
                 work(&mut self.device)
             }
         }
     }
+
+    /// The host has waited, as `f` tells the order of operations.
+    pub fn waited(&mut self, f: impl FnOnce(&mut Order)) -> Result<(), Status> {
+        f(&mut self.device.sim.order);
+        self.device.deliver()
+    }
+
+    /// The host has waited for a stream.
+    pub fn waited_for_stream(&mut self, stream: Handle) -> Result<(), Status> {
+        self.waited(|order| order.finish(stream::id(stream)))
+    }
+
+    /// The host has waited for an event.
+    pub fn waited_for_event(&mut self, event: Option<Front>) -> Result<(), Status> {
+        self.waited(|order| event.into_iter().for_each(|front| order.finish_front(&front)))
+    }
+}
+
+/// Counts down to 0, where it stays; whether it has just got there.
+fn count_down(left: &mut u64) -> bool {
+    let last = *left == 1;
+    *left = left.saturating_sub(1);
+    last
 }
 
 static STATE: Mutex<Option<State>> = Mutex::new(None);
@@ -152,7 +231,7 @@ pub(crate) fn with_state<T>(f: impl FnOnce(&mut State) -> T) -> T {
     let mut guard = lock();
     let state = guard.get_or_insert_with(|| {
         let state = State::new();
-        if state.options.stats.is_some() {
+        if state.options.stats.is_some() || state.options.launches.is_some() {
             super::symbols::write_at_exit();
         }
         state

@@ -2,6 +2,7 @@
 
 use super::capture::{Mode, Origin};
 use super::{Handle, Status, api, put, with_state};
+use crate::order::{LEGACY, StreamId};
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
 
@@ -24,7 +25,9 @@ fn create(flags: c_uint, priority: c_int) -> Result<Handle, Status> {
     let is_blocking = flags & NON_BLOCKING == 0;
     with_state(|s| {
         s.check_sticky()?;
-        Ok(s.streams.insert(Stream { is_blocking, capture: None, priority }))
+        let stream = s.streams.insert(Stream { is_blocking, capture: None, priority });
+        s.device.sim.order.create(id(stream), is_blocking);
+        Ok(stream)
     })
 }
 
@@ -76,12 +79,18 @@ api! {
 
     /// Waits for a stream, which is always done.
     fn cuStreamSynchronize(stream: Handle) {
-        with_state(|s| s.check_wait(stream))
+        with_state(|s| {
+            s.check_wait(stream)?;
+            s.waited_for_stream(stream)
+        })
     }
 
     /// Whether a stream is done; it always is.
     fn cuStreamQuery(stream: Handle) {
-        with_state(|s| s.check_wait(stream))
+        with_state(|s| {
+            s.check_wait(stream)?;
+            s.waited_for_stream(stream)
+        })
     }
 
     /// Lets a stream wait for an event.
@@ -89,8 +98,12 @@ api! {
         let _ = flags;
         with_state(|s| {
             s.check_sticky()?;
-            let captured = s.events.get(event)?.captured;
-            s.wait_in_capture(stream, captured)
+            let (captured, front) = s.events.get(event)?.last();
+            s.wait_in_capture(stream, captured)?;
+            if let Some(front) = front {
+                s.device.sim.order.wait(id(stream), &front);
+            }
+            Ok(())
         })
     }
 
@@ -101,7 +114,8 @@ api! {
         with_state(|s| {
             s.enqueue(
                 stream,
-                Arc::new(move |_| {
+                Arc::new(move |device| {
+                    device.deliver_before()?;
                     // SAFETY: the caller of cuLaunchHostFunc keeps function and data valid.
                     unsafe { function(data as *mut c_void) };
                     Ok(())
@@ -154,6 +168,15 @@ api! {
     fn cuStreamGetCtx(stream: Handle, context: *mut Handle) {
         with_state(|s| s.capture_of(stream))?;
         put(context, super::context::PRIMARY as Handle)
+    }
+}
+
+/// The stream in the order of operations.
+pub(crate) fn id(stream: Handle) -> StreamId {
+    match stream as usize {
+        // The two names of the legacy stream.
+        0 | 1 => LEGACY,
+        other => other,
     }
 }
 

@@ -17,7 +17,7 @@ impl Runner<'_> {
             let access = match t.order {
                 Order::Weak => Access::Read,
                 Order::NonCoherent => Access::ReadOnce,
-                Order::Strong => Access::Atomic,
+                Order::Strong => Access::StrongRead,
             };
             let request = Request { space: t.space, address, bytes, access, site };
             let place = self.view.place(&mut self.thread.local, request)?;

@@ -25,7 +25,8 @@ impl Runner<'_> {
                 "atomic outside global and shared memory",
             ));
         }
-        let request = Request { space: atomic.space, address, bytes, access: Access::Atomic, site };
+        let access = if atomic.of_block { Access::BlockAtomic } else { Access::Atomic };
+        let request = Request { space: atomic.space, address, bytes, access, site };
         let place = self.view.place(&mut self.thread.local, request)?;
         let old = place.region.load(place.offset, bytes) as u64;
         // Global additions of singles flush subnormal numbers, shared ones do not.

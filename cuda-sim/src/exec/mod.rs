@@ -67,7 +67,7 @@ thread_local! {
     static LAUNCHES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Runs `program` and returns what it did.
+/// Runs `program`, whose launch the clocks have begun, and returns what it did.
 pub fn launch(
     program: &Program,
     memory: &mut DeviceMemory,
@@ -76,11 +76,6 @@ pub fn launch(
     params: &[u8],
     schedule: Schedule,
 ) -> Result<Tally, Box<Diagnosis>> {
-    if clocks.is_exhausted() {
-        memory.forget_accesses();
-        *clocks = Clocks::default();
-    }
-    clocks.start_launch();
     let mut machine = Machine::new(program, memory, clocks, shape, params, schedule);
     let [width, height, depth] = shape.grid.map(u64::from);
     let order = Permutation::new(width * height * depth, &mut machine.random);

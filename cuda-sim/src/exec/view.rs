@@ -4,8 +4,8 @@ use crate::code::Space;
 use crate::counters::Log;
 use crate::fault::{Fault, FaultKind};
 use crate::memory::{
-    Access, Clocks, DeviceMemory, GLOBAL_BASE, Kind, LOCAL_WINDOW, Observer, Problem, Region,
-    SHARED_WINDOW, WINDOW_BYTES,
+    Access, Claim, Clocks, DeviceMemory, GLOBAL_BASE, Kind, LOCAL_WINDOW, Observer, Problem,
+    Region, SHARED_WINDOW, WINDOW_BYTES,
 };
 
 /// All the memory that a thread can reach, and what is needed to check its accesses.
@@ -102,8 +102,13 @@ impl<'v> View<'v> {
         let region = &mut allocation.region;
         let observer = Observer { clocks: self.clocks, thread: self.thread, is_global: true };
         if let Err(problem) = region.check(&observer, access, offset, bytes) {
-            let size = region.bytes.len();
-            return Err(found(problem, access, &format!("a {size}-byte buffer"), "global"));
+            let whose = format!("a {}-byte buffer", region.bytes.len());
+            return Err(match problem {
+                Problem::Stream(offset, index) => {
+                    unordered(offset, &region.unordered[index], access, &whose)
+                }
+                problem => found(problem, access, &whose, "global"),
+            });
         }
         if let Some(log) = &mut self.log {
             log.global(site, address, bytes);
@@ -190,12 +195,11 @@ fn outside_block(request: Request, offset: u64, size: u64, space: &str) -> Box<F
 }
 
 fn check_constant(kind: Kind, request: Request) -> Result<(), Box<Fault>> {
-    let reads = matches!(request.access, Access::Read | Access::ReadOnce);
     if kind != Kind::Constant {
         let message = format!("ld.const at {:#x}, which is not constant memory", request.address);
         return Err(Fault::new(FaultKind::WrongSpace, message));
     }
-    if !reads {
+    if !request.access.only_reads() {
         return Err(Fault::new(FaultKind::WrongSpace, "write to constant memory"));
     }
     Ok(())
@@ -213,15 +217,27 @@ fn found(problem: Problem, access: Access, whose: &str, space: &str) -> Box<Faul
             Fault::new(FaultKind::Uninitialised, message)
         }
         Problem::Race(offset, conflict) => {
+            let by = match conflict.block {
+                Some(block) => format!("thread {} of block number {block}", conflict.thread),
+                None => "a launch on another stream".to_string(),
+            };
             let message = format!(
-                "in {space} memory: {} at offset {offset} of {whose}, not ordered after the {} by \
-                 thread {} of block number {}",
+                "in {space} memory: {} at offset {offset} of {whose}, not ordered after the {} by {by}",
                 access.name(),
                 conflict.access.name(),
-                conflict.thread,
-                conflict.block
             );
             Fault::new(FaultKind::Race, message)
         }
+        Problem::Stream(..) => unreachable!("only device memory is touched by streams"),
     }
+}
+
+#[cold]
+fn unordered(offset: usize, claim: &Claim, access: Access, whose: &str) -> Box<Fault> {
+    let message = format!(
+        "in global memory: {} at offset {offset} of {whose}, not ordered after {}",
+        access.name(),
+        claim.describe()
+    );
+    Fault::new(FaultKind::Race, message)
 }

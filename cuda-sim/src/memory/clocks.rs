@@ -5,7 +5,8 @@
 //! the whole block ([`Clocks::epoch_start`]), up to the last `bar.warp.sync` the two took part in, or
 //! up to the last barrier that joined their two warps. What it does not know, it may not touch.
 //! Blocks run one after the other here but are unordered on a device, so nothing that another block
-//! of the launch did is known.
+//! of the launch did is known. Of earlier launches all is known but what was done on streams that
+//! this one does not wait for.
 
 const LANES: usize = 32;
 
@@ -15,6 +16,10 @@ pub struct Clocks {
     time: u32,
     /// Time before the first access of this launch.
     launch_start: u32,
+    /// Stamps of launches that are not ordered before this one: after the first, up to the second.
+    unordered: Vec<(u32, u32)>,
+    /// The least of their stamps.
+    first_unordered: u32,
     /// Time before the first access of this block.
     block_start: u32,
     /// Time of the last barrier of the whole block.
@@ -34,6 +39,8 @@ impl Default for Clocks {
         Self {
             time: 1,
             launch_start: 0,
+            unordered: Vec::new(),
+            first_unordered: u32::MAX,
             block_start: 0,
             epoch_start: 0,
             full: vec![0; LANES],
@@ -56,8 +63,11 @@ impl Clocks {
         now
     }
 
-    /// A launch begins.
-    pub fn start_launch(&mut self) {
+    /// A launch begins that is ordered after all earlier ones but these, whose stamps are after the
+    /// first number, up to the second.
+    pub fn start_launch(&mut self, unordered: Vec<(u32, u32)>) {
+        self.first_unordered = unordered.iter().map(|(start, _)| *start).min().unwrap_or(u32::MAX);
+        self.unordered = unordered;
         self.launch_start = self.tick();
         self.blocks.clear();
     }
@@ -132,6 +142,18 @@ impl Clocks {
         self.time
     }
 
+    /// Time before the first access of the launch.
+    pub fn launch_start(&self) -> u32 {
+        self.launch_start
+    }
+
+    /// Whether a stamp of an earlier launch comes before this one.
+    #[inline]
+    pub fn is_ordered_launch(&self, stamp: u32) -> bool {
+        stamp <= self.first_unordered
+            || !self.unordered.iter().any(|&(start, end)| start < stamp && stamp <= end)
+    }
+
     /// Whether a stamp belongs to this launch.
     pub fn in_launch(&self, stamp: u32) -> bool {
         stamp > self.launch_start
@@ -161,11 +183,6 @@ impl Clocks {
             || (!lanes.is_empty() && stamp <= lanes[me as usize % LANES][other as usize % LANES])
     }
 
-    /// Whether the whole warp of `me` met after `stamp`.
-    pub fn warp_met_since(&self, me: u32, stamp: u32) -> bool {
-        stamp <= self.full[me as usize / LANES]
-    }
-
     /// The running number of the block that was running at `stamp`.
     pub fn block_at(&self, stamp: u32) -> usize {
         self.blocks.partition_point(|&start| start < stamp).saturating_sub(1)
@@ -179,7 +196,7 @@ mod tests {
     #[test]
     fn barriers_order() {
         let mut clocks = Clocks::default();
-        clocks.start_launch();
+        clocks.start_launch(Vec::new());
         clocks.start_block();
         let early = clocks.now();
         assert!(clocks.in_block(early) && !clocks.knows(1, 2, early) && clocks.knows(1, 1, early));

@@ -1,10 +1,12 @@
 //! Device memory: allocations in one address space.
 
 use super::{GLOBAL_BASE, Region};
+use crate::order::Order;
 use std::collections::VecDeque;
 
-/// Distance between allocations, so that running past one never meets the next.
-const GAP: u64 = 4096;
+/// Distance between allocations: 64 GiB, so that what runs past one, by whatever a wrong stride or a
+/// wrong size adds, does not meet the next. Addresses are numbers and cost nothing.
+const GAP: u64 = 1 << 36;
 /// Alignment of allocations, that of `cuMemAlloc`.
 const ALIGN: u64 = 512;
 /// How many freed ranges are remembered for diagnoses.
@@ -151,6 +153,13 @@ impl DeviceMemory {
         "no buffer is near".to_string()
     }
 
+    /// Collects what the next launch does not come after.
+    pub fn prepare(&mut self, order: &Order) {
+        for allocation in &mut self.allocations {
+            allocation.region.prepare(order);
+        }
+    }
+
     /// Forgets all accesses, for a new count of time.
     pub fn forget_accesses(&mut self) {
         for allocation in &mut self.allocations {
@@ -173,6 +182,7 @@ mod tests {
         assert_eq!(memory.find(a + 96, 4), Some(0));
         assert_eq!(memory.find(a + 97, 4), None);
         assert_eq!(memory.find(b, 200), Some(1));
+        assert!(b - a > 1 << 36, "a wrong stride does not reach another buffer");
         assert_eq!(memory.describe(a + 104), "4 bytes past a 100-byte buffer");
         assert_eq!(memory.describe(b - 8), "8 bytes before a 200-byte buffer");
         assert!(memory.free(a, Kind::User) && !memory.free(a, Kind::User));

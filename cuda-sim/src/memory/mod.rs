@@ -5,12 +5,14 @@
 //! real device. *Shared* and *local* addresses are offsets from 0; their generic forms lie in the
 //! windows at [`SHARED_WINDOW`] and [`LOCAL_WINDOW`].
 
+mod claims;
 mod clocks;
 mod device;
 mod initialised;
 mod region;
 mod shadow;
 
+pub use claims::{Claim, Footprint};
 pub use clocks::Clocks;
 pub use device::{DeviceMemory, Kind, OutOfMemory};
 pub use initialised::Initialised;

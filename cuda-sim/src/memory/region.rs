@@ -1,6 +1,7 @@
 //! A piece of memory with its checks.
 
-use super::shadow::{Cell, Conflict, Word};
+use super::claims::{Claim, Footprint};
+use super::shadow::{Cell, Conflict, History};
 use super::{Access, Initialised, Observer};
 
 /// What is wrong with an access.
@@ -8,34 +9,49 @@ use super::{Access, Initialised, Observer};
 pub enum Problem {
     /// The byte at this offset was never written.
     Uninitialised(usize),
-    /// Another thread touched the word at this offset without order.
+    /// Another thread touched the byte at this offset without order.
     Race(usize, Conflict),
+    /// An operation on another stream touched it without order: its index in [`Region::unordered`].
+    Stream(usize, usize),
 }
 
 /// Bytes with a record of which were written and, unless private to a thread, who touched them.
+#[derive(Default)]
 pub struct Region {
     /// The contents.
     pub bytes: Vec<u8>,
     /// Which of them were ever written.
     pub initialised: Initialised,
+    /// What operations of the host did.
+    pub claims: Vec<Claim>,
+    /// Those of them that the running launch does not come after.
+    pub unordered: Vec<Claim>,
+    /// The history of every four bytes.
     shadow: Vec<Cell>,
+    /// The histories of single bytes, of words whose bytes were touched one by one.
+    fine: Vec<[Cell; 4]>,
 }
+
+const EMPTY: Cell = [0; 5];
+/// In the first place of a cell: the next place is an index into the histories of single bytes.
+const SPLIT: u64 = u64::MAX;
 
 impl Region {
     /// Memory that several threads may touch.
     pub fn new(bytes: usize) -> Self {
-        let shadow = vec![[0; 3]; bytes.div_ceil(4)];
-        Self { bytes: vec![0; bytes], initialised: Initialised::new(bytes), shadow }
+        Self { shadow: vec![EMPTY; bytes.div_ceil(4)], ..Self::private(bytes) }
     }
 
     /// Memory of one thread.
     pub fn private(bytes: usize) -> Self {
-        Self { bytes: vec![0; bytes], initialised: Initialised::new(bytes), shadow: Vec::new() }
+        let initialised = Initialised::new(bytes);
+        Self { bytes: vec![0; bytes], initialised, ..Self::default() }
     }
 
     /// Forgets all accesses, not the contents.
     pub fn forget_accesses(&mut self) {
-        self.shadow.fill([0; 3]);
+        self.shadow.fill(EMPTY);
+        self.fine.clear();
     }
 
     /// Checks an access of a power of two bytes, at most 16, aligned to its size and in bounds.
@@ -47,22 +63,26 @@ impl Region {
         offset: usize,
         length: usize,
     ) -> Result<(), Problem> {
-        let writes = matches!(access, Access::Write | Access::StrongWrite);
-        if !writes && !self.initialised.covers_aligned(offset, length) {
+        if !access.only_writes() && !self.initialised.covers_aligned(offset, length) {
             let missing = self.initialised.first_missing(offset, length);
             return Err(Problem::Uninitialised(missing.unwrap_or(offset)));
         }
+        if !self.unordered.is_empty() {
+            let conflicting = |claim: &Claim| claim.conflicts(offset, length, access);
+            if let Some(index) = self.unordered.iter().position(conflicting) {
+                return Err(Problem::Stream(offset, index));
+            }
+        }
         if !self.shadow.is_empty() {
             if length < 4 {
-                let mask = ((1 << length) - 1) << (offset & 3);
-                self.touch(observer, access, offset / 4, mask)?;
+                self.touch_bytes(observer, access, offset, length)?;
             } else {
                 for word in offset / 4..(offset + length) / 4 {
-                    self.touch(observer, access, word, 0xF)?;
+                    self.touch(observer, access, word)?;
                 }
             }
         }
-        if writes {
+        if access.only_writes() {
             self.initialised.set_aligned(offset, length);
         }
         Ok(())
@@ -74,10 +94,64 @@ impl Region {
         observer: &Observer<'_>,
         access: Access,
         word: usize,
-        mask: u64,
     ) -> Result<(), Problem> {
-        let touched = Word(&mut self.shadow[word]).touch(observer, access, mask);
+        let cell = &mut self.shadow[word];
+        if cell[0] == SPLIT {
+            return self.touch_bytes(observer, access, 4 * word, 4);
+        }
+        let touched = History(cell).touch(observer, access);
         touched.map_err(|conflict| Problem::Race(4 * word, conflict))
+    }
+
+    /// Touches bytes of one word.
+    fn touch_bytes(
+        &mut self,
+        observer: &Observer<'_>,
+        access: Access,
+        offset: usize,
+        length: usize,
+    ) -> Result<(), Problem> {
+        let cell = &mut self.shadow[offset / 4];
+        if cell[0] != SPLIT {
+            let index = self.fine.len() as u64;
+            self.fine.push([*cell; 4]);
+            *cell = [SPLIT, index, 0, 0, 0];
+        }
+        let fine = &mut self.fine[cell[1] as usize][offset % 4..offset % 4 + length];
+        for (byte, cell) in fine.iter_mut().enumerate() {
+            let touched = History(cell).touch(observer, access);
+            touched.map_err(|conflict| Problem::Race(offset + byte, conflict))?;
+        }
+        Ok(())
+    }
+
+    /// The first access to some bytes with a stamp in one of the `stamps` (after the first number, up
+    /// to the second); with `reads`, among reads too.
+    pub fn find_access(
+        &mut self,
+        footprint: Footprint,
+        reads: bool,
+        stamps: &[(u32, u32)],
+    ) -> Option<Access> {
+        let is_unordered =
+            |stamp: u32| stamps.iter().any(|&(start, end)| start < stamp && stamp <= end);
+        for (start, end) in footprint.runs() {
+            for byte in start..end {
+                // Unless a word is split, its first byte in the run stands for all.
+                let cell = &mut self.shadow[byte / 4];
+                let found = if cell[0] == SPLIT {
+                    History(&mut self.fine[cell[1] as usize][byte % 4]).find(reads, is_unordered)
+                } else if byte == start || byte % 4 == 0 {
+                    History(cell).find(reads, is_unordered)
+                } else {
+                    None
+                };
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        None
     }
 
     /// Little-endian value of 1, 2, 4, 8 or 16 bytes.

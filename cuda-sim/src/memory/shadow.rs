@@ -1,11 +1,11 @@
-//! Data races: the last accesses of every four bytes, checked against the next one.
+//! Data races: the last accesses of every byte, checked against the next one.
 //!
-//! A race is a pair of accesses of different threads, one of them a write, not both atomic, that no
-//! barrier orders. For each four bytes the last write and two reads are kept, each with the bytes it
-//! covered; a read gives way to another only when it is ordered before it or a third one arrives.
-//! The two are of different warps where possible, and a third reader of a warp already kept is
-//! passed over. So a race may be missed when more than two threads read what another then writes, but
-//! nothing that is ordered is ever reported.
+//! A race is a pair of accesses of different threads, one of them a write, not both atomic, that nothing
+//! orders: no barrier within a launch, no stream or event between launches. The last ordinary write is
+//! kept, two atomic operations and two reads; a kept access gives way to another only when it is
+//! ordered before it or a third one arrives. The two are of different warps where possible, and a third
+//! one of a warp already kept is passed over. So a race may be missed when more than two threads touch
+//! what another then touches, but nothing that is ordered is ever reported.
 
 use super::Clocks;
 
@@ -16,47 +16,58 @@ pub enum Access {
     Read,
     /// A load through the cache that is not kept coherent (`ld.global.nc`).
     ReadOnce,
+    /// A load with an ordering (`.relaxed`, `.acquire`, …): may meet atomic operations.
+    StrongRead,
     /// An ordinary store.
     Write,
-    /// An atomic operation, or a load with an ordering (`.relaxed`, `.acquire`, …).
+    /// An atomic operation, or a store with an ordering.
     Atomic,
+    /// An atomic operation that only threads of the block may meet (`.cta`).
+    BlockAtomic,
     /// A store with an ordering: like an atomic operation that does not read.
     StrongWrite,
 }
 
 impl Access {
     /// Whether it may meet atomic operations of other threads.
-    fn is_atomic(self) -> bool {
-        matches!(self, Self::Atomic | Self::StrongWrite)
+    fn is_strong(self) -> bool {
+        !matches!(self, Self::Read | Self::ReadOnce | Self::Write)
+    }
+
+    /// Whether memory is as before.
+    pub fn only_reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadOnce | Self::StrongRead)
+    }
+
+    /// Whether the contents before do not matter.
+    pub fn only_writes(self) -> bool {
+        matches!(self, Self::Write | Self::StrongWrite)
     }
 
     /// The name used in messages.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Read | Self::ReadOnce => "read",
+            Self::Read | Self::ReadOnce | Self::StrongRead => "read",
             Self::Write | Self::StrongWrite => "write",
-            Self::Atomic => "atomic access",
+            Self::Atomic | Self::BlockAtomic => "atomic access",
         }
     }
 }
 
-/// One access, packed: stamp, thread, flags and the four bytes covered.
+/// One access, packed: stamp, thread and flags. Zero is none.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Record(u64);
 
-const BYTES: u64 = 0xF;
-/// The write was atomic.
-const ATOMIC: u64 = 1 << 4;
-/// Other threads wrote atomically at the same time.
-const SEVERAL: u64 = 1 << 5;
-/// An earlier block of the launch wrote atomically too.
-const FOREIGN: u64 = 1 << 6;
-/// The bytes that earlier blocks of the launch read, in a record of a read.
-const READ_BEFORE: u64 = 0xF << 8;
+/// An earlier block of the launch did the same.
+const FOREIGN: u64 = 1;
+/// A read with an ordering.
+const STRONG: u64 = 2;
+/// An atomic operation for the block alone.
+const BLOCK: u64 = 4;
 
 impl Record {
-    fn new(stamp: u32, thread: u32, bytes: u64) -> Self {
-        Self(u64::from(stamp) << 32 | u64::from(thread) << 16 | bytes)
+    fn new(stamp: u32, thread: u32, flags: u64) -> Self {
+        Self(u64::from(stamp) << 32 | u64::from(thread) << 16 | flags)
     }
 
     fn stamp(self) -> u32 {
@@ -70,27 +81,27 @@ impl Record {
     fn has(self, flags: u64) -> bool {
         self.0 & flags != 0
     }
-
-    /// The bytes that earlier blocks read, in a record of a read of this launch.
-    fn bytes_before(self) -> u64 {
-        (self.0 & READ_BEFORE) >> 8
-    }
 }
 
-/// The history of four bytes: a write and two reads. Plain numbers, so that a long vector of zeros
-/// takes no memory until it is touched.
-pub type Cell = [u64; 3];
+/// The history of some bytes: an ordinary write, two atomic operations, two reads. Plain numbers, so
+/// that a long vector of zeros takes no memory until it is touched.
+pub type Cell = [u64; 5];
 
-/// A view of the history of four bytes.
-pub struct Word<'c>(pub &'c mut Cell);
+/// Places in a cell.
+const WRITE: usize = 0;
+const ATOMICS: usize = 1;
+const READS: usize = 3;
+
+/// A view of the history of some bytes.
+pub struct History<'c>(pub &'c mut Cell);
 
 /// The earlier access of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// What it was.
     pub access: Access,
-    /// The block, as it ran.
-    pub block: usize,
+    /// The block, as it ran; none if another launch did it.
+    pub block: Option<usize>,
     /// Its thread within the block.
     pub thread: u32,
 }
@@ -112,7 +123,7 @@ impl Observer<'_> {
     fn knows(&self, record: Record) -> bool {
         let stamp = record.stamp();
         if !self.clocks.in_launch(stamp) {
-            return true;
+            return self.clocks.is_ordered_launch(stamp);
         }
         if !self.clocks.in_block(stamp) {
             return !self.is_global;
@@ -127,161 +138,152 @@ impl Observer<'_> {
             && (record.has(FOREIGN) || !self.clocks.in_block(record.stamp()))
     }
 
-    /// The bytes that earlier blocks of this launch read, as far as a record of a read tells.
-    fn bytes_read_before(&self, read: Record) -> u64 {
-        if !self.is_global || !self.clocks.in_launch(read.stamp()) {
-            return 0;
-        }
-        let own = if self.clocks.in_block(read.stamp()) { 0 } else { read.0 & BYTES };
-        own | read.bytes_before()
+    /// Whether an access that conflicts with `record` would be unordered.
+    fn races_with(&self, record: Record) -> bool {
+        !self.knows(record) || self.is_foreign(record)
     }
 
     fn conflict(&self, record: Record, access: Access) -> Conflict {
-        let block = self.clocks.block_at(record.stamp());
+        let stamp = record.stamp();
+        let block = self.clocks.in_launch(stamp).then(|| self.clocks.block_at(stamp));
         Conflict { access, block, thread: record.thread() }
     }
 }
 
-impl Word<'_> {
-    fn write(&self) -> Record {
-        Record(self.0[0])
+impl History<'_> {
+    fn record(&self, place: usize) -> Record {
+        Record(self.0[place])
     }
 
-    fn reads(&self) -> [Record; 2] {
-        [Record(self.0[1]), Record(self.0[2])]
-    }
-
-    /// Checks an access to the bytes in `mask` and remembers it.
+    /// Checks an access and remembers it.
     #[inline(always)]
-    pub fn touch(
-        &mut self,
-        observer: &Observer<'_>,
-        access: Access,
-        mask: u64,
-    ) -> Result<(), Conflict> {
-        match access {
-            Access::Read | Access::ReadOnce => {
-                self.check_write(observer, access, mask)?;
-                self.note_read(observer, mask);
-            }
-            Access::Write | Access::Atomic | Access::StrongWrite => {
-                self.check_write(observer, access, mask)?;
-                self.check_reads(observer, mask)?;
-                self.note_write(observer, access, mask);
-            }
+    pub fn touch(&mut self, observer: &Observer<'_>, access: Access) -> Result<(), Conflict> {
+        self.check_write(observer, access)?;
+        // Places are filled in order.
+        if self.0[ATOMICS] != 0 {
+            self.check_atomics(observer, access)?;
+        }
+        if access.only_reads() {
+            let strong = u64::from(access == Access::StrongRead) * STRONG;
+            self.note(observer, READS, strong);
+            return Ok(());
+        }
+        if self.0[READS] != 0 {
+            self.check_reads(observer, access)?;
+        }
+        if access == Access::Write {
+            self.0[WRITE] = Record::new(observer.clocks.now(), observer.thread, 0).0;
+        } else {
+            let block = u64::from(access == Access::BlockAtomic) * BLOCK;
+            self.note(observer, ATOMICS, block);
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn check_write(
-        &self,
-        observer: &Observer<'_>,
-        access: Access,
-        mask: u64,
-    ) -> Result<(), Conflict> {
-        let write = self.write();
-        if !write.has(mask) || !observer.clocks.in_launch(write.stamp()) {
-            return Ok(());
-        }
-        // The most frequent case: written by this block before its last barrier.
+    fn check_write(&self, observer: &Observer<'_>, access: Access) -> Result<(), Conflict> {
+        let (write, clocks) = (self.record(WRITE), observer.clocks);
         let stamp = write.stamp();
-        let settled = observer.clocks.in_block(stamp) && !observer.clocks.in_epoch(stamp);
-        if settled && !write.has(FOREIGN) && access != Access::ReadOnce {
+        // The most frequent cases: written by an earlier launch, or before the last barrier.
+        if !clocks.in_launch(stamp) {
+            return if clocks.is_ordered_launch(stamp) {
+                Ok(())
+            } else {
+                Err(observer.conflict(write, Access::Write))
+            };
+        }
+        let settled = clocks.in_block(stamp) && !clocks.in_epoch(stamp);
+        if settled && access != Access::ReadOnce {
             return Ok(());
         }
-        self.check_recent_write(observer, access)
-    }
-
-    fn check_recent_write(&self, observer: &Observer<'_>, access: Access) -> Result<(), Conflict> {
-        let write = self.write();
-        let atomic = write.has(ATOMIC);
-        if access == Access::ReadOnce && (observer.is_global || !observer.knows(write)) {
+        let stale = access == Access::ReadOnce && observer.is_global;
+        if stale || observer.races_with(write) {
             return Err(observer.conflict(write, Access::Write));
         }
-        if atomic && access.is_atomic() {
-            return Ok(());
-        }
-        let clocks = observer.clocks;
-        let others = atomic
-            && (observer.is_foreign(write)
-                || write.has(SEVERAL)
-                    && write.thread() == observer.thread
-                    && clocks.in_epoch(write.stamp())
-                    && !clocks.warp_met_since(observer.thread, write.stamp()));
-        if others || !observer.knows(write) {
-            let kind = if atomic { Access::Atomic } else { Access::Write };
-            return Err(observer.conflict(write, kind));
+        Ok(())
+    }
+
+    fn check_atomics(&self, observer: &Observer<'_>, access: Access) -> Result<(), Conflict> {
+        for place in [ATOMICS, ATOMICS + 1] {
+            let atomic = self.record(place);
+            if atomic.0 == 0 {
+                continue;
+            }
+            let in_launch = observer.clocks.in_launch(atomic.stamp());
+            let races = match access {
+                Access::ReadOnce if observer.is_global && in_launch => true,
+                // Atomic operations meet, but those for one block only within it.
+                _ if access.is_strong() => {
+                    (atomic.has(BLOCK) || access == Access::BlockAtomic)
+                        && (observer.is_foreign(atomic) || !in_launch && !observer.knows(atomic))
+                }
+                _ => observer.races_with(atomic),
+            };
+            if races {
+                return Err(observer.conflict(atomic, Access::Atomic));
+            }
         }
         Ok(())
     }
 
-    fn check_reads(&self, observer: &Observer<'_>, mask: u64) -> Result<(), Conflict> {
-        for read in self.reads() {
-            let before = observer.bytes_read_before(read) & mask != 0;
-            if before || read.has(mask) && !observer.knows(read) {
+    fn check_reads(&self, observer: &Observer<'_>, access: Access) -> Result<(), Conflict> {
+        for place in [READS, READS + 1] {
+            let read = self.record(place);
+            let meets = read.has(STRONG) && access.is_strong();
+            if read.0 != 0 && !meets && observer.races_with(read) {
                 return Err(observer.conflict(read, Access::Read));
             }
         }
         Ok(())
     }
 
-    fn note_write(&mut self, observer: &Observer<'_>, access: Access, mask: u64) {
-        let previous = self.write();
-        let mut record = Record::new(observer.clocks.now(), observer.thread, mask);
-        if access.is_atomic() {
-            record.0 |= ATOMIC;
-            if previous.has(ATOMIC) && observer.clocks.in_launch(previous.stamp()) {
-                if observer.is_foreign(previous) {
-                    record.0 |= FOREIGN;
-                }
-                let same_thread = previous.thread() == observer.thread && previous.has(SEVERAL);
-                if same_thread || !observer.knows(previous) {
-                    record.0 |= SEVERAL;
-                }
-            }
-        }
-        self.0[0] = record.0;
-    }
-
+    /// Remembers an access in one of the two places from `first` on.
     #[inline(always)]
-    fn note_read(&mut self, observer: &Observer<'_>, mask: u64) {
-        let record = Record::new(observer.clocks.now(), observer.thread, mask);
-        if self.0[1] | BYTES | READ_BEFORE == record.0 | BYTES | READ_BEFORE {
-            self.0[1] |= mask;
-            return;
+    fn note(&mut self, observer: &Observer<'_>, first: usize, flags: u64) {
+        let record = Record::new(observer.clocks.now(), observer.thread, flags);
+        if self.0[first] | FOREIGN != record.0 | FOREIGN {
+            self.note_new(observer, first, record);
         }
-        self.note_new_read(observer, record);
     }
 
-    fn note_new_read(&mut self, observer: &Observer<'_>, mut record: Record) {
-        let live = |read: Record| observer.clocks.in_block(read.stamp());
-        let [first, second] = self.reads();
-        let warp = |thread: u32| thread / 32;
-        let covers = |read: Record| (read.0 | read.bytes_before()) & BYTES == BYTES;
-        let covered = covers(first) && covers(second);
-        if covered
-            && observer.clocks.in_epoch(first.stamp().min(second.stamp()))
-            && (warp(first.thread()) == warp(observer.thread)
-                || warp(second.thread()) == warp(observer.thread))
-            && !observer.knows(first)
-            && !observer.knows(second)
-        {
-            return;
-        }
-        let slot = if live(first) && first.thread() == observer.thread {
+    fn note_new(&mut self, observer: &Observer<'_>, first: usize, mut record: Record) {
+        let kept = [self.record(first), self.record(first + 1)];
+        let in_block = |kept: Record| observer.clocks.in_block(kept.stamp());
+        let is_own = |kept: Record| {
+            let kind = STRONG | BLOCK;
+            in_block(kept) && kept.thread() == observer.thread && kept.0 & kind == record.0 & kind
+        };
+        // What another block did leaves its mark on what takes its place.
+        let gives_way = |kept: Record| {
+            observer.knows(kept) || observer.clocks.in_launch(kept.stamp()) && !in_block(kept)
+        };
+        let place = if is_own(kept[0]) {
             0
-        } else if live(second) && second.thread() == observer.thread {
+        } else if is_own(kept[1]) {
+            1
+        } else if gives_way(kept[0]) {
+            0
+        } else if gives_way(kept[1]) {
             1
         } else {
-            usize::from(live(first) && !observer.knows(first))
+            let warp = observer.thread / 32;
+            if kept.into_iter().any(|kept| in_block(kept) && kept.thread() / 32 == warp) {
+                return;
+            }
+            1
         };
-        let previous = self.reads()[slot];
-        if live(previous) && previous.thread() == observer.thread {
-            record.0 |= previous.0 & BYTES;
+        if observer.is_foreign(kept[place]) {
+            record.0 |= FOREIGN;
         }
-        record.0 |= observer.bytes_read_before(previous) << 8;
-        self.0[1 + slot] = record.0;
+        self.0[first + place] = record.0;
+    }
+
+    /// The first access in this history whose stamp `is_unordered` says is; with `reads`, among reads
+    /// too.
+    pub fn find(&self, reads: bool, is_unordered: impl Fn(u32) -> bool) -> Option<Access> {
+        let kinds = [Access::Write, Access::Atomic, Access::Atomic, Access::Read, Access::Read];
+        let places = if reads { WRITE..READS + 2 } else { WRITE..READS };
+        places.into_iter().find(|&p| is_unordered(self.record(p).stamp())).map(|p| kinds[p])
     }
 }
 
@@ -297,18 +299,18 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let mut clocks = Clocks::default();
-            clocks.start_launch();
+            clocks.start_launch(Vec::new());
             clocks.start_block();
             Self { clocks, cell: Cell::default() }
         }
 
         fn touch(&mut self, thread: u32, access: Access) -> bool {
             let observer = Observer { clocks: &self.clocks, thread, is_global: true };
-            Word(&mut self.cell).touch(&observer, access, BYTES).is_ok()
+            History(&mut self.cell).touch(&observer, access).is_ok()
         }
     }
 
-    use Access::{Atomic, Read, ReadOnce, Write};
+    use Access::{Atomic, BlockAtomic, Read, ReadOnce, StrongRead, Write};
 
     #[test]
     fn unordered_pairs() {
@@ -335,7 +337,7 @@ mod tests {
             assert_eq!(bench.touch(3, second), fine, "other block {first:?} {second:?}");
             let mut bench = Bench::new();
             assert!(bench.touch(3, first));
-            bench.clocks.start_launch();
+            bench.clocks.start_launch(Vec::new());
             bench.clocks.start_block();
             assert!(bench.touch(4, second), "other launch {first:?} {second:?}");
         }
@@ -381,29 +383,70 @@ mod tests {
         assert!(!bench.touch(3, ReadOnce));
     }
 
-    /// Neighbouring halves belong to different blocks, each of which reads its own and writes it.
     #[test]
-    fn disjoint_bytes_of_blocks_do_not_race() {
+    fn atomics_do_not_hide_the_write_before_them() {
         let mut bench = Bench::new();
-        let mut touch = |block: u32, access, mask| {
-            if block > 0 {
-                bench.clocks.start_block();
-            }
-            let observer = Observer { clocks: &bench.clocks, thread: 3, is_global: true };
-            Word(&mut bench.cell).touch(&observer, access, mask).is_ok()
-        };
-        assert!(touch(0, Read, 0b1100));
-        assert!(touch(1, Read, 0b0011) && touch(0, Write, 0b0011));
-        assert!(!touch(0, Write, 0b1100));
-        assert!(!touch(1, Write, 0b0011));
+        assert!(bench.touch(3, Write));
+        assert!(bench.touch(3, Atomic) && !bench.touch(4, Atomic));
+        let mut bench = Bench::new();
+        assert!(bench.touch(3, Write) && bench.touch(3, Atomic));
+        assert!(!bench.touch(4, Read));
     }
 
     #[test]
-    fn disjoint_bytes_do_not_race() {
+    fn every_atomic_counts() {
+        // Thread 5 is ordered after thread 3 by a barrier of lanes 3 and 5, not after thread 4.
         let mut bench = Bench::new();
-        let observer = |thread| Observer { clocks: &bench.clocks, thread, is_global: true };
-        assert!(Word(&mut bench.cell).touch(&observer(3), Write, 0b0011).is_ok());
-        assert!(Word(&mut bench.cell).touch(&observer(4), Write, 0b1100).is_ok());
-        assert!(Word(&mut bench.cell).touch(&observer(5), Read, 0b0100).is_err());
+        assert!(bench.touch(4, Atomic) && bench.touch(3, Atomic));
+        bench.clocks.warp_barrier(0, 1 << 3 | 1 << 5, u32::MAX);
+        assert!(!bench.touch(5, Read));
+        // What only one thread did is its own, however often others tried before the barrier.
+        let mut bench = Bench::new();
+        assert!(bench.touch(4, Atomic));
+        bench.clocks.block_barrier();
+        assert!(bench.touch(3, Atomic) && bench.touch(3, Atomic) && bench.touch(3, Read));
+    }
+
+    #[test]
+    fn strong_reads_meet_reads_and_atomics() {
+        for (first, second, fine) in [
+            (StrongRead, Read, true),
+            (Read, StrongRead, true),
+            (StrongRead, Atomic, true),
+            (Atomic, StrongRead, true),
+            (StrongRead, Write, false),
+            (Write, StrongRead, false),
+            (BlockAtomic, Atomic, true),
+        ] {
+            let mut bench = Bench::new();
+            assert!(bench.touch(3, first));
+            assert_eq!(bench.touch(4, second), fine, "{first:?} {second:?}");
+        }
+    }
+
+    #[test]
+    fn atomics_of_a_block_stay_within_it() {
+        for (first, second) in
+            [(BlockAtomic, BlockAtomic), (Atomic, BlockAtomic), (BlockAtomic, Atomic)]
+        {
+            let mut bench = Bench::new();
+            assert!(bench.touch(3, first));
+            bench.clocks.start_block();
+            assert!(!bench.touch(4, second), "{first:?} {second:?}");
+        }
+    }
+
+    #[test]
+    fn launches_are_ordered_by_their_streams() {
+        for (first, second) in [(Write, Read), (Read, Write), (Atomic, Read), (Write, Write)] {
+            for ordered in [false, true] {
+                let mut bench = Bench::new();
+                assert!(bench.touch(3, first));
+                let (start, end) = (bench.clocks.launch_start(), bench.clocks.now());
+                bench.clocks.start_launch(if ordered { vec![] } else { vec![(start, end)] });
+                bench.clocks.start_block();
+                assert_eq!(bench.touch(3, second), ordered, "{first:?} {second:?}");
+            }
+        }
     }
 }

@@ -109,6 +109,9 @@ unsafe extern "C" {
     pub fn cuGetErrorName(code: c_int, name: *mut *const c_char) -> c_int;
     pub fn cuGetErrorString(code: c_int, text: *mut *const c_char) -> c_int;
     pub fn cuda_sim_live_allocations() -> usize;
+    pub fn cuda_sim_live_handles() -> usize;
+    pub fn cuda_sim_fail_launch(n: u64);
+    pub fn cuda_sim_fail_allocation(n: u64);
     pub fn cuda_sim_last_fault(buffer: *mut c_char, size: usize) -> usize;
     pub fn cuda_sim_reset_fault();
     pub fn cuda_sim_stats(buffer: *mut c_char, size: usize) -> usize;
@@ -189,7 +192,10 @@ pub fn upload<T: Copy>(values: &[T]) -> u64 {
     address
 }
 
+/// Contents of device memory, when all streams are done.
 pub fn download<T: Copy + Default>(address: u64, count: usize) -> Vec<T> {
+    // SAFETY: has no arguments.
+    assert_eq!(unsafe { cuCtxSynchronize() }, 0);
     let mut values = vec![T::default(); count];
     let bytes = size_of_val(values.as_slice());
     // SAFETY: the target has that many bytes.

@@ -237,8 +237,9 @@ impl<T: CudaScalar> Packed<T> {
         };
         let (shape, strides) = ((rows, width), (width as isize, 1));
         let address = a.as_ptr().addr();
+        let in_place = a.shape() == shape && (a.row_stride(), a.col_stride()) == strides;
         // The kernels read 16 bytes at once.
-        if a.shape() == shape && (a.row_stride(), a.col_stride()) == strides && address % 16 == 0 {
+        if in_place && address.is_multiple_of(16) {
             return Ok(Self { start: address as u64, width, _copy: None });
         }
         let len = rows * width;
@@ -415,7 +416,7 @@ mod tests {
         let memory = Mat::from_column_major(&cuda, &host, 65 * 16, 1).unwrap();
         let odd = memory.as_ref().as_ptr().wrapping_add(1);
         // SAFETY: the memory has one row more.
-        let odd = unsafe { MatRef::from_raw_parts(&cuda, odd, (64, 16), (16, 1)) };
+        let odd = unsafe { MatRef::from_raw_parts(&cuda, odd, (64, 16), (16, 1)) }.unwrap();
         assert!(copied(&s, Op::NoTrans, odd, 16), "not aligned to 16 bytes");
         let a = rows(16);
         assert!(!copied(&s, Op::Trans, a.rows(0..40), 16));

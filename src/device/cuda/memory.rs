@@ -58,6 +58,13 @@ impl Pool {
         }
     }
 
+    /// Memory in the order of the stream.
+    fn allocate(&self, stream: &Stream, bytes: usize) -> Result<CUdeviceptr> {
+        // SAFETY: pool and stream live; the memory is plain numbers.
+        unsafe { result::mem_pool::alloc_async(self.0, bytes, stream.raw()) }
+            .map_err(|error| explain("cuMemAllocFromPoolAsync", error, bytes))
+    }
+
     /// Gives the pool and what it keeps back.
     pub(super) fn destroy(self) {
         // SAFETY: created by `new`. A failure has no one to be told to.
@@ -122,16 +129,12 @@ impl<E: Element> CudaBuffer<E> {
         let _current = cuda.enter()?;
         buffer.born_in = cuda.capture()?;
         buffer.start = match &cuda.gpu.pool {
-            // SAFETY: pool and stream live; the memory is plain numbers.
-            Some(pool) => {
-                unsafe { result::mem_pool::alloc_async(pool.0, bytes, cuda.stream().raw()) }
-                    .map_err(|error| explain("cuMemAllocFromPoolAsync", error, bytes))?
-            }
+            Some(pool) => pool.allocate(cuda.stream(), bytes)?,
             None if buffer.born_in.is_some() => {
                 let what = "memory for a captured graph, on a GPU without memory pools,".into();
                 return Err(Error::Unsupported { op: "Cuda", what });
             }
-            // SAFETY: as above.
+            // SAFETY: the memory is plain numbers.
             None => unsafe { result::malloc_sync(bytes) }
                 .map_err(|error| explain("cuMemAlloc", error, bytes))?,
         };

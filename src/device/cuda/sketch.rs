@@ -194,7 +194,8 @@ macro_rules! impl_sketch_kernels {
             ) -> Result<()> {
                 fit_family(s, s.family() == Family::BlockPermSjlt);
                 fit_product(s.shape(), a.shape(), c.shape());
-                let _joined = self.join("block_perm_times", &[("A", a.device()), ("C", c.device())])?;
+                let _joined =
+                    self.join("block_perm_times", &[("A", a.device()), ("C", c.device())])?;
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }

@@ -127,8 +127,9 @@ fn rescale<H: CudaHalf>(cuda: &Cuda, beta: f32, mut c: MatMut<'_, H, Cuda>) -> R
     let c = if rows_are_fast(c.as_ref()) { c.as_mut() } else { c.transpose() };
     let (device, shape, strides) = (c.device(), c.shape(), (c.row_stride(), c.col_stride()));
     // SAFETY: the kernel does not read it, since α = 0.
-    let unread =
-        unsafe { MatRef::<H, Cuda>::from_raw_parts(device, c.as_ref().as_ptr(), shape, strides) };
+    let unread = unsafe {
+        MatRef::<H, Cuda>::from_parts_unchecked(device, c.as_ref().as_ptr(), shape, strides)
+    };
     convert(cuda, [along; 2], 0.0, unread, beta, c)
 }
 

@@ -57,6 +57,7 @@ impl Case {
         let pointer = self.memory.as_ref().as_ptr().wrapping_add(self.offset);
         // SAFETY: the memory has every entry.
         unsafe { MatRef::from_raw_parts(self.memory.device(), pointer, self.shape, self.strides) }
+            .unwrap()
     }
 
     fn view_mut(&mut self) -> MatMut<'_, f64, Cuda> {
@@ -204,7 +205,7 @@ fn gpu_batches_may_run_backwards() {
         let first = |case: &Case, at: usize, shape: (usize, usize)| {
             let pointer = case.view().as_ptr().wrapping_add(at);
             // SAFETY: the memory has every entry of the first matrix.
-            unsafe { MatRef::from_raw_parts(&cuda, pointer, shape, (1, shape.0 as isize)) }
+            unsafe { MatRef::from_raw_parts(&cuda, pointer, shape, (1, shape.0 as isize)) }.unwrap()
         };
         let target = c.view_mut().as_mut_ptr().wrapping_add(at_c);
         // SAFETY: the memory has every matrix of the batches, and those of C are distinct.

@@ -1,0 +1,277 @@
+//! The order of operations on streams, through the C functions: what is not ordered is found, and what
+//! is ordered is not taken for a race.
+#![allow(non_snake_case)] // the names of cuBLAS
+
+mod api;
+use api::*;
+use std::ffi::{c_int, c_void};
+use std::ptr::{null, null_mut};
+
+unsafe extern "C" {
+    fn cublasCreate_v2(handle: *mut Handle) -> c_int;
+    fn cublasSetStream_v2(handle: Handle, stream: Handle) -> c_int;
+    #[rustfmt::skip]
+    fn cublasDscal_v2(handle: Handle, n: c_int, alpha: *const f64, x: u64, incx: c_int) -> c_int;
+    fn cublasDdot_v2(
+        handle: Handle,
+        n: c_int,
+        x: u64,
+        incx: c_int,
+        y: u64,
+        incy: c_int,
+        result: *mut f64,
+    ) -> c_int;
+    fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Handle) -> c_int;
+}
+
+/// Adds 1 to the words `first`, `first + 1`, … of x, one a thread.
+const MODULE: &str = "
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry add(.param .u64 x, .param .u64 first)
+{
+    .reg .b32 %r<8>; .reg .b64 %d<5>;
+    ld.param.u64 %d1, [x]; ld.param.u64 %d2, [first];
+    mov.u32 %r1, %tid.x; cvt.u64.u32 %d3, %r1; add.u64 %d3, %d3, %d2;
+    shl.b64 %d3, %d3, 2; add.u64 %d1, %d1, %d3;
+    ld.global.u32 %r2, [%d1]; add.u32 %r2, %r2, 1; st.global.u32 [%d1], %r2; ret;
+}
+.visible .entry read(.param .u64 x, .param .u64 first)
+{
+    .reg .b32 %r<8>; .reg .b64 %d<5>;
+    ld.param.u64 %d1, [x]; ld.global.u32 %r2, [%d1]; ret;
+}
+";
+
+struct Kernels {
+    add: Handle,
+    read: Handle,
+}
+
+impl Kernels {
+    fn load() -> Self {
+        let image = c(MODULE);
+        // SAFETY: all are C strings.
+        unsafe {
+            let module = handle(|m| cuModuleLoadData(m, image.as_ptr().cast()));
+            let function =
+                |name: &std::ffi::CStr| handle(|f| cuModuleGetFunction(f, module, name.as_ptr()));
+            Self { add: function(c"add"), read: function(c"read") }
+        }
+    }
+}
+
+fn launch(f: Handle, x: u64, first: u64, threads: u32, on: Handle) -> c_int {
+    let arguments = pointers([&x, &first]);
+    // SAFETY: there are two arguments.
+    unsafe { cuLaunchKernel(f, 1, 1, 1, threads, 1, 1, 0, on, arguments.as_ptr(), null()) }
+}
+
+fn is_race(code: c_int, what: &str) {
+    assert_eq!(code, 719, "{what}");
+    assert!(last_fault().contains("not ordered after"), "{what}: {}", last_fault());
+    // SAFETY: has no arguments.
+    unsafe { cuda_sim_reset_fault() };
+}
+
+/// `second` waits for all that `first` was given.
+fn join(second: Handle, first: Handle) {
+    // SAFETY: all handles are valid.
+    unsafe {
+        let event = handle(|e| cuEventCreate(e, 2));
+        assert_eq!(cuEventRecord(event, first), 0);
+        assert_eq!(cuStreamWaitEvent(second, event, 0), 0);
+        assert_eq!(cuEventDestroy_v2(event), 0);
+    }
+}
+
+#[test]
+fn launches_on_two_streams() {
+    let _alone = alone();
+    let (k, x) = (Kernels::load(), upload(&[0u32; 64]));
+    for (first, second, fine) in [
+        (k.add, k.add, false),
+        (k.add, k.read, false),
+        (k.read, k.add, false),
+        (k.read, k.read, true),
+    ] {
+        let (a, b) = (stream(), stream());
+        assert_eq!(launch(first, x, 0, 32, a), 0);
+        let code = launch(second, x, 0, 32, b);
+        if fine {
+            assert_eq!(code, 0);
+        } else {
+            is_race(code, "no wait");
+        }
+        assert_eq!(launch(first, x, 0, 32, a), 0);
+        assert_eq!(launch(k.add, x, 32, 32, b), 0, "other words");
+        join(b, a);
+        assert_eq!(launch(second, x, 0, 32, b), 0, "after an event");
+        // SAFETY: the handle is valid.
+        assert_eq!(unsafe { cuStreamSynchronize(b) }, 0);
+        assert_eq!(launch(first, x, 0, 32, a), 0, "after a wait of the host");
+        assert_eq!(download::<u32>(x, 64).len(), 64);
+    }
+    free(&[x]);
+}
+
+#[test]
+fn an_event_stands_for_what_was_issued_before_it() {
+    let _alone = alone();
+    let (k, x) = (Kernels::load(), upload(&[0u32; 64]));
+    let (a, b) = (stream(), stream());
+    // SAFETY: all handles are valid.
+    unsafe {
+        let event = handle(|e| cuEventCreate(e, 2));
+        assert_eq!(cuEventRecord(event, a), 0);
+        assert_eq!(launch(k.add, x, 0, 1, a), 0);
+        assert_eq!(cuStreamWaitEvent(b, event, 0), 0);
+        is_race(launch(k.add, x, 0, 1, b), "the event is older");
+        assert_eq!(launch(k.add, x, 0, 1, a), 0);
+        assert_eq!(cuEventRecord(event, a), 0);
+        assert_eq!(cuEventSynchronize(event), 0);
+        assert_eq!(launch(k.add, x, 0, 1, b), 0);
+        assert_eq!(cuEventDestroy_v2(event), 0);
+    }
+    assert_eq!(download::<u32>(x, 1).len(), 1);
+    free(&[x]);
+}
+
+#[test]
+fn copies_fills_and_products() {
+    let _alone = alone();
+    let (k, x, y) = (Kernels::load(), upload(&[0f64; 32]), upload(&[0f64; 32]));
+    let (a, b) = (stream(), stream());
+    let (source, two) = ([1u32; 64], 2.0);
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let h = handle(|h| cublasCreate_v2(h));
+        assert_eq!(cublasSetStream_v2(h, b), 0);
+        let calls: [(&str, &dyn Fn() -> c_int); 4] = [
+            ("copy", &|| cuMemcpyHtoDAsync_v2(x, source.as_ptr().cast(), 256, b)),
+            ("copy within", &|| cuMemcpyDtoDAsync_v2(x, y, 256, b)),
+            ("copy from", &|| cuMemcpyDtoDAsync_v2(y, x, 256, b)),
+            ("fill", &|| cuMemsetD32Async(x + 4, 0, 1, b)),
+        ];
+        for (name, call) in calls {
+            assert_eq!(launch(k.add, x, 1, 1, a), 0);
+            is_race(call(), name);
+            assert_eq!(launch(k.add, x, 1, 1, a), 0);
+            join(b, a);
+            assert_eq!(call(), 0, "{name} after an event");
+            is_race(launch(k.add, x, 1, 1, a), name);
+            join(a, b);
+        }
+        assert_eq!(launch(k.add, x, 1, 1, a), 0);
+        assert_eq!(cublasDscal_v2(h, 4, &two, x, 1), 13);
+        assert!(last_fault().contains("not ordered after"), "{}", last_fault());
+        cuda_sim_reset_fault();
+    }
+    // SAFETY: all pointers are valid.
+    unsafe {
+        assert_eq!(cuMemsetD32Async(x, 0, 64, a), 0);
+        join(b, a);
+        let h = handle(|h| cublasCreate_v2(h));
+        assert_eq!(cublasSetStream_v2(h, b), 0);
+        assert_eq!(cublasDscal_v2(h, 4, &two, x, 2), 0);
+        assert_eq!(launch(k.add, x, 2, 2, a), 0, "number 1 lies between");
+        is_race(launch(k.add, x, 4, 1, a), "number 2");
+        let _ = given::<f64>(|r| cublasDdot_v2(h, 4, y, 1, y, 1, r));
+        assert_eq!(launch(k.add, x, 4, 1, a), 0, "a result on the host was waited for");
+    }
+    assert_eq!(download::<f64>(x, 32).len(), 32);
+    free(&[x, y]);
+}
+
+#[test]
+fn memory_is_of_its_stream() {
+    let _alone = alone();
+    let k = Kernels::load();
+    let (a, b) = (stream(), stream());
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let x = given::<u64>(|p| cuMemAllocAsync(p, 256, a));
+        is_race(cuMemsetD32Async(x, 0, 64, b), "used before it is allocated");
+        assert_eq!(cuMemsetD32Async(x, 0, 64, a), 0);
+        join(b, a);
+        assert_eq!(launch(k.add, x, 0, 32, b), 0);
+        is_race(cuMemFreeAsync(x, a), "freed while it is used");
+        join(a, b);
+        assert_eq!(cuMemFreeAsync(x, a), 0);
+    }
+}
+
+#[test]
+fn the_legacy_stream_waits_for_blocking_ones() {
+    let _alone = alone();
+    let (k, x) = (Kernels::load(), upload(&[0u32; 64]));
+    // SAFETY: the pointer is valid.
+    let (blocking, free_one) = (handle(|s| unsafe { cuStreamCreate(s, 0) }), stream());
+    assert_eq!(launch(k.add, x, 0, 1, blocking), 0);
+    assert_eq!(launch(k.add, x, 0, 1, null_mut()), 0);
+    assert_eq!(launch(k.add, x, 0, 1, blocking), 0);
+    is_race(launch(k.add, x, 0, 1, free_one), "does not wait");
+    assert_eq!(launch(k.add, x, 1, 1, free_one), 0);
+    is_race(launch(k.add, x, 1, 1, null_mut()), "nor is it waited for");
+    assert_eq!(download::<u32>(x, 1).len(), 1);
+    free(&[x]);
+}
+
+#[test]
+fn copies_to_the_host_come_late() {
+    let _alone = alone();
+    let (x, s) = (upload(&[7u32]), stream());
+    // SAFETY: all pointers stay valid until the stream was waited for.
+    unsafe {
+        let event = handle(|e| cuEventCreate(e, 2));
+        let waits: [&dyn Fn() -> c_int; 4] =
+            [&|| cuStreamSynchronize(s), &|| cuCtxSynchronize(), &|| cuStreamQuery(s), &|| {
+                assert_eq!(cuEventRecord(event, s), 0);
+                cuEventSynchronize(event)
+            }];
+        for wait in waits {
+            let mut value = 5u32;
+            assert_eq!(cuMemcpyDtoHAsync_v2((&raw mut value).cast(), x, 4, s), 0);
+            assert_eq!((&raw const value).read_volatile(), u32::MAX, "not yet");
+            assert_eq!(wait(), 0);
+            assert_eq!((&raw const value).read_volatile(), 7);
+        }
+        // What another stream waits for is still not there for the host.
+        let (other, mut value) = (stream(), 5u32);
+        assert_eq!(cuMemcpyDtoHAsync_v2((&raw mut value).cast(), x, 4, s), 0);
+        assert_eq!(cuStreamSynchronize(other), 0);
+        assert_eq!((&raw const value).read_volatile(), u32::MAX);
+        join(other, s);
+        assert_eq!(cuStreamSynchronize(other), 0);
+        assert_eq!((&raw const value).read_volatile(), 7);
+        assert_eq!(cuEventDestroy_v2(event), 0);
+    }
+    free(&[x]);
+}
+
+#[test]
+fn page_locked_sources_are_read_late() {
+    let _alone = alone();
+    let (x, s) = (upload(&[7u32]), stream());
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let pinned = handle(|p| cuMemHostAlloc(p, 64, 0)).cast::<u32>();
+        pinned.write_volatile(1);
+        assert_eq!(cuMemcpyHtoDAsync_v2(x, pinned.cast(), 4, s), 0);
+        assert_eq!(cuStreamSynchronize(s), 0);
+        pinned.write_volatile(2);
+        assert_eq!(cuMemcpyHtoDAsync_v2(x, pinned.cast(), 4, s), 0);
+        pinned.write_volatile(3);
+        assert_eq!(cuStreamSynchronize(s), 719);
+        assert!(last_fault().contains("page-locked"), "{}", last_fault());
+        cuda_sim_reset_fault();
+        let mut pageable = 4u32;
+        assert_eq!(cuMemcpyHtoDAsync_v2(x, (&raw const pageable).cast(), 4, s), 0);
+        (&raw mut pageable).write_volatile(5);
+        assert_eq!(cuStreamSynchronize(s), 0, "was staged");
+        assert_eq!(download::<u32>(x, 1), [4]);
+        assert_eq!(cuMemFreeHost(pinned.cast()), 0);
+    }
+    free(&[x]);
+}
