@@ -1,27 +1,29 @@
 //! Handles, streams and memory of a GPU. One test in a process of its own, since it counts what is
 //! alive on the device.
 
-#[path = "suite/entered.rs"]
-mod entered;
-
 use cudarc::driver::{result, sys};
-use entered::Entered;
-use randnla::{Blas, Cpu, Cuda, Device, Error, Mat, Result, Sketch};
+use randnla::{Blas, Cpu, Cuda, Device, Error, Mat, Op, Result, Sketch, TransformKernels};
 
-/// Allocations that the simulated driver holds, or `None` on a real one.
-fn live_allocations() -> Option<usize> {
-    // SAFETY: the simulator exports a function of this type under this name.
-    unsafe {
-        let live =
-            sys::culib().get::<unsafe extern "C" fn() -> usize>(b"cuda_sim_live_allocations\0");
-        live.ok().map(|live| live())
-    }
+/// Allocations and handles that the simulated driver holds, or `None` on a real one.
+fn live() -> Option<[usize; 2]> {
+    let count = |name: &[u8]| {
+        // SAFETY: the simulator exports functions of this type under these names.
+        unsafe {
+            let count = sys::culib().get::<unsafe extern "C" fn() -> usize>(name);
+            count.ok().map(|count| count())
+        }
+    };
+    Some([count(b"cuda_sim_live_allocations\0")?, count(b"cuda_sim_live_handles\0")?])
 }
 
 #[test]
 fn handles_join_capture_and_leave_nothing_behind() {
     match Cuda::new(0) {
-        Ok(cuda) => run(cuda).unwrap(),
+        Ok(cuda) => {
+            // The calls to the driver in these tests need a context, as those of a framework do.
+            let _current = Primary::enter();
+            run(cuda).unwrap();
+        }
         Err(Error::DeviceUnavailable { reason }) => {
             assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
             eprintln!("SKIPPED gpu_handles: {reason}");
@@ -29,14 +31,41 @@ fn handles_join_capture_and_leave_nothing_behind() {
         }
         Err(error) => panic!("{error}"),
     }
-    assert!(live_allocations().is_none_or(|live| live == 0), "{:?} alive", live_allocations());
+    assert!(live().is_none_or(|live| live == [0, 0]), "{:?} alive", live());
+}
+
+/// The primary context, current on this thread.
+struct Primary(sys::CUdevice);
+
+impl Primary {
+    fn enter() -> Self {
+        let device = result::device::get(0).unwrap();
+        // SAFETY: the device exists; released when this is dropped.
+        unsafe { result::ctx::set_current(result::primary_ctx::retain(device).unwrap()).unwrap() };
+        Self(device)
+    }
+}
+
+impl Drop for Primary {
+    fn drop(&mut self) {
+        // SAFETY: null means none; retained by `enter`.
+        unsafe {
+            result::ctx::set_current(core::ptr::null_mut()).unwrap();
+            result::primary_ctx::release(self.0).unwrap();
+        }
+    }
 }
 
 fn run(cuda: Cuda) -> Result<()> {
     assert!(matches!(Cuda::new(1000), Err(Error::InvalidArgument { .. })));
     to_the_device_and_back(&cuda)?;
     two_streams(&cuda)?;
+    page_locked_memory_may_be_reused(&cuda)?;
     captured(&cuda)?;
+    streams_that_cannot_be_joined(&cuda)?;
+    dropped_in_a_capture(&cuda)?;
+    waiting_in_a_capture(&cuda)?;
+    transforms_in_a_capture(&cuda)?;
     first_calls_are_captured()?;
     too_much_memory(&cuda)?;
     context_is_restored(&cuda)
@@ -59,7 +88,7 @@ fn to_the_device_and_back(cuda: &Cuda) -> Result<()> {
 fn two_streams(cuda: &Cuda) -> Result<()> {
     let other = Cuda::new(0)?;
     // SAFETY: the default stream of the primary context lives as long as the device.
-    let default = unsafe { cuda.on_stream(core::ptr::null_mut()) };
+    let default = unsafe { cuda.on_stream(core::ptr::null_mut())? };
     assert!(cuda.is_compatible(&other) && default.raw_stream().is_null());
     let (a, b) = (host(20, 30)?, host(30, 10)?);
     let mut c = Mat::<f64, Cuda>::scratch(&default, 20, 10)?;
@@ -82,26 +111,166 @@ fn captured(cuda: &Cuda) -> Result<()> {
     cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut())?;
     let expected: Vec<f64> = c.to_vec()?.iter().zip(a.to_vec()?).map(|(c, a)| c + a).collect();
     cuda.scale(0.0, c.as_mut())?;
-    let _entered = Entered::new();
-    let stream: sys::CUstream = cuda.raw_stream().cast();
-    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
-    // SAFETY: the stream lives, and what is captured outlives the graph.
+    // SAFETY: what is captured outlives the graph.
     unsafe {
-        result::stream::begin_capture(stream, mode).unwrap();
-        cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut())?;
-        cuda.axpby(1.0, a.as_ref(), 1.0, c.as_mut())?;
-        let refused = cuda.scale_columns(&[1.0; 16], c.as_mut());
-        assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
-        let graph = result::stream::end_capture(stream).unwrap();
+        let graph = capture(cuda, || {
+            cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut())?;
+            cuda.axpby(1.0, a.as_ref(), 1.0, c.as_mut())?;
+            let refused = cuda.scale_columns(&[1.0; 16], c.as_mut());
+            assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+            Ok(())
+        })?;
         assert_eq!(c.to_vec()?, vec![0.0; 256], "a capture runs nothing");
-        let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-        let ready = result::graph::instantiate(graph, flags).unwrap();
         for _ in 0..2 {
-            result::graph::launch(ready, stream).unwrap();
+            graph.launch();
             assert_eq!(c.to_vec()?, expected);
         }
-        result::graph::exec_destroy(ready).unwrap();
-        result::graph::destroy(graph).unwrap();
+        graph.destroy();
+    }
+    Ok(())
+}
+
+/// A captured graph, ready to run.
+struct Captured {
+    graph: sys::CUgraph,
+    ready: sys::CUgraphExec,
+    stream: sys::CUstream,
+}
+
+/// Captures what `calls` issue on the stream of `cuda`.
+///
+/// # Safety
+/// What they use outlives the graph.
+unsafe fn capture(cuda: &Cuda, calls: impl FnOnce() -> Result<()>) -> Result<Captured> {
+    let stream: sys::CUstream = cuda.raw_stream().cast();
+    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
+    let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
+    // SAFETY: the stream lives, and the caller's promise.
+    unsafe {
+        result::stream::begin_capture(stream, mode).unwrap();
+        calls()?;
+        let graph = result::stream::end_capture(stream).unwrap();
+        Ok(Captured { graph, ready: result::graph::instantiate(graph, flags).unwrap(), stream })
+    }
+}
+
+impl Captured {
+    /// # Safety
+    /// What was captured still lives.
+    unsafe fn launch(&self) {
+        // SAFETY: graph and stream live, and the caller's promise.
+        unsafe { result::graph::launch(self.ready, self.stream).unwrap() };
+    }
+
+    fn destroy(self) {
+        // SAFETY: nobody uses the graph any more.
+        unsafe {
+            result::graph::exec_destroy(self.ready).unwrap();
+            result::graph::destroy(self.graph).unwrap();
+        }
+    }
+}
+
+/// The GPU reads page-locked memory in place, so a copy from it is waited for.
+fn page_locked_memory_may_be_reused(cuda: &Cuda) -> Result<()> {
+    let count = 1 << 12;
+    // SAFETY: the memory has that many numbers, all written, and is freed at the end.
+    unsafe {
+        let memory = result::malloc_host(count * size_of::<f64>(), 0).unwrap().cast::<f64>();
+        let host = core::slice::from_raw_parts_mut(memory, count);
+        host.iter_mut().enumerate().for_each(|(i, x)| *x = i as f64);
+        let a = Mat::from_column_major(cuda, host, count, 1)?;
+        host.fill(-1.0);
+        assert!(a.to_vec()?.iter().enumerate().all(|(i, &x)| x == i as f64));
+        result::free_host(memory.cast()).unwrap();
+    }
+    Ok(())
+}
+
+/// A graph must not free memory that it has not allocated, and the memory is not lost.
+fn dropped_in_a_capture(cuda: &Cuda) -> Result<()> {
+    let (a, before) = (host(8, 8)?.to_device(cuda)?, live());
+    let (old, other) = (a.try_clone()?, a.try_clone()?);
+    let mut c = Mat::<f64, Cuda>::zeros(cuda, 8, 8)?;
+    // SAFETY: `a` and `c` outlive the graph; what is dropped is not used in it.
+    let graph = unsafe {
+        capture(cuda, || {
+            drop(old);
+            let mut twice = Mat::<f64, Cuda>::scratch(cuda, 8, 8)?;
+            cuda.axpby(2.0, a.as_ref(), 0.0, twice.as_mut())?;
+            cuda.axpby(1.0, twice.as_ref(), 1.0, c.as_mut())?;
+            drop(other);
+            Ok(())
+        })?
+    };
+    // With the next call.
+    assert_eq!(c.to_vec()?, vec![0.0; 64]);
+    assert_eq!(live().map(|live| live[0]), before.map(|before| before[0] + 1));
+    for _ in 0..2 {
+        // SAFETY: as above.
+        unsafe { graph.launch() };
+    }
+    let expected: Vec<f64> = a.to_vec()?.iter().map(|x| 4.0 * x).collect();
+    assert_eq!(c.to_vec()?, expected);
+    graph.destroy();
+    Ok(())
+}
+
+/// What would wait is refused before anything is recorded, and the capture goes on.
+fn waiting_in_a_capture(cuda: &Cuda) -> Result<()> {
+    let mut a = host(8, 8)?.to_device(cuda)?;
+    let expected: Vec<f64> = a.to_vec()?.iter().map(|x| 2.0 * x).collect();
+    let refused = |result: Result<()>, op| match result {
+        Err(Error::Unsupported { op: refused, .. }) => assert_eq!(refused, op),
+        other => panic!("{op}: {other:?}"),
+    };
+    // SAFETY: `a` outlives the graph.
+    let graph = unsafe {
+        capture(cuda, || {
+            refused(a.to_vec().map(|_| ()), "download");
+            refused(cuda.synchronize(), "synchronize");
+            refused(cuda.max_abs(a.as_ref()).map(|_| ()), "max_abs");
+            refused(cuda.sum_of_squares(a.as_ref(), 0).map(|_| ()), "sum_of_squares");
+            let sums = cuda.column_sums_of_squares(a.as_ref(), 0, &mut [0.0; 8]);
+            refused(sums, "column_sums_of_squares");
+            refused(cuda.find_non_finite(a.as_ref()).map(|_| ()), "find_non_finite");
+            cuda.scale(2.0, a.as_mut())
+        })?
+    };
+    let mut nodes = 0;
+    // SAFETY: the graph lives; its nodes are counted only.
+    unsafe { sys::cuGraphGetNodes(graph.graph, core::ptr::null_mut(), &mut nodes) }
+        .result()
+        .unwrap();
+    assert_eq!(nodes, 1, "only the call that succeeded is part of the graph");
+    // SAFETY: as above.
+    unsafe { graph.launch() };
+    assert_eq!(a.to_vec()?, expected);
+    graph.destroy();
+    Ok(())
+}
+
+/// Tables that are kept from one transform to the next do not end up in graphs, nor come from them.
+fn transforms_in_a_capture(cuda: &Cuda) -> Result<()> {
+    for made_before in [false, true] {
+        let start = host(if made_before { 21 } else { 22 }, 3)?;
+        let (mut a, mut b) = (start.to_device(cuda)?, start.to_device(cuda)?);
+        if made_before {
+            cuda.dct(Op::NoTrans, b.as_mut())?;
+        }
+        // SAFETY: `a` outlives the graph.
+        let graph = unsafe { capture(cuda, || cuda.dct(Op::NoTrans, a.as_mut()))? };
+        // SAFETY: as above.
+        unsafe { graph.launch() };
+        if !made_before {
+            cuda.dct(Op::NoTrans, b.as_mut())?;
+        }
+        assert_eq!(a.to_vec()?, b.to_vec()?);
+        graph.destroy();
+        cuda.dct(Op::Trans, b.as_mut())?;
+        for (x, y) in b.to_vec()?.iter().zip(start.to_vec()?) {
+            assert!((x - y).abs() < 1e-14);
+        }
     }
     Ok(())
 }
@@ -110,22 +279,45 @@ fn captured(cuda: &Cuda) -> Result<()> {
 fn first_calls_are_captured() -> Result<()> {
     let cuda = Cuda::new(0)?;
     let (a, mut c) = (host(16, 16)?.to_device(&cuda)?, Mat::<f64, Cuda>::zeros(&cuda, 16, 16)?);
-    let _entered = Entered::new();
-    let stream: sys::CUstream = cuda.raw_stream().cast();
-    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
-    // SAFETY: the stream lives, and what is captured outlives the graph.
+    // SAFETY: what is captured outlives the graph.
     unsafe {
-        result::stream::begin_capture(stream, mode).unwrap();
-        cuda.axpby(1.0, a.as_ref(), 0.0, c.as_mut())?;
-        let graph = result::stream::end_capture(stream).unwrap();
-        let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
-        let ready = result::graph::instantiate(graph, flags).unwrap();
-        result::graph::launch(ready, stream).unwrap();
+        let graph = capture(&cuda, || cuda.axpby(1.0, a.as_ref(), 0.0, c.as_mut()))?;
+        graph.launch();
         assert_eq!(c.to_vec()?, a.to_vec()?);
-        result::graph::exec_destroy(ready).unwrap();
-        result::graph::destroy(graph).unwrap();
+        graph.destroy();
     }
     Ok(())
+}
+
+/// A stream that captures cannot wait for what another one does outside of the capture, and a number
+/// that is no stream cannot be waited for.
+fn streams_that_cannot_be_joined(cuda: &Cuda) -> Result<()> {
+    let other = Cuda::new(0)?;
+    let (a, b) = (host(8, 8)?.to_device(cuda)?, host(8, 8)?.to_device(&other)?);
+    let mut c = Mat::<f64, Cuda>::zeros(cuda, 8, 8)?;
+    let refused = |result: Result<()>, reason: &str| {
+        let clear = matches!(&result, Err(Error::DeviceFailure { call: "cuStreamWaitEvent", reason: r })
+            if r.contains(reason));
+        assert!(clear, "{result:?}");
+    };
+    let stream: sys::CUstream = cuda.raw_stream().cast();
+    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
+    // SAFETY: the stream lives; the capture that this spoils is ended and thrown away.
+    unsafe {
+        result::stream::begin_capture(stream, mode).unwrap();
+        let result = cuda.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut());
+        refused(result, "CUDA_ERROR_STREAM_CAPTURE_ISOLATION");
+        assert!(result::stream::end_capture(stream).is_err());
+    }
+    if live().is_some() {
+        // A real driver may take any number for a stream's address and read there.
+        // SAFETY: it is not: there is no such stream, and the simulator notices.
+        let lost = unsafe { cuda.on_stream(0x5eed_usize as *mut core::ffi::c_void) };
+        let lost = lost.map(|_| ());
+        refused(lost, "CUDA_ERROR_INVALID_HANDLE");
+    }
+    // Both streams are as good as before.
+    cuda.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut())
 }
 
 fn too_much_memory(cuda: &Cuda) -> Result<()> {
@@ -138,10 +330,17 @@ fn too_much_memory(cuda: &Cuda) -> Result<()> {
 
 /// Calls leave the context that was current on the thread, or none.
 fn context_is_restored(cuda: &Cuda) -> Result<()> {
-    let before = result::ctx::get_current().unwrap();
-    let a = host(4, 4)?.to_device(cuda)?;
-    cuda.max_abs(a.as_ref())?;
-    drop(a);
-    assert_eq!(result::ctx::get_current().unwrap(), before);
+    let unchanged = || -> Result<Option<usize>> {
+        let current = || result::ctx::get_current().unwrap().map(|context| context.addr());
+        let before = current();
+        let a = host(4, 4)?.to_device(cuda)?;
+        cuda.max_abs(a.as_ref())?;
+        drop(a);
+        assert_eq!(current(), before);
+        Ok(before)
+    };
+    assert!(unchanged()?.is_some());
+    let elsewhere = std::thread::scope(|scope| scope.spawn(unchanged).join().unwrap())?;
+    assert_eq!(elsewhere, None);
     Ok(())
 }

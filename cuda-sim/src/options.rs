@@ -6,9 +6,17 @@
 //! | `RNLA_SIM_PREEMPT` | a thread runs at most this many instructions at a time (0: no limit) | 0 |
 //! | `RNLA_SIM_MEMORY` | bytes of device memory | 8 GiB |
 //! | `RNLA_SIM_LIMIT` | instructions a block may execute before it counts as hung (0: no limit) | 2³⁴ |
+//! | `RNLA_SIM_DRIVER` | the CUDA version of the driver, as `cuDriverGetVersion` counts | 12040 |
+//! | `RNLA_SIM_DEVICES` | how many devices there are; they share one memory | 1 |
+//! | `RNLA_SIM_CAPABILITY` | compute capability of the devices, times ten | 80 |
+//! | `RNLA_SIM_BLAS` | 0: cuBLAS cannot make handles | 1 |
+//! | `RNLA_SIM_FAIL_LAUNCH` | the number, from 1 on, of the launch that fails (0: none) | 0 |
+//! | `RNLA_SIM_FAIL_ALLOCATION` | the number, from 1 on, of the allocation that fails (0: none) | 0 |
 //! | `RNLA_SIM_STATS` | file to which the counters of every kernel are appended at exit | none |
+//! | `RNLA_SIM_LAUNCHES` | the same without counting transactions, which takes time | none |
 
 use crate::exec::Schedule;
+use std::ffi::c_int;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -19,14 +27,39 @@ pub struct Options {
     pub schedule: Schedule,
     /// Bytes of device memory.
     pub memory: usize,
+    /// The CUDA version of the driver.
+    pub driver: c_int,
+    /// How many devices there are.
+    pub devices: c_int,
+    /// Compute capability, times ten.
+    pub capability: c_int,
+    /// Whether cuBLAS makes handles.
+    pub blas: bool,
+    /// Which launch fails, counted down; 0 for none.
+    pub fail_launch: u64,
+    /// Which allocation fails, counted down; 0 for none.
+    pub fail_allocation: u64,
     /// Where the counters go at exit.
     pub stats: Option<PathBuf>,
+    /// Where they go when only launches and instructions are counted.
+    pub launches: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let limit = 1 << 34;
-        Self { schedule: Schedule { limit, ..Schedule::default() }, memory: 8 << 30, stats: None }
+        Self {
+            schedule: Schedule { limit, ..Schedule::default() },
+            memory: 8 << 30,
+            driver: 12_040,
+            devices: 1,
+            capability: 80,
+            blas: true,
+            fail_launch: 0,
+            fail_allocation: 0,
+            stats: None,
+            launches: None,
+        }
     }
 }
 
@@ -42,7 +75,17 @@ impl Options {
         number(&lookup, "RNLA_SIM_PREEMPT", &mut options.schedule.preempt);
         number(&lookup, "RNLA_SIM_LIMIT", &mut options.schedule.limit);
         number(&lookup, "RNLA_SIM_MEMORY", &mut options.memory);
-        options.stats = lookup("RNLA_SIM_STATS").filter(|path| !path.is_empty()).map(PathBuf::from);
+        number(&lookup, "RNLA_SIM_DRIVER", &mut options.driver);
+        number(&lookup, "RNLA_SIM_DEVICES", &mut options.devices);
+        number(&lookup, "RNLA_SIM_CAPABILITY", &mut options.capability);
+        number(&lookup, "RNLA_SIM_FAIL_LAUNCH", &mut options.fail_launch);
+        number(&lookup, "RNLA_SIM_FAIL_ALLOCATION", &mut options.fail_allocation);
+        let mut blas = u8::from(options.blas);
+        number(&lookup, "RNLA_SIM_BLAS", &mut blas);
+        options.blas = blas != 0;
+        let path = |name| lookup(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        options.stats = path("RNLA_SIM_STATS");
+        options.launches = path("RNLA_SIM_LAUNCHES");
         options.schedule.count_transactions = options.stats.is_some();
         options
     }
@@ -67,10 +110,14 @@ mod tests {
             "RNLA_SIM_PREEMPT" => Some("x".into()),
             "RNLA_SIM_MEMORY" => Some("4096".into()),
             "RNLA_SIM_STATS" => Some("out".into()),
+            "RNLA_SIM_DRIVER" => Some("11080".into()),
+            "RNLA_SIM_BLAS" => Some("0".into()),
+            "RNLA_SIM_FAIL_LAUNCH" => Some("3".into()),
             _ => None,
         });
         assert_eq!((options.schedule.seed, options.schedule.preempt), (7, 0));
         assert_eq!(options.memory, 4096);
+        assert_eq!((options.driver, options.blas, options.fail_launch), (11_080, false, 3));
         assert!(options.schedule.count_transactions && options.stats.is_some());
         assert_eq!(Options::from_lookup(|_| None), Options::default());
     }

@@ -183,6 +183,9 @@ fn memory() {
 
         let pinned = handle(|p| cuMemHostAlloc(p, 64, 0));
         pinned.cast::<u64>().write(5);
+        assert_eq!(cuPointerGetAttribute((&raw mut kind).cast(), 2, pinned as u64 + 63), 0);
+        assert_eq!(kind, 1);
+        assert_eq!(cuPointerGetAttribute((&raw mut kind).cast(), 2, pinned as u64 + 64), 1);
         assert_eq!(cuMemFreeHost(pinned), 0);
         assert_eq!(cuMemFreeHost(pinned), 1);
         let pool = handle(|p| cuDeviceGetDefaultMemPool(p, 0));
@@ -190,6 +193,49 @@ fn memory() {
         assert_eq!(cuMemPoolSetAttribute(pool, 4, (&raw const threshold).cast()), 0);
         assert_eq!(cuMemPoolGetAttribute(pool, 4, (&raw mut read).cast()), 0);
         assert_eq!(read, threshold);
+    }
+}
+
+#[test]
+fn pools() {
+    let _alone = alone();
+    // A CUmemPoolProps: pinned memory, no handles, on device 0 or 1.
+    let properties = |handles: u32, device: u32| {
+        let mut words = [0u32; 22];
+        (words[0], words[1], words[2], words[3]) = (1, handles, 1, device);
+        words
+    };
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let before = cuda_sim_live_allocations();
+        let create = |words: [u32; 22]| {
+            let mut pool = null_mut();
+            (cuMemPoolCreate(&mut pool, words.as_ptr().cast()), pool)
+        };
+        assert_eq!(create(properties(1, 0)).0, 801, "no handles of pools");
+        assert_eq!(create(properties(0, 1)).0, 101, "no such device");
+        assert_eq!(cuMemPoolCreate(&mut null_mut(), null()), 1);
+        let (status, pool) = create(properties(0, 0));
+        assert_eq!(status, 0);
+        assert_eq!(cuda_sim_live_allocations(), before + 1, "a pool is counted");
+
+        let (threshold, mut read) = (1u64 << 30, 0u64);
+        assert_eq!(cuMemPoolSetAttribute(pool, 4, (&raw const threshold).cast()), 0);
+        assert_eq!(cuMemPoolGetAttribute(pool, 4, (&raw mut read).cast()), 0);
+        assert_eq!(read, threshold);
+        let default = handle(|p| cuDeviceGetDefaultMemPool(p, 0));
+        assert_eq!(cuMemPoolGetAttribute(default, 4, (&raw mut read).cast()), 0);
+        assert_ne!(read, threshold, "each pool has its own");
+
+        let a = given::<u64>(|p| cuMemAllocFromPoolAsync(p, 16, pool, null_mut()));
+        assert_eq!(cuMemsetD8_v2(a, 1, 16), 0);
+        assert_eq!(cuMemPoolTrimTo(pool, 0), 0);
+        assert_eq!(cuMemPoolDestroy(default), 1);
+        assert_eq!(cuMemPoolDestroy(pool), 0);
+        assert_eq!(cuMemPoolDestroy(pool), 400);
+        assert_eq!(cuMemAllocFromPoolAsync(&mut 0, 16, pool, null_mut()), 400);
+        assert_eq!(cuMemFreeAsync(a, null_mut()), 0, "memory outlives its pool");
+        assert_eq!(cuda_sim_live_allocations(), before);
     }
 }
 
@@ -249,6 +295,14 @@ fn modules() {
         let bad = c(".visible .entry k()\n{\n  wgmma.fence;\n}");
         assert_eq!(cuModuleLoadData(&mut null_mut(), bad.as_ptr().cast()), 218);
         assert_eq!(last_fault(), "PTX line 3: wgmma.fence is not supported");
+        let mut log = [b'x'; 24];
+        let (options, values) = ([6, 5], [24 as *mut c_void, log.as_mut_ptr().cast()]);
+        let image = bad.as_ptr().cast();
+        let load = |count| {
+            cuModuleLoadDataEx(&mut null_mut(), image, count, options.as_ptr(), values.as_ptr())
+        };
+        assert_eq!((load(1), log[0]), (218, b'x'), "a size without a buffer");
+        assert_eq!((load(2), &log), (218, b"PTX line 3: wgmma.fence\0"));
         assert_eq!(cuModuleLoadData(&mut null_mut(), c"\x7fELF".as_ptr().cast()), 200);
         assert_eq!(cuModuleUnload(module), 0);
         assert_eq!(cuModuleUnload(module), 400);
@@ -393,4 +447,43 @@ fn counters() {
     free(&[x]);
     // SAFETY: has no pointers.
     assert_eq!(unsafe { cuModuleUnload(module) }, 0);
+}
+
+/// The n-th call fails and no other, and what it leaves is as if it had not been made.
+#[test]
+fn injected_failures() {
+    let _alone = alone();
+    let module = load();
+    let (x, function) = (upload(&[1f32; 4]), function(module, "scale"));
+    // SAFETY: all pointers are valid.
+    unsafe {
+        cuda_sim_fail_launch(2);
+        let codes = [(); 3].map(|()| scale(function, x, 4, 2.0, 32, null_mut()));
+        assert_eq!(codes, [0, 701, 0]);
+        assert_eq!(download::<f32>(x, 4), [4.0; 4]);
+        let (before, mut address) = (cuda_sim_live_allocations(), 0);
+        cuda_sim_fail_allocation(1);
+        assert_eq!(cuMemAllocAsync(&mut address, 16, null_mut()), 2);
+        assert_eq!((address, cuda_sim_live_allocations()), (0, before));
+        assert_eq!(cuMemAlloc_v2(&mut address, 16), 0);
+        free(&[x, address]);
+        assert_eq!(cuModuleUnload(module), 0);
+    }
+}
+
+#[test]
+fn live_handles_are_counted() {
+    let _alone = alone();
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let before = cuda_sim_live_handles();
+        let (stream, module) = (stream(), load());
+        let event = handle(|e| cuEventCreate(e, 0));
+        handle(|c| cuDevicePrimaryCtxRetain(c, 0));
+        assert_eq!(cuda_sim_live_handles(), before + 4);
+        assert_eq!(cuDevicePrimaryCtxRelease_v2(0), 0);
+        assert_eq!((cuEventDestroy_v2(event), cuModuleUnload(module)), (0, 0));
+        assert_eq!(cuStreamDestroy_v2(stream), 0);
+        assert_eq!(cuda_sim_live_handles(), before);
+    }
 }

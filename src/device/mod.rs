@@ -78,6 +78,12 @@ pub trait Device: Clone + Debug + Send + Sync + 'static {
     /// Copies the start of `buffer` to the host; `buffer` is at least as long as `host`.
     fn download<E: Element>(&self, buffer: &Self::Buffer<E>, host: &mut [E]) -> Result<()>;
 
+    /// Copies elements from an address on this device to the host.
+    ///
+    /// # Safety
+    /// As many elements as `host` has, initialised, begin at `start` in memory of this device.
+    unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()>;
+
     /// Whether memory of the two handles may be used in one call.
     fn is_compatible(&self, other: &Self) -> bool;
 
@@ -207,8 +213,8 @@ pub trait SketchKernels<T: Scalar>: Device {
 
     /// How many entries of a dense operator are generated at once ahead of a product.
     ///
-    /// A constant of the device: it decides where sums are cut, so it must not depend on the number
-    /// of threads.
+    /// A constant of the model of the device: it decides where sums are cut, so it must not depend on the
+    /// number of threads.
     fn panel_len(&self) -> usize;
 
     /// How many columns the fused kernel [`fill_times`](SketchKernels::fill_times) serves better

@@ -61,7 +61,7 @@ impl<'a, T: Scalar, D: Device> BatchRef<'a, T, D> {
         let ptr = self.first.as_ptr().wrapping_offset(i as isize * self.step);
         let strides = (self.first.row_stride(), self.first.col_stride());
         // SAFETY: the constructors promise that the matrices of the batch are readable.
-        unsafe { MatRef::from_raw_parts(self.first.device(), ptr, self.shape(), strides) }
+        unsafe { MatRef::from_parts_unchecked(self.first.device(), ptr, self.shape(), strides) }
     }
 }
 
@@ -159,7 +159,7 @@ pub(crate) fn for_each_batch<T: Scalar, D: Device>(
         // every entry is one of theirs; different positions of C are different memory, and C is
         // borrowed uniquely.
         let (a, c) = unsafe {
-            let a = MatRef::from_raw_parts(a.device(), a_ptr, a_shape, a_strides);
+            let a = MatRef::from_parts_unchecked(a.device(), a_ptr, a_shape, a_strides);
             let c = MatMut::from_parts_unchecked(c.device(), c_ptr, c_shape, c_strides);
             (
                 BatchRef::from_raw_parts(a, batch.a, batch.extent),

@@ -10,7 +10,7 @@ impl<'a, T: Scalar> From<faer::MatRef<'a, T>> for MatRef<'a, T, Cpu> {
     fn from(a: faer::MatRef<'a, T>) -> Self {
         let (shape, strides) = (a.shape(), (a.row_stride(), a.col_stride()));
         // SAFETY: a faer view makes the same promise about its entries for the same lifetime.
-        unsafe { MatRef::from_raw_parts(&CALLERS_POOL, a.as_ptr(), shape, strides) }
+        unsafe { MatRef::from_parts_unchecked(&CALLERS_POOL, a.as_ptr(), shape, strides) }
     }
 }
 
@@ -68,7 +68,7 @@ mod nd {
         fn from(a: ndarray::ArrayView2<'a, T>) -> Self {
             let strides = (a.strides()[0], a.strides()[1]);
             // SAFETY: an array view makes the same promise about its entries for the same lifetime.
-            unsafe { MatRef::from_raw_parts(&CALLERS_POOL, a.as_ptr(), a.dim(), strides) }
+            unsafe { MatRef::from_parts_unchecked(&CALLERS_POOL, a.as_ptr(), a.dim(), strides) }
         }
     }
 

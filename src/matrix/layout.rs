@@ -22,6 +22,21 @@ pub(super) fn extent(
     Ok(Some((low, high)))
 }
 
+/// Memory that someone else owns is somewhere, and aligned, unless nothing of it is used.
+pub(super) fn check_pointer<E>(
+    op: &'static str,
+    argument: &'static str,
+    ptr: *const E,
+    is_used: bool,
+) -> Result<()> {
+    if !is_used || (!ptr.is_null() && ptr.is_aligned()) {
+        return Ok(());
+    }
+    let value = if ptr.is_null() { "null".into() } else { format!("{ptr:p}") };
+    let allowed = format!("an address that is a multiple of {} bytes", align_of::<E>());
+    Err(Error::invalid(op, argument, value, allowed))
+}
+
 /// The entries of a strided matrix that starts at `offset` must lie within `len` elements.
 pub(super) fn check_within(
     op: &'static str,

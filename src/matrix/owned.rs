@@ -143,7 +143,12 @@ impl<T: Storage, D: Device> Mat<T, D> {
         let strides = (self.row_stride, self.col_stride);
         // SAFETY: the buffer holds every entry, initialised, and is borrowed.
         unsafe {
-            MatRef::from_raw_parts(&self.device, D::as_ptr(&self.buffer), self.shape(), strides)
+            MatRef::from_parts_unchecked(
+                &self.device,
+                D::as_ptr(&self.buffer),
+                self.shape(),
+                strides,
+            )
         }
     }
 

@@ -5,6 +5,7 @@
 //! is the transpose of CSR: one set of kernels serves both.
 
 use super::CscRef;
+use super::layout::check_pointer;
 use crate::device::try_vec;
 use crate::{Cpu, Device, Error, Mat, MatRef, Result, Scalar, Storage};
 use core::fmt;
@@ -178,16 +179,39 @@ impl<T: Storage, D: Device> Copy for CsrRef<'_, T, D> {}
 impl<'a, T: Storage, D: Device> CsrRef<'a, T, D> {
     /// A view of memory that someone else owns, with `entries` stored entries.
     ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when a pointer is null or misaligned: `row_ptr`, or one of the other
+    /// two when there are entries.
+    ///
     /// # Safety
     /// The three arrays must satisfy what [`Csr::new`] checks, lie in `device`'s memory, and stay
     /// alive and unwritten during `'a`.
     pub unsafe fn from_raw_parts(
         device: &'a D,
-        (rows, cols): (usize, usize),
+        shape: (usize, usize),
         entries: usize,
         row_ptr: *const usize,
         col_idx: *const u32,
         values: *const T,
+    ) -> Result<Self> {
+        let op = "CsrRef::from_raw_parts";
+        check_pointer(op, "row_ptr", row_ptr, true)?;
+        check_pointer(op, "col_idx", col_idx, entries > 0)?;
+        check_pointer(op, "values", values, entries > 0)?;
+        let arrays = (row_ptr, col_idx, values);
+        // SAFETY: the caller's promise.
+        Ok(unsafe { Self::from_parts_unchecked(device, shape, entries, arrays) })
+    }
+
+    /// As [`CsrRef::from_raw_parts`], for pointers that are known to be good.
+    ///
+    /// # Safety
+    /// As there.
+    pub(crate) unsafe fn from_parts_unchecked(
+        device: &'a D,
+        (rows, cols): (usize, usize),
+        entries: usize,
+        (row_ptr, col_idx, values): (*const usize, *const u32, *const T),
     ) -> Self {
         Self { rows, cols, entries, row_ptr, col_idx, values, device, memory: PhantomData }
     }
@@ -254,7 +278,7 @@ impl<'a, T: Storage, D: Device> CsrRef<'a, T, D> {
     pub(crate) fn values_in(&self, range: Range<usize>) -> MatRef<'a, T, D> {
         let start = self.values.wrapping_add(range.start);
         // SAFETY: callers take the range from the row pointers, so the values are readable.
-        unsafe { MatRef::from_raw_parts(self.device, start, (1, range.len()), (1, 1)) }
+        unsafe { MatRef::from_parts_unchecked(self.device, start, (1, range.len()), (1, 1)) }
     }
 
     /// All of the arrays' values as a 1×n matrix.
@@ -310,9 +334,9 @@ impl<'a, T: Storage> CsrRef<'a, T, Cpu> {
         values: &'a [T],
     ) -> Result<Self> {
         check_csr("CsrRef::from_slices", (rows, cols), row_ptr, col_idx, values.len())?;
-        let (p, c, v) = (row_ptr.as_ptr(), col_idx.as_ptr(), values.as_ptr());
+        let arrays = (row_ptr.as_ptr(), col_idx.as_ptr(), values.as_ptr());
         // SAFETY: checked above; the slices are borrowed for 'a.
-        Ok(unsafe { Self::from_raw_parts(cpu, (rows, cols), values.len(), p, c, v) })
+        Ok(unsafe { Self::from_parts_unchecked(cpu, (rows, cols), values.len(), arrays) })
     }
 
     /// Row pointers, column indices and values.

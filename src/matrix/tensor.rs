@@ -1,5 +1,6 @@
 //! Views of N-dimensional strided arrays, as frameworks hand them over.
 
+use super::layout::check_pointer;
 use crate::{Cpu, Device, Error, Result, Scalar};
 use core::fmt;
 use core::marker::PhantomData;
@@ -36,7 +37,8 @@ impl<'a, T: Scalar, D: Device> TensorRef<'a, T, D> {
     /// A view of memory that someone else owns.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] unless there are as many strides as extents.
+    /// [`Error::InvalidArgument`] unless there are as many strides as extents, and when the pointer is
+    /// null or misaligned and there are entries.
     ///
     /// # Safety
     /// Every entry must be an initialised `T` in `device`'s memory, alive and unwritten during `'a`.
@@ -47,6 +49,7 @@ impl<'a, T: Scalar, D: Device> TensorRef<'a, T, D> {
         strides: &[isize],
     ) -> Result<Self> {
         check_ranks("TensorRef::from_raw_parts", shape, strides)?;
+        check_pointer("TensorRef::from_raw_parts", "ptr", ptr, !shape.contains(&0))?;
         let (shape, strides) = (shape.to_vec(), strides.to_vec());
         Ok(Self { ptr, shape, strides, device, memory: PhantomData })
     }
@@ -89,7 +92,8 @@ impl<'a, T: Scalar, D: Device> TensorMut<'a, T, D> {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] unless there are as many strides as extents, and the strides,
-    /// sorted by size, leave room for each other: stride ≥ extent · stride of the next smaller one.
+    /// sorted by size, leave room for each other: stride ≥ extent · stride of the next smaller one;
+    /// and when the pointer is null or misaligned and there are entries.
     ///
     /// # Safety
     /// Every entry must be an initialised `T` in `device`'s memory, alive during `'a` and reached
@@ -102,6 +106,8 @@ impl<'a, T: Scalar, D: Device> TensorMut<'a, T, D> {
     ) -> Result<Self> {
         check_ranks("TensorMut::from_raw_parts", shape, strides)?;
         check_nested("TensorMut::from_raw_parts", shape, strides)?;
+        let is_used = !shape.contains(&0);
+        check_pointer("TensorMut::from_raw_parts", "ptr", ptr.cast_const(), is_used)?;
         let (shape, strides) = (shape.to_vec(), strides.to_vec());
         Ok(Self { ptr, shape, strides, device, memory: PhantomData })
     }

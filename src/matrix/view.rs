@@ -1,6 +1,6 @@
 //! The readable view.
 
-use super::layout::check_within;
+use super::layout::{check_pointer, check_within};
 use crate::device::try_vec;
 use crate::{Cpu, Device, Error, Mat, Result, Scalar, Storage, StorageKernels};
 use core::fmt;
@@ -38,10 +38,28 @@ impl<T: Storage, D: Device> Copy for MatRef<'_, T, D> {}
 impl<'a, T: Storage, D: Device> MatRef<'a, T, D> {
     /// A view of memory that someone else owns.
     ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the pointer is null or misaligned and there are entries.
+    ///
     /// # Safety
     /// Every entry (i, j) of the rows×cols matrix must be an initialised `T` in `device`'s memory,
     /// alive and unwritten during `'a`.
     pub unsafe fn from_raw_parts(
+        device: &'a D,
+        ptr: *const T,
+        (rows, cols): (usize, usize),
+        strides: (isize, isize),
+    ) -> Result<Self> {
+        check_pointer("MatRef::from_raw_parts", "ptr", ptr, rows > 0 && cols > 0)?;
+        // SAFETY: the caller's promise.
+        Ok(unsafe { Self::from_parts_unchecked(device, ptr, (rows, cols), strides) })
+    }
+
+    /// As [`MatRef::from_raw_parts`], for pointers that are known to be good.
+    ///
+    /// # Safety
+    /// As there.
+    pub(crate) unsafe fn from_parts_unchecked(
         device: &'a D,
         ptr: *const T,
         (rows, cols): (usize, usize),
@@ -162,10 +180,17 @@ impl<'a, T: Storage, D: Device> MatRef<'a, T, D> {
     where
         D: StorageKernels<T>,
     {
-        let mut packed = Mat::packed(self.device, self.rows, self.cols)?;
-        self.device.copy(*self, packed.as_mut())?;
         let mut host = try_vec(T::default(), self.rows * self.cols)?;
-        self.device.download(packed.buffer(), &mut host)?;
+        let gapless = |stride: isize, step: usize, len: usize| stride == step as isize || len <= 1;
+        if gapless(self.row_stride, 1, self.rows) && gapless(self.col_stride, self.rows, self.cols)
+        {
+            // SAFETY: the entries are rows·cols neighbours, initialised and alive.
+            unsafe { self.device.download_from(self.ptr, &mut host)? };
+        } else {
+            let mut packed = Mat::packed(self.device, self.rows, self.cols)?;
+            self.device.copy(*self, packed.as_mut())?;
+            self.device.download(packed.buffer(), &mut host)?;
+        }
         Ok(host)
     }
 }
@@ -237,7 +262,7 @@ impl<'a, T: Storage> MatRef<'a, T, Cpu> {
         check_within("MatRef::from_strided", slice.len(), offset, shape, strides)?;
         // SAFETY: every entry lies inside of the slice, which is borrowed for 'a.
         Ok(unsafe {
-            Self::from_raw_parts(cpu, slice.as_ptr().wrapping_add(offset), shape, strides)
+            Self::from_parts_unchecked(cpu, slice.as_ptr().wrapping_add(offset), shape, strides)
         })
     }
 

@@ -1,6 +1,6 @@
 //! The writable view.
 
-use super::layout::{check_distinct, check_within};
+use super::layout::{check_distinct, check_pointer, check_within};
 use super::view::{check_ld, exact_len};
 use crate::error::check_shape;
 use crate::{Blas, Cpu, Device, Error, MatRef, Result, Scalar, Storage};
@@ -30,7 +30,8 @@ impl<'a, T: Storage, D: Device> MatMut<'a, T, D> {
     /// A writable view of memory that someone else owns.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when two positions share memory.
+    /// [`Error::InvalidArgument`] when two positions share memory, or when the pointer is null or
+    /// misaligned and there are entries.
     ///
     /// # Safety
     /// Every entry (i, j) of the rows×cols matrix must be an initialised `T` in `device`'s memory,
@@ -41,6 +42,7 @@ impl<'a, T: Storage, D: Device> MatMut<'a, T, D> {
         (rows, cols): (usize, usize),
         (row_stride, col_stride): (isize, isize),
     ) -> Result<Self> {
+        check_pointer("MatMut::from_raw_parts", "ptr", ptr.cast_const(), rows > 0 && cols > 0)?;
         check_distinct("MatMut::from_raw_parts", (rows, cols), (row_stride, col_stride))?;
         Ok(Self { ptr, rows, cols, row_stride, col_stride, device, memory: PhantomData })
     }
@@ -102,7 +104,7 @@ impl<'a, T: Storage, D: Device> MatMut<'a, T, D> {
     pub fn as_ref(&self) -> MatRef<'_, T, D> {
         let strides = (self.row_stride, self.col_stride);
         // SAFETY: the entries are initialised and not written while self is borrowed.
-        unsafe { MatRef::from_raw_parts(self.device, self.ptr, self.shape(), strides) }
+        unsafe { MatRef::from_parts_unchecked(self.device, self.ptr, self.shape(), strides) }
     }
 
     /// The same matrix for a shorter time, so that the view can be used again.

@@ -5,9 +5,9 @@
 //! the model of a sum of m products in any order.
 
 use crate::common::entries::{entries, sparse_column};
-use crate::common::{Plain, Reference, assert_same_bits, assert_within, cpus, noise};
 #[cfg(feature = "cuda")]
-use crate::gpu::gpu;
+use crate::common::place::cuda as gpu;
+use crate::common::{Plain, Reference, assert_same_bits, assert_within, cpus, noise};
 use randnla::random::BlockPerm;
 use randnla::{
     Backend, BlockPermParams, Cpu, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Sketch,

@@ -151,23 +151,26 @@ counting! {
     f64, Reference;
 }
 
+#[cfg(feature = "cuda")]
+counting! {
+    f32, randnla::Cuda;
+    f64, randnla::Cuda;
+}
+
 /// A as T has it, as a matrix on a device and as the `f64` values of that matrix.
 pub fn prepared<T: Scalar, D: Blas<T>>(a: &Plain, device: &D) -> (Plain, Mat<T, D>) {
     (a.rounded::<T>(), a.to_mat(device))
 }
 
-/// One SVD of a dense matrix on the CPU, checked; with its true relative error.
+/// One SVD of a dense matrix on a device, checked; with its true relative error.
 #[track_caller]
-pub fn checked_rsvd<T: Scalar>(
+pub fn checked_rsvd<T: Scalar, D: Backend<T>>(
     what: &str,
     a: &Plain,
     params: RsvdParams,
-    cpu: &Cpu,
-) -> (f64, Svd<T, Cpu>)
-where
-    Cpu: Backend<T>,
-{
-    let (a, mat) = prepared::<T, Cpu>(a, cpu);
+    device: &D,
+) -> (f64, Svd<T, D>) {
+    let (a, mat) = prepared::<T, D>(a, device);
     let svd = rsvd(&mat, params).unwrap_or_else(|error| panic!("{what}: {error}"));
     (check_svd(what, &a, &svd), svd)
 }

@@ -5,7 +5,8 @@
 //! The cosines of SRCT come from a library whose rounding depends on the instruction set, so for
 //! that family the hash is of where an entry is zero, positive or negative.
 
-use randnla::{Backend, Cpu, Family, Mat, Scalar, Sketch};
+use crate::common::{Backends, Place, on_every_device};
+use randnla::{Backend, Family, Mat, Scalar, Sketch};
 
 fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -13,12 +14,9 @@ fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
     })
 }
 
-fn hash<T: Scalar>(family: Family) -> u64
-where
-    Cpu: Backend<T>,
-{
+fn hash<T: Scalar, D: Backend<T>>(family: Family, device: &D) -> u64 {
     let s = Sketch::of_family(family, 13, 50, 3, 0x0123_4567_89ab_cdef).unwrap();
-    let s: Mat<T> = s.rows(1..12).columns(3..50).to_mat(&Cpu::new()).unwrap();
+    let s: Mat<T, D> = s.rows(1..12).columns(3..50).to_mat(device).unwrap();
     let entries = s.to_vec().unwrap();
     match family {
         Family::Srct => fnv(entries.iter().map(|x| match x.to_f64() {
@@ -29,8 +27,7 @@ where
     }
 }
 
-#[test]
-fn the_entries_of_every_family_are_frozen() {
+fn the_entries_of_every_family_are_frozen<D: Backends>(place: &Place<D>) {
     let golden: [(Family, u64, u64); 13] = [
         (Family::Gaussian, 0xd54ce3dfc10ee2af, 0x4ccb889336c9daaa),
         (Family::Rademacher, 0xf575f3986870269a, 0x06f9009bd0520bff),
@@ -47,7 +44,12 @@ fn the_entries_of_every_family_are_frozen() {
         (Family::BlockPermSjlt, 0, 0),
     ];
     for (family, double, single) in golden {
-        assert_eq!(hash::<f64>(family), double, "{family:?} in f64: {:#018x}", hash::<f64>(family));
-        assert_eq!(hash::<f32>(family), single, "{family:?} in f32: {:#018x}", hash::<f32>(family));
+        let what = format!("{family:?}");
+        let got = place.result(&what, |device| {
+            (hash::<f64, D>(family, device), hash::<f32, D>(family, device))
+        });
+        assert_eq!(got, (double, single), "{what} in f64 and f32: {got:#018x?}");
     }
 }
+
+on_every_device! { the_entries_of_every_family_are_frozen }

@@ -1,23 +1,14 @@
-//! The GPU that the suites of kernels run on: a real one, or the simulated one of
-//! `scripts/sim.sh`. Where there is none, tests say so and pass, unless `RNLA_REQUIRE_GPU` is set.
+//! What the interpreter of the simulated GPU is spared, told and compared with the document.
 
-use randnla::{Cuda, Error};
+use crate::common::{cuts, place};
 
-/// A new handle, or `None` where no GPU is at hand.
-pub fn gpu(test: &str) -> Option<Cuda> {
-    match Cuda::new(0) {
-        Ok(cuda) => Some(cuda),
-        Err(Error::DeviceUnavailable { reason }) => {
-            assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
-            eprintln!("SKIPPED {test}: {reason}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
+/// The list of `tests/README.md` is the one that tests ask.
 #[test]
-fn a_gpu_that_is_not_there_is_an_error() {
-    let Some(_) = gpu("a_gpu_that_is_not_there_is_an_error") else { return };
-    assert!(matches!(Cuda::new(1000), Err(Error::InvalidArgument { .. })));
+fn what_the_interpreter_is_spared_is_written_down() {
+    let table = cuts::table().join("\n");
+    if place::gpu("the list of cuts").is_some_and(|place| place.is_interpreted()) {
+        eprintln!("The interpreter is spared:\n{table}");
+    }
+    let document = include_str!("../README.md");
+    assert!(document.contains(&table), "tests/README.md should hold\n{table}");
 }

@@ -2,9 +2,9 @@
 //! gives the bits of the plain call. What would read memory of the host when the graph runs is
 //! refused, and does not spoil the capture.
 
+use crate::common::place::cuda as gpu;
 use crate::common::{FAMILIES, Plain, assert_same_bits, noise, sketch};
 use crate::entered::Entered;
-use crate::gpu::gpu;
 use cudarc::driver::{result, sys};
 use randnla::matrix::{TensorMut, TensorRef};
 use randnla::{
@@ -217,6 +217,38 @@ fn arrays_products_and_transforms_are_captured() {
             s.sketch_axis(1, -0.75, &a, 0.5, &mut c)
         });
     }
+}
+
+/// A convolution of short columns, and several passes over long ones, by columns and by rows.
+#[test]
+fn long_transforms_are_captured() {
+    fn cases<T: Scalar>(cuda: &Cuda)
+    where
+        Cuda: Backend<T>,
+    {
+        for (n, cols) in [(60, 3), (1024, 17), (1 << 15, 1)] {
+            for op in [Op::NoTrans, Op::Trans] {
+                let what = format!("{} dct {op:?} {n}×{cols}", T::NAME);
+                same_captured::<T>(cuda, &what, (n, cols), |c| cuda.dct(op, c));
+                same_captured::<T>(cuda, &what, (cols, n), |c| cuda.dct(op, c.transpose()));
+            }
+            if n.is_power_of_two() {
+                let what = format!("{} fwht {n}×{cols}", T::NAME);
+                same_captured::<T>(cuda, &what, (n, cols), |c| cuda.fwht(c));
+                same_captured::<T>(cuda, &what, (cols, n), |c| cuda.fwht(c.transpose()));
+            }
+        }
+        for family in [Family::Srht, Family::HadamardDiagonal, Family::Srct] {
+            let s = sketch(family, 40, 20_000, 3).unwrap();
+            let a = matrix::<T>(cuda, 20_000, 1, 1);
+            let what = format!("{} {family:?}", T::NAME);
+            let (one, zero) = (T::one(), T::zero());
+            same_captured::<T>(cuda, &what, (40, 1), |c| s.apply_into(one, &a, zero, c));
+        }
+    }
+    let Some(cuda) = gpu("captured transforms") else { return };
+    cases::<f32>(&cuda);
+    cases::<f64>(&cuda);
 }
 
 /// Numbers of the host cannot be read when the graph runs: such calls are errors, and what else is

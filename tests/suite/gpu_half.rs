@@ -1,8 +1,8 @@
 //! Operators on matrices stored in `f16` and `bf16` on the GPU: the cases of the CPU around the tiles of
 //! the kernels, and the entries of dense operators bit for bit.
 
-use crate::common::{FAMILIES, Layout, Placed, Plain, Stored, assert_same_bits, cpus, noise};
-use crate::gpu::gpu;
+use crate::common::place::cuda as gpu;
+use crate::common::{FAMILIES, Layout, Plain, Stored, assert_same_bits, cpus, noise};
 use crate::half_cases::{Case, FACTORS, Operand, SIDES, Side, fitting, operator};
 use randnla::{
     Cpu, Cuda, Family, Half, HalfKernels, Mat, Sketch, SketchBackend, StorageKernels, bf16, f16,
@@ -24,33 +24,32 @@ fn conversions_of_halves_on_a_gpu() {
             for (k, to) in Layout::WRITABLE.into_iter().enumerate() {
                 let from = Layout::READABLE[(k + 3 * turn) % 8];
                 let a = Stored::<H>::new(from, rows, cols, |i, j| noise(1, i, j));
-                let on_a = Placed::new(cuda, &a);
-                let what = format!("{} {rows}×{cols} {from:?} {to:?}", H::NAME);
+                let (on_a, what) =
+                    (a.on(cuda), format!("{} {rows}×{cols} {from:?} {to:?}", H::NAME));
 
                 let b = Stored::<H>::new(to, rows, cols, |_, _| f64::NAN);
-                let mut on = Placed::new(cuda, &b);
-                StorageKernels::<H>::copy(cuda, on_a.view(), on.view_mut()).unwrap();
-                assert_same_bits(&what, &on.back().plain(), &a.plain());
-                on.back().assert_gaps_untouched(&what);
+                let copy =
+                    b.after(&what, cuda, |b| StorageKernels::<H>::copy(cuda, on_a.view(), b));
+                assert_same_bits(&what, &copy, &a.plain());
 
                 let wide = Stored::<f32>::new(to, rows, cols, |_, _| f64::NAN);
-                let mut on = Placed::<f32, Cuda>::new(cuda, &wide);
-                HalfKernels::<H>::widen(cuda, on_a.view(), on.view_mut()).unwrap();
-                assert_same_bits(&what, &on.back().plain(), &a.plain());
-                on.back().assert_gaps_untouched(&what);
+                let wide =
+                    wide.after(&what, cuda, |b| HalfKernels::<H>::widen(cuda, on_a.view(), b));
+                assert_same_bits(&what, &wide, &a.plain());
 
                 let x = Stored::<f32>::new(from, rows, cols, |i, j| 1e5 * noise(2, i, j).powi(9));
-                let on_x = Placed::<f32, Cuda>::new(cuda, &x);
                 let (alpha, beta) = (FACTORS[(k + turn) % 3] as f32, FACTORS[(k / 2) % 3] as f32);
                 let old = |i, j| if beta == 0.0 { f64::NAN } else { noise(3, i, j) };
-                let mut c = Stored::<H>::new(to, rows, cols, old);
-                let mut on = Placed::new(cuda, &c);
-                HalfKernels::<H>::narrow(cuda, alpha, on_x.view(), beta, on.view_mut()).unwrap();
-                HalfKernels::<H>::narrow(cpu, alpha, x.view(cpu), beta, c.view_mut(cpu)).unwrap();
-                on.back().assert_gaps_untouched(&what);
+                let c = Stored::<H>::new(to, rows, cols, old);
+                let got = c.after(&what, cuda, |c| {
+                    HalfKernels::<H>::narrow(cuda, alpha, x.on(cuda).view(), beta, c)
+                });
+                let expected = c.after(&what, cpu, |c| {
+                    HalfKernels::<H>::narrow(cpu, alpha, x.on(cpu).view(), beta, c)
+                });
                 // One rounding of αx + βc may be a fused one on a GPU.
                 if beta == 0.0 || alpha == 0.0 || alpha == 1.0 {
-                    assert_same_bits(&what, &on.back().plain(), &c.plain());
+                    assert_same_bits(&what, &got, &expected);
                 }
             }
         }

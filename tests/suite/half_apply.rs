@@ -259,14 +259,15 @@ fn matrices_of_halves_are_copied_and_checked() {
             for from in Layout::READABLE {
                 for to in Layout::WRITABLE {
                     let a = Stored::<H>::new(from, rows, cols, |i, j| noise(1, i, j));
-                    let mut b = Stored::<H>::new(to, rows, cols, |_, _| f64::NAN);
-                    StorageKernels::<H>::copy(cpu, a.view(cpu), b.view_mut(cpu)).unwrap();
-                    assert_same_bits("copy", &b.plain(), &a.plain());
-                    b.assert_gaps_untouched("copy");
-                    let mut wide = Stored::<f32>::new(to, rows, cols, |_, _| f64::NAN);
-                    HalfKernels::<H>::widen(cpu, a.view(cpu), wide.view_mut(cpu)).unwrap();
-                    assert_same_bits("widen", &wide.plain(), &a.plain());
-                    wide.assert_gaps_untouched("widen");
+                    let b = Stored::<H>::new(to, rows, cols, |_, _| f64::NAN);
+                    let copy = b.after("copy", cpu, |b| {
+                        StorageKernels::<H>::copy(cpu, a.on(cpu).view(), b)
+                    });
+                    assert_same_bits("copy", &copy, &a.plain());
+                    let wide = Stored::<f32>::new(to, rows, cols, |_, _| f64::NAN);
+                    let wide = wide
+                        .after("widen", cpu, |b| HalfKernels::<H>::widen(cpu, a.on(cpu).view(), b));
+                    assert_same_bits("widen", &wide, &a.plain());
                 }
             }
         }

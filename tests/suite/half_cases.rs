@@ -8,8 +8,7 @@
 
 use crate::common::entries::{entries, order};
 use crate::common::{
-    Layout, Placed, Plain, Stored, assert_columns_within, assert_within, cpus, is_transform, noise,
-    sketch,
+    Layout, Plain, Stored, assert_columns_within, assert_within, cpus, is_transform, noise, sketch,
 };
 use randnla::{Cpu, Csc, Csr, Family, Half, Scalar, Sketch, SketchBackend};
 
@@ -88,7 +87,7 @@ impl Case<'_> {
         c: &Stored<H>,
     ) -> Stored<H> {
         let (alpha, beta) = (self.alpha as f32, self.beta as f32);
-        let mut on = Placed::new(device, c);
+        let mut on = c.on(device);
         let out = on.view_mut();
         macro_rules! apply {
             ($a:expr) => {
@@ -104,7 +103,7 @@ impl Case<'_> {
         let shape = (plain.rows, plain.cols);
         match self.operand {
             Operand::Dense => {
-                let a = Placed::new(device, a);
+                let a = a.on(device);
                 apply!(a.view())
             }
             Operand::Csr => {

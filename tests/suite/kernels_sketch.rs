@@ -1,16 +1,19 @@
-//! The kernels of random operators: the CPU against the oracle, and entries against the scalar
+//! The kernels of random operators on a device: against the oracle, and entries against the scalar
 //! functions of `randnla::random`, bit for bit.
 
 use crate::common::entries::{dense_entry, entries, sparse_column};
 use crate::common::{
-    Layout, Plain, Reference, Stored, assert_same_bits, assert_within, cpus, noise, sketch,
+    Layout, Place, Plain, Reference, Stored, assert_same_bits, assert_within, cuts, noise,
+    on_every_device, sketch,
 };
-use randnla::{Backend, Cpu, Family, Op, Scalar, Sketch, SketchKernels};
+use randnla::random::laso_row;
+use randnla::{Backend, Csr, Family, Op, Scalar, Sketch};
 
 const DENSE: [Family; 3] = [Family::Gaussian, Family::Rademacher, Family::Uniform];
 const SPARSE: [Family; 4] =
     [Family::SparseSign, Family::SparseStack, Family::CountSketch, Family::BlockPermSjlt];
 const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
+const OPS: [Op; 2] = [Op::NoTrans, Op::Trans];
 
 /// Windows of a d×m operator: all of it, and blocks that start and end anywhere.
 fn windows(s: Sketch) -> Vec<Sketch> {
@@ -26,74 +29,62 @@ fn windows(s: Sketch) -> Vec<Sketch> {
     windows
 }
 
-#[test]
-fn fill_gives_the_bits_of_the_scalar_functions() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        let sizes = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 128, 129, 260];
-        for family in DENSE {
-            for (turn, d) in sizes.into_iter().enumerate() {
-                let m = sizes[sizes.len() - 1 - turn].min(40);
-                let whole = sketch(family, d, m, 7 + turn as u64).unwrap().raw();
-                for s in windows(whole) {
-                    for layout in Layout::WRITABLE {
-                        let what = format!("{} {family:?} {:?} {layout:?}", T::NAME, s.shape());
-                        for cpu in [&cpus()[0], &cpus()[2]] {
-                            let mut b =
-                                Stored::<T>::new(layout, s.nrows(), s.ncols(), |_, _| f64::NAN);
-                            cpu.fill(&s, T::one(), b.view_mut(cpu)).unwrap();
-                            b.assert_gaps_untouched(&what);
-                            assert_same_bits(&what, &b.plain(), &entries::<T>(&s));
-                        }
-                    }
+fn fill_gives_the_bits_of_the_scalar_functions<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    let sizes = place.sizes(&cuts::FILL);
+    for family in DENSE {
+        for (turn, &d) in sizes.iter().enumerate() {
+            let m = sizes[sizes.len() - 1 - turn].min(40);
+            let whole = sketch(family, d, m, 7 + turn as u64).unwrap().raw();
+            for s in windows(whole) {
+                for layout in Layout::WRITABLE {
+                    fill_case::<T, D>(place, &s, layout);
                 }
             }
-            // Large enough for every thread, and far out in the operator.
-            let far = sketch(family, 3000, 1 << 33, 1).unwrap().raw().rows(5..2995);
-            let far = far.columns((1 << 32) - 70..(1 << 32) + 70);
-            let mut b = Stored::<T>::new(Layout::Columns, 2990, 140, |_, _| f64::NAN);
-            cpus()[2].fill(&far, T::one(), b.view_mut(&cpus()[2])).unwrap();
-            assert_same_bits("a far window", &b.plain(), &entries::<T>(&far));
         }
+        // 10⁶ entries far out in the operator, where positions need 64 bits.
+        let far = sketch(family, 3000, 1 << 33, 1).unwrap().raw().rows(5..2995);
+        let far = far.columns((1 << 32) - 170..(1 << 32) + 170);
+        fill_case::<T, D>(place, &far, Layout::Columns);
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
-#[test]
-fn fill_scales_by_one_factor() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in DENSE {
-            for alpha in FACTORS {
-                let s = sketch(family, 33, 19, 5).unwrap();
-                let mut b = Stored::<T>::new(Layout::Rows, 33, 19, |_, _| f64::NAN);
-                cpus()[0].fill(&s, T::from_f64(alpha), b.view_mut(&cpus()[0])).unwrap();
-                let exact = entries::<T>(&s).map(|x| alpha * x);
-                // The factor α·scale is rounded to T, and so is its product with the entry.
-                let bound = exact.map(|x| 3.0 * T::UNIT_ROUNDOFF * x.abs());
-                assert_within(&format!("{family:?} α={alpha}"), &b.plain(), &exact, &bound);
-            }
+fn fill_case<T: Scalar, D: Backend<T>>(place: &Place<D>, s: &Sketch, layout: Layout) {
+    let what = format!("{} {:?} {:?} {layout:?}", T::NAME, s.family(), s.shape());
+    let filled = place.result(&what, |device| {
+        let b = Stored::<T>::new(layout, s.nrows(), s.ncols(), |_, _| f64::NAN);
+        b.after(&what, device, |b| device.fill(s, T::one(), b))
+    });
+    assert_same_bits(&what, &filled, &entries::<T>(s));
+}
+
+fn fill_scales_by_one_factor<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in DENSE {
+        for alpha in FACTORS {
+            let s = sketch(family, 33, 19, 5).unwrap();
+            let b = Stored::<T>::new(Layout::Rows, 33, 19, |_, _| f64::NAN);
+            let what = format!("{family:?} α={alpha}");
+            let got = place.result(&what, |device| {
+                b.after(&what, device, |b| device.fill(&s, T::from_f64(alpha), b))
+            });
+            let exact = entries::<T>(&s).map(|x| alpha * x);
+            // The factor α·scale is rounded to T, and so is its product with the entry.
+            let bound = exact.map(|x| 3.0 * T::UNIT_ROUNDOFF * x.abs());
+            assert_within(&what, &got, &exact, &bound);
         }
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
 /// `C ← α op(S) A + β C` by a kernel against the oracle's kernel and against the entries.
-fn times_case<T: Scalar>(
-    s: &Sketch,
+///
+/// A sparse operator uses the indices of `whole`, of which `s` is a window.
+fn times_case<T: Scalar, D: Backend<T>>(
+    place: &Place<D>,
+    (s, whole): (&Sketch, &Sketch),
     n: usize,
     op: Op,
     [la, lc]: [Layout; 2],
     (alpha, beta): (f64, f64),
-) where
-    Cpu: Backend<T>,
-{
+) {
     let family = s.family();
     let (d, m) = s.shape();
     let (rows_a, rows_c) = if op == Op::NoTrans { (m, d) } else { (d, m) };
@@ -103,27 +94,24 @@ fn times_case<T: Scalar>(
     let a = Stored::<T>::new(la, rows_a, n, value(alpha == 0.0, 1));
     let c = Stored::<T>::new(lc, rows_c, n, value(beta == 0.0, 2));
     let (x, y) = (T::from_f64(alpha), T::from_f64(beta));
-    fn run<T: Scalar, D: SketchKernels<T>>(
+    fn run<T: Scalar, D: Backend<T>>(
+        what: &str,
         device: &D,
-        s: &Sketch,
+        (s, whole): (&Sketch, &Sketch),
         op: Op,
         (x, y): (T, T),
-        a: &Stored<T>,
-        c: &Stored<T>,
-    ) -> Stored<T> {
-        let mut c = c.clone();
-        let (a, out) = (a.view(device), c.view_mut(device));
-        if SPARSE.contains(&s.family()) {
-            let indices = device.indices(s).unwrap();
-            device.sparse_times(s, &indices, op, x, a, y, out).unwrap();
-        } else {
-            device.fill_times(s, op, x, a, y, out).unwrap();
-        }
-        c
+        (a, c): (&Stored<T>, &Stored<T>),
+    ) -> Plain {
+        let a = a.on(device);
+        c.after(what, device, |c| {
+            if !SPARSE.contains(&s.family()) {
+                return device.fill_times(s, op, x, a.view(), y, c);
+            }
+            let indices = device.indices(whole)?;
+            device.sparse_times(s, &indices, op, x, a.view(), y, c)
+        })
     }
-    let one = run(&cpus()[0], s, op, (x, y), &a, &c);
-    one.assert_gaps_untouched(&what);
-    let one = one.plain();
+    let got = place.result(&what, |on| run(&what, on, (s, whole), op, (x, y), (&a, &c)));
     let entries = entries::<T>(s);
     let operator = if op == Op::NoTrans { entries } else { entries.transpose() };
     let old = |i, j| if beta == 0.0 { 0.0 } else { beta * c.plain_entry(i, j) };
@@ -136,191 +124,182 @@ fn times_case<T: Scalar>(
         let size = alpha.abs() * size.get(i, j) + f64::abs(old(i, j));
         (rows_a as f64 + 6.0) * T::UNIT_ROUNDOFF * size
     });
-    assert_within(&what, &one, &exact, &bound);
-    assert_same_bits(&what, &run(&cpus()[2], s, op, (x, y), &a, &c).plain(), &one);
-    let oracle = run(&Reference, s, op, (x, y), &a, &c).plain();
+    assert_within(&what, &got, &exact, &bound);
+    let oracle = run(&what, &Reference, (s, whole), op, (x, y), (&a, &c));
     assert_within(&format!("oracle, {what}"), &oracle, &exact, &bound);
 }
 
-#[test]
-fn operators_times_matrices_meet_the_rounding_model() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        let shapes = [(0, 5), (5, 0), (1, 1), (3, 2), (7, 9), (8, 16), (17, 33), (65, 130)];
-        for family in DENSE.into_iter().chain(SPARSE) {
-            for (turn, (d, m)) in shapes.into_iter().enumerate() {
-                for s in windows(sketch(family, d, m, turn as u64).unwrap()) {
-                    for (k, n) in [0, 1, 2, 3, 4, 5, 8, 9, 17, 40].into_iter().enumerate() {
-                        let op = if k % 2 == 0 { Op::NoTrans } else { Op::Trans };
-                        let la = Layout::READABLE[(k + turn) % 8];
-                        let lc = Layout::WRITABLE[(k + 2 * turn) % 6];
-                        let factors = (FACTORS[(k + turn) % 3], FACTORS[(k / 3 + turn) % 3]);
-                        times_case::<T>(&s, n, op, [la, lc], factors);
-                        let other = if k % 2 == 1 { Op::NoTrans } else { Op::Trans };
-                        times_case::<T>(&s, n, other, [la, lc], (1.0, factors.1));
-                    }
+fn operators_times_matrices_meet_the_rounding_model<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in DENSE.into_iter().chain(SPARSE) {
+        for (turn, (d, m)) in place.sizes(&cuts::OPERATORS).into_iter().enumerate() {
+            let whole = sketch(family, d, m, turn as u64).unwrap();
+            for (window, s) in windows(whole).into_iter().enumerate() {
+                let from = if window % 2 == 0 { whole } else { s };
+                for (k, n) in place.sizes(&cuts::OPERATOR_COLUMNS).into_iter().enumerate() {
+                    let la = Layout::READABLE[(k + turn) % 8];
+                    let lc = Layout::WRITABLE[(k + 2 * turn) % 6];
+                    let factors = (FACTORS[(k + turn) % 3], FACTORS[(k / 3 + turn) % 3]);
+                    let op = OPS[(k + window) % 2];
+                    times_case::<T, D>(place, (&s, &from), n, op, [la, lc], factors);
+                    let op = OPS[(k + window + 1) % 2];
+                    times_case::<T, D>(place, (&s, &from), n, op, [la, lc], (1.0, factors.1));
                 }
             }
         }
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
-#[test]
-fn operators_times_matrices_for_every_layout_and_factor() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in DENSE.into_iter().chain(SPARSE) {
-            let s = sketch(family, 20, 45, 3).unwrap().rows(1..20).columns(3..45);
-            for op in [Op::NoTrans, Op::Trans] {
-                for (turn, la) in Layout::READABLE.into_iter().enumerate() {
-                    for (other, lc) in Layout::WRITABLE.into_iter().enumerate() {
-                        let alpha = FACTORS[(turn + other) % 3];
-                        for beta in FACTORS {
-                            let n = [1, 2, 11][(turn + other) % 3];
-                            times_case::<T>(&s, n, op, [la, lc], (alpha, beta));
+fn operators_times_matrices_for_every_layout_and_factor<T: Scalar, D: Backend<T>>(
+    place: &Place<D>,
+) {
+    let mut case = 0;
+    for family in DENSE.into_iter().chain(SPARSE) {
+        let whole = sketch(family, 20, 45, 3).unwrap();
+        let s = whole.rows(1..20).columns(3..45);
+        for op in OPS {
+            for (turn, la) in Layout::READABLE.into_iter().enumerate() {
+                for (other, lc) in Layout::WRITABLE.into_iter().enumerate() {
+                    for beta in FACTORS {
+                        case += 1;
+                        if !place.takes(&cuts::OPERATOR_LAYOUTS, case) {
+                            continue;
                         }
+                        let factors = (FACTORS[(turn + other) % 3], beta);
+                        let n = [1, 2, 11][(turn + other) % 3];
+                        times_case::<T, D>(place, (&s, &whole), n, op, [la, lc], factors);
                     }
                 }
             }
         }
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
-#[test]
-fn operators_times_large_matrices_on_several_threads() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in DENSE.into_iter().chain(SPARSE) {
-            // Tall operands, wide ones, long vectors.
-            for (d, m, n) in [(30, 5000, 7), (200, 600, 40), (600, 800, 1), (30, 150, 900)] {
-                let s = sketch(family, d, m, 9).unwrap();
-                for op in [Op::NoTrans, Op::Trans] {
-                    if DENSE.contains(&family) && n > 100 {
-                        continue;
-                    }
-                    times_case::<T>(&s, n, op, [Layout::Columns; 2], (1.0, 0.0));
-                    times_case::<T>(&s, n, op, [Layout::Rows; 2], (-0.75, 1.0));
-                }
+/// Several tasks, blocks, parts of a sum and tiles along every axis, and ragged ends.
+fn operators_times_large_matrices<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in DENSE.into_iter().chain(SPARSE) {
+        let dense = DENSE.contains(&family);
+        let sizes = if dense { &cuts::LARGE_DENSE } else { &cuts::LARGE_SPARSE };
+        for (d, m, n) in place.sizes(sizes) {
+            let s = sketch(family, d, m, 9).unwrap();
+            for op in OPS {
+                times_case::<T, D>(place, (&s, &s), n, op, [Layout::Columns; 2], (1.0, 0.0));
+                times_case::<T, D>(place, (&s, &s), n, op, [Layout::Rows; 2], (-0.75, 1.0));
             }
         }
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
-#[test]
-fn one_count_sketch_entry_is_one_signed_entry_of_the_input() {
-    // ζ = 1 and one nonzero row: no rounding at all, whatever the size.
+/// ζ = 1 and one nonzero row: no rounding at all, whatever the size.
+fn one_count_sketch_entry_is_one_signed_entry_of_the_input<D: Backend<f32>>(place: &Place<D>) {
     let s = Sketch::count_sketch(50, 9000, 4).unwrap();
-    let cpu = &cpus()[2];
-    let a = Stored::<f32>::new(
-        Layout::Rows,
-        9000,
-        33,
-        |i, j| if i == 77 { noise(1, i, j) } else { 0.0 },
-    );
-    let mut c = Stored::<f32>::new(Layout::Columns, 50, 33, |_, _| f64::NAN);
-    let indices = SketchKernels::<f32>::indices(cpu, &s).unwrap();
-    cpu.sparse_times(&s, &indices, Op::NoTrans, 1.0, a.view(cpu), 0.0, c.view_mut(cpu)).unwrap();
+    let input = |i, j| if i == 77 { noise(1, i, j) } else { 0.0 };
+    let a = Stored::<f32>::new(Layout::Rows, 9000, 33, input);
+    let c = Stored::<f32>::new(Layout::Columns, 50, 33, |_, _| f64::NAN);
+    let got = place.result("CountSketch", |device| {
+        let (indices, a) = (device.indices(&s).unwrap(), a.on(device));
+        c.after("CountSketch", device, |c| {
+            device.sparse_times(&s, &indices, Op::NoTrans, 1.0, a.view(), 0.0, c)
+        })
+    });
     let (row, sign) = sparse_column(&s, 77)[0];
     let expected = |i, j| if i == row { sign * a.plain_entry(77, j) } else { 0.0 };
-    let got = c.plain().map(|x| x + 0.0);
-    assert_same_bits("CountSketch", &got, &Plain::from_fn(50, 33, |i, j| expected(i, j) + 0.0));
+    let expected = Plain::from_fn(50, 33, |i, j| expected(i, j) + 0.0);
+    assert_same_bits("CountSketch", &got.map(|x| x + 0.0), &expected);
 }
 
-#[test]
-fn indices_are_those_of_the_scalar_functions() {
+fn indices_are_those_of_the_scalar_functions<D: Backend<f32>>(place: &Place<D>) {
+    let check = |s: &Sketch| {
+        let pack = |(row, sign): (usize, f64)| (row as u32) << 1 | u32::from(sign < 0.0);
+        let columns = s.col_range().map(|j| sparse_column(s, j));
+        let expected: Vec<u32> = columns.flatten().map(pack).collect();
+        let what = format!("{:?} {:?} {}", s.family(), s.full_shape(), s.nnz());
+        let got = place
+            .result(&what, |device| device.download_indices(&device.indices(s).unwrap()).unwrap());
+        assert!(got == expected, "{what}");
+    };
     for family in SPARSE {
-        for (d, m) in [(1, 1), (8, 0), (17, 33), (300, 20_000)] {
+        for (d, m) in place.sizes(&cuts::INDICES) {
+            windows(sketch(family, d, m, 6).unwrap()).iter().for_each(check);
+        }
+    }
+    // Every ζ around the change of search, all rows, long and far operators.
+    for (d, m, zeta) in [(64, 40, 64), (65, 40, 65), (200, 9, 130), ((1 << 31) - 1, 300, 9)] {
+        check(&Sketch::sparse_sign(d, m, zeta, 4).unwrap());
+        check(&Sketch::sparse_stack(d, m, zeta, 4).unwrap());
+        let far = Sketch::sparse_sign(d, 1 << 40, zeta, 5).unwrap();
+        check(&far.columns((1 << 32) - 5..(1 << 32) + 5));
+    }
+}
+
+/// op(S) in compressed rows: the entries where they are, and their order.
+fn compressed_case<T: Scalar, D: Backend<T>>(place: &Place<D>, s: &Sketch) {
+    fn of<T: Scalar, D: Backend<T>>(device: &D, s: &Sketch, op: Op) -> [Plain; 2] {
+        let x: Csr<T, D> = device.compressed(s, op).unwrap();
+        let (rows, cols) = x.as_ref().shape();
+        let dense = Stored::<T>::new(Layout::Rows, rows, cols, |_, _| f64::NAN);
+        let dense = dense.after("op(S)", device, |c| device.expand(x.as_ref(), 0, c));
+        [dense, Plain::of(device.stored_values(x.as_ref()).unwrap())]
+    }
+    for op in OPS {
+        let what = format!("{} {:?} {:?} ζ={} {op:?}", T::NAME, s.family(), s.shape(), s.nnz());
+        let [dense, values] = place.result(&what, |device| of::<T, D>(device, s, op));
+        let expected = entries::<T>(s).rounded::<T>();
+        let expected = if op == Op::NoTrans { expected } else { expected.transpose() };
+        assert_same_bits(&what, &dense, &expected);
+        // Rows by columns; the columns of a column-sparse operator are in the order of their draws.
+        let [_, in_order] = of::<T, Reference>(&Reference, s, op);
+        if op == Op::NoTrans || s.family().is_row_sparse() {
+            assert_same_bits(&what, &values, &in_order);
+        }
+        assert_eq!(values.cols, in_order.cols, "{what}");
+    }
+}
+
+fn compressed_operators_have_the_entries<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in SPARSE.into_iter().chain([Family::Laso, Family::RowSampling]) {
+        for (d, m) in place.sizes(&cuts::COMPRESSED_OPERATORS) {
             for s in windows(sketch(family, d, m, 6).unwrap()) {
-                let pack = |(row, sign): (usize, f64)| (row as u32) << 1 | u32::from(sign < 0.0);
-                let columns = s.col_range().map(|j| sparse_column(&s, j));
-                let expected: Vec<u32> = columns.flatten().map(pack).collect();
-                for cpu in [&cpus()[0], &cpus()[2]] {
-                    let indices = SketchKernels::<f32>::indices(cpu, &s).unwrap();
-                    let got = SketchKernels::<f32>::download_indices(cpu, &indices).unwrap();
-                    assert!(got == expected, "{family:?} {:?}", s.shape());
-                }
+                compressed_case::<T, D>(place, &s);
+                compressed_case::<T, D>(place, &s.columns(s.ncols() / 3..s.ncols() / 3));
             }
         }
     }
+    // Many draws of few columns, of more than a warp, and beyond 2³² columns.
+    for (d, m, zeta) in [(3, 1, 5), (7, 4, 33), (20, 50, 70), (300, 200, 9)] {
+        compressed_case::<T, D>(place, &Sketch::laso(d, m, zeta, 4).unwrap());
+    }
+    let (far, mut row) = (Sketch::laso(2000, 1 << 33, 40, 5).unwrap(), Vec::new());
+    laso_row(5, 1 << 33, 40, 1000, &mut row);
+    let column = row.last().unwrap().column as usize;
+    assert!(column > 1 << 32, "the window below is beyond 32 bits");
+    compressed_case::<T, D>(place, &far.rows(999..1004).columns(column - 2..column + 3));
 }
 
-/// op(S) in compressed rows, entry for entry, for any number of threads; rows of S by columns.
-#[test]
-fn compressed_operators_have_the_entries() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in SPARSE.into_iter().chain([Family::Laso, Family::RowSampling]) {
-            for (d, m) in [(0, 7), (1, 1), (5, 9), (17, 33), (300, 400), (2500, 5000)] {
-                for s in windows(sketch(family, d, m, 6).unwrap()) {
-                    let what = format!("{} {family:?} {:?}", T::NAME, s.shape());
-                    let small = d < 1000;
-                    let expected =
-                        if small { entries::<T>(&s).rounded::<T>() } else { Plain::zeros(0, 0) };
-                    for op in [Op::NoTrans, Op::Trans] {
-                        let [one, three] = [0, 2]
-                            .map(|at| SketchKernels::<T>::compressed(&cpus()[at], &s, op).unwrap());
-                        let (one, three) = (one.as_ref().slices(), three.as_ref().slices());
-                        assert!(one == three, "{what} {op:?}");
-                        let (starts, columns, values) = one;
-                        assert_eq!(starts[starts.len() - 1], values.len(), "{what}");
-                        let mut got = Plain::zeros(expected.rows, expected.cols);
-                        for i in 0..starts.len() - 1 {
-                            let row = starts[i]..starts[i + 1];
-                            let sorted = columns[row.clone()].is_sorted_by(|a, b| a < b);
-                            assert!(
-                                sorted || op == Op::Trans && SPARSE.contains(&family),
-                                "{what}"
-                            );
-                            for k in row.filter(|_| small) {
-                                let j = columns[k] as usize;
-                                let (i, j) = if op == Op::NoTrans { (i, j) } else { (j, i) };
-                                assert_eq!(got.get(i, j), 0.0, "{what}: twice");
-                                got.set(i, j, values[k].to_f64());
-                            }
-                        }
-                        assert_eq!(got, expected, "{what} {op:?}");
-                    }
-                }
-            }
-        }
+/// Constants of a device cut sums, so they are the same for all of its handles.
+fn constants_do_not_depend_on_the_handle<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in SPARSE {
+        let s = sketch(family, 100, 100_000, 1).unwrap();
+        assert!(place.result("chunk", |device| device.index_chunk(&s)) > 0);
     }
-    cases::<f32>();
-    cases::<f64>();
+    let constants = |device: &D| (device.panel_len(), device.fused_columns());
+    assert!(place.result("constants", constants).0 > 0);
 }
 
+/// An operator's entries in f32 are not those in f64: they have streams of their own.
 #[test]
-fn constants_of_the_device_do_not_depend_on_threads() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in SPARSE {
-            let s = sketch(family, 100, 100_000, 1).unwrap();
-            let chunk = |cpu: &Cpu| SketchKernels::<T>::index_chunk(cpu, &s);
-            assert!(chunk(&cpus()[0]) > 0 && chunk(&cpus()[0]) == chunk(&cpus()[2]));
-        }
-        let constants = |cpu: &Cpu| {
-            (SketchKernels::<T>::panel_len(cpu), SketchKernels::<T>::fused_columns(cpu))
-        };
-        assert!(constants(&cpus()[0]) == constants(&cpus()[2]) && constants(&cpus()[0]).0 > 0);
-    }
-    cases::<f32>();
-    cases::<f64>();
-    // An operator's entries in f32 are not those in f64: they have streams of their own.
+fn entries_of_the_two_scalar_types_differ() {
     let s = Sketch::gaussian(3, 3, 1).unwrap();
     assert_ne!(dense_entry::<f32>(&s, 0, 0), dense_entry::<f64>(&s, 0, 0));
+}
+
+on_every_device! {
+    fill_gives_the_bits_of_the_scalar_functions: f32 f64,
+    fill_scales_by_one_factor: f32 f64,
+    operators_times_matrices_meet_the_rounding_model: f32 f64,
+    operators_times_matrices_for_every_layout_and_factor: f32 f64,
+    operators_times_large_matrices: f32 f64,
+    one_count_sketch_entry_is_one_signed_entry_of_the_input,
+    indices_are_those_of_the_scalar_functions,
+    compressed_operators_have_the_entries: f32 f64,
+    constants_do_not_depend_on_the_handle: f32 f64,
 }

@@ -1,11 +1,11 @@
-//! The kernel of column-sparse operators on compressed sparse rows: the CPU against the oracle and
-//! against the entries, by the rounding model of a sum.
+//! The kernel of column-sparse operators on compressed sparse rows: a device against the entries and
+//! the oracle, by the rounding model of a sum.
 
 use crate::common::entries::entries;
 use crate::common::{
-    Layout, Plain, Reference, Stored, assert_same_bits, assert_within, cpus, noise, sketch,
+    Layout, Place, Plain, Reference, Stored, assert_within, cuts, noise, on_every_device, sketch,
 };
-use randnla::{Backend, Cpu, Csr, Family, Op, Scalar, Sketch, SketchKernels};
+use randnla::{Backend, Csr, Family, Op, Scalar, Sketch};
 
 const FAMILIES: [Family; 4] =
     [Family::SparseSign, Family::SparseStack, Family::CountSketch, Family::BlockPermSjlt];
@@ -33,26 +33,21 @@ struct Case {
 impl Case {
     fn run<T: Scalar, D: Backend<T>>(
         &self,
+        what: &str,
         device: &D,
-        shape: (usize, usize),
-        x: &[(usize, usize, T)],
+        (shape, x): ((usize, usize), &[(usize, usize, T)]),
         c: &Stored<T>,
-    ) -> Stored<T> {
-        let mut c = c.clone();
+    ) -> Plain {
         let x = Csr::from_triplets(device, shape, x).unwrap();
-        let indices = SketchKernels::<T>::indices(device, &self.whole).unwrap();
+        let indices = device.indices(&self.whole).unwrap();
         let (alpha, beta) = (T::from_f64(self.factors.0), T::from_f64(self.factors.1));
-        let (x, out) = (x.as_ref(), c.view_mut(device));
-        device
-            .sparse_times_csr(&self.s, &indices, self.op, alpha, x, self.op_x, beta, out)
-            .unwrap();
-        c
+        c.after(what, device, |c| {
+            let (s, x) = (&self.s, x.as_ref());
+            device.sparse_times_csr(s, &indices, self.op, alpha, x, self.op_x, beta, c)
+        })
     }
 
-    fn check<T: Scalar>(&self, share: f64)
-    where
-        Cpu: Backend<T>,
-    {
+    fn check<T: Scalar, D: Backend<T>>(&self, place: &Place<D>, share: f64) {
         let Case { s, n, op, op_x, layout, factors: (alpha, beta), .. } = *self;
         let (d, m) = s.shape();
         let what = format!(
@@ -76,9 +71,7 @@ impl Case {
         let old = |i, j| if beta == 0.0 { f64::NAN } else { noise(2, i, j) };
         let c = Stored::<T>::new(layout, outer, n, old);
 
-        let one = self.run(&cpus()[0], shape, &x, &c);
-        one.assert_gaps_untouched(&what);
-        let one = one.plain();
+        let got = place.result(&what, |device| self.run(&what, device, (shape, &x), &c));
         let entries = entries::<T>(&s);
         let operator = if op == Op::NoTrans { entries } else { entries.transpose() };
         let old = |i, j| if beta == 0.0 { 0.0 } else { beta * c.plain_entry(i, j) };
@@ -89,9 +82,8 @@ impl Case {
             let size = alpha.abs() * size.get(i, j) + f64::abs(old(i, j));
             (inner as f64 + 6.0) * T::UNIT_ROUNDOFF * size
         });
-        assert_within(&what, &one, &exact, &bound);
-        assert_same_bits(&what, &self.run(&cpus()[2], shape, &x, &c).plain(), &one);
-        let oracle = self.run(&Reference, shape, &x, &c).plain();
+        assert_within(&what, &got, &exact, &bound);
+        let oracle = self.run(&what, &Reference, (shape, &x), &c);
         assert_within(&format!("oracle, {what}"), &oracle, &exact, &bound);
     }
 }
@@ -103,56 +95,56 @@ const OPS: [(Op, Op); 4] = [
     (Op::Trans, Op::Trans),
 ];
 
-#[test]
-fn every_product_window_layout_and_factor() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        let mut turn = 0;
-        for family in FAMILIES {
-            for (d, m) in [(0, 5), (5, 0), (1, 1), (7, 9), (17, 65)] {
-                let whole = sketch(family, d, m, turn as u64).unwrap();
-                let (r, k) = (d / 3, m / 3);
-                for s in [whole, whole.rows(r..d), whole.columns(k..m), whole.rows(r..r)] {
-                    // Indices of the window alone, and of the operator around it.
-                    for whole in [s, whole] {
-                        for (op, op_x) in OPS {
-                            for n in [0, 1, 7, 40] {
-                                turn += 1;
-                                let layout = Layout::WRITABLE[turn % 6];
-                                let factors = (FACTORS[turn % 3], FACTORS[turn / 3 % 3]);
-                                Case { s, whole, n, op, op_x, layout, factors }.check::<T>(0.3);
-                                let factors = (1.0, factors.1);
-                                Case { s, whole, n, op, op_x, layout, factors }.check::<T>(0.3);
+fn every_product_window_layout_and_factor<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    let mut turn = 0;
+    for family in FAMILIES {
+        for (d, m) in [(0, 5), (5, 0), (1, 1), (7, 9), (17, 65)] {
+            let whole = sketch(family, d, m, turn as u64).unwrap();
+            let (r, k) = (d / 3, m / 3);
+            for s in [whole, whole.rows(r..d), whole.columns(k..m), whole.rows(r..r)] {
+                // Indices of the window alone, and of the operator around it.
+                for whole in [s, whole] {
+                    for (op, op_x) in OPS {
+                        for n in [0, 1, 7, 40] {
+                            turn += 1;
+                            if !place.takes(&cuts::COMPRESSED, turn) {
+                                continue;
                             }
+                            let layout = Layout::WRITABLE[turn % 6];
+                            let factors = (FACTORS[turn % 3], FACTORS[turn / 3 % 3]);
+                            Case { s, whole, n, op, op_x, layout, factors }
+                                .check::<T, D>(place, 0.3);
+                            let factors = (1.0, factors.1);
+                            Case { s, whole, n, op, op_x, layout, factors }
+                                .check::<T, D>(place, 0.3);
                         }
                     }
                 }
             }
         }
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
-/// Entries enough for several tasks of every step.
-#[test]
-fn large_operators_on_several_threads() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in FAMILIES {
-            let whole = sketch(family, 40, 9_000, 3).unwrap();
-            for s in [whole, whole.rows(5..39).columns(1000..8_900)] {
+/// Several tasks and tiles of entries, rows of C longer than a warp keeps, and few long lists, which
+/// are taken in parts.
+fn large_operators<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in FAMILIES {
+        for (d, m, n, share) in place.sizes(&cuts::LARGE_COMPRESSED) {
+            let whole = sketch(family, d, m, 3).unwrap();
+            for s in [whole, whole.rows(d / 9..d - 1).columns(m / 9..m - m / 50)] {
                 for (op, op_x) in OPS {
-                    let (layout, factors) = (Layout::Columns, (1.0, 0.0));
-                    Case { s, whole, n: 20, op, op_x, layout, factors }.check::<T>(0.5);
+                    for (layout, factors) in
+                        [(Layout::Columns, (1.0, 0.0)), (Layout::Rows, (-0.75, 1.0))]
+                    {
+                        Case { s, whole, n, op, op_x, layout, factors }.check::<T, D>(place, share);
+                    }
                 }
             }
         }
     }
-    cases::<f32>();
-    cases::<f64>();
+}
+
+on_every_device! {
+    every_product_window_layout_and_factor: f32 f64,
+    large_operators: f32 f64,
 }

@@ -2,17 +2,25 @@
 //!
 //! | module | what it tests |
 //! |---|---|
-//! | `kernels_*` | every kernel of every trait, the CPU against the oracle, by a rounding model |
+//! | `kernels_*` | every kernel of every trait, a device against the oracle, by a rounding model |
 //! | `sketch_*` | every family and operation, windows, prefixes, bad input |
+//! | `golden` | the frozen bits of the operators |
 //! | `half_*` | operators on matrices stored in `f16` and `bf16`, for any device |
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
 //! | `block_perm` | BlockPerm-SJLT: structure, products block by block |
 //! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
 //! | `peers` | the defects found in other libraries |
 //! | `properties` | random shapes, strides, seeds and scales |
+//! | `gpu*` | what only a GPU has: the bits of the CPU, graphs, what the interpreter is spared |
 //!
 //! The oracle (`common::reference`) is a device of plain loops that sums in twice the precision of
 //! `f64`. No test depends on time, and every seed is fixed.
+//!
+//! Tests are generic over the device (`common::place`): `cpu::name` runs on one and three threads,
+//! `gpu::name` on a GPU or on the simulated one. What has no twin is about threads, the host or plain
+//! data. `statistics_*` have none either: they are about the entries of operators, and `gpu_bits`
+//! shows that a GPU has those of the CPU, bit for bit. `tests/README.md` says what the interpreter
+//! is spared and where every choice of a kernel is met.
 
 // Operands go in by value and by reference: both are part of the interface.
 #![allow(clippy::needless_borrows_for_generic_args)]
@@ -30,23 +38,11 @@ mod golden;
 #[cfg(feature = "cuda")]
 mod gpu;
 #[cfg(feature = "cuda")]
-mod gpu_blas;
+mod gpu_bits;
 #[cfg(feature = "cuda")]
 mod gpu_capture;
 #[cfg(feature = "cuda")]
-mod gpu_convolve;
-#[cfg(feature = "cuda")]
-mod gpu_decomp;
-#[cfg(feature = "cuda")]
-mod gpu_dense;
-#[cfg(feature = "cuda")]
 mod gpu_half;
-#[cfg(feature = "cuda")]
-mod gpu_sketch;
-#[cfg(feature = "cuda")]
-mod gpu_sparse;
-#[cfg(feature = "cuda")]
-mod gpu_transform;
 mod half_apply;
 mod half_cases;
 mod kernels_blas;

@@ -11,14 +11,17 @@
 //! * Panther 1–4, 9–12, 17–20, 22, 24: neural layers, attention, GPU kernels, tuner; 5–7: pivoted QR.
 
 use crate::common::spectra::{geometric, harmonic, with_spectrum};
-use crate::common::{FAMILIES, Layout, Plain, Stored, assert_within, cpus, noise, sketch, spectra};
+use crate::common::{
+    FAMILIES, Layout, Place, Plain, Stored, assert_within, cpus, cuts, noise, on_every_device,
+    sketch, spectra,
+};
 use crate::decomp_checks::{check_svd, checked_rsvd};
 use randnla::decomp::{QbParams, RsvdParams, qb, rsvd};
 use randnla::random::{index, laso_row};
-use randnla::{Cpu, Csr, Error, Family, MatRef, Sketch};
+use randnla::{Backend, Cpu, Csr, Error, Family, MatRef, Sketch};
 
-fn dense(s: &Sketch) -> Plain {
-    Plain::of(s.to_mat::<f64, Cpu>(&cpus()[1]).unwrap().as_ref())
+fn dense<D: Backend<f64>>(device: &D, s: &Sketch) -> Plain {
+    Plain::of(s.to_mat::<f64, D>(device).unwrap().as_ref())
 }
 
 /// RandBLAS returned index n for n = 10 (a float rounded up to 1), and missed indices above 2²⁴.
@@ -40,10 +43,10 @@ fn randblas_9_uniform_index_never_reaches_n_and_reaches_all_below() {
 }
 
 /// RandBLAS' f64 operators are f32 samples cast up, capped at |z| = 6.764.
-#[test]
-fn randblas_double_operators_are_not_single_precision_samples() {
+fn randblas_double_operators_are_not_single_precision_samples<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     for s in [Sketch::gaussian(512, 512, 1).unwrap(), Sketch::uniform(512, 512, 1).unwrap()] {
-        let entries = dense(&s.raw());
+        let entries = dense(device, &s.raw());
         let singles = entries.data.iter().filter(|&&x| x == f64::from(x as f32)).count();
         // A 53-bit number is an f32 with probability 2⁻²⁹.
         assert!(singles < 3, "{:?}: {singles} of 2¹⁸ are f32", s.family());
@@ -58,18 +61,22 @@ fn randblas_double_operators_are_not_single_precision_samples() {
 }
 
 /// `sketch_vector` was a general product that ignored strides.
-#[test]
-fn randblas_sketch_vector_takes_any_stride() {
-    let cpu = &cpus()[0];
+fn randblas_sketch_vector_takes_any_stride<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     for family in FAMILIES {
         let s = sketch(family, 10, 60, 1).unwrap();
-        let x: Vec<f64> = (0..180).map(|i| noise(1, i, 0)).collect();
+        let x = Plain::from_fn(180, 1, |i, j| noise(1, i, j));
+        let on = x.to_mat::<f64, D>(device);
         for (offset, stride) in [(0, 1isize), (0, 3), (59, -1), (179, -3), (7, 0)] {
-            let view = MatRef::from_strided(cpu, &x, offset, (60, 1), (stride, 1)).unwrap();
+            let first = on.as_ref().as_ptr().wrapping_add(offset);
+            // SAFETY: the 60 entries lie inside of the 180.
+            let view =
+                unsafe { MatRef::from_raw_parts(device, first, (60, 1), (stride, 1)) }.unwrap();
             let got = Plain::of(s.apply(view).unwrap().as_ref());
-            let values =
-                Plain::from_fn(60, 1, |i, _| x[(offset as isize + i as isize * stride) as usize]);
-            let operator = dense(&s);
+            let values = Plain::from_fn(60, 1, |i, _| {
+                x.data[(offset as isize + i as isize * stride) as usize]
+            });
+            let operator = dense(device, &s);
             let exact = operator.times_exactly(&values);
             let scale = 400.0 * f64::EPSILON * s.scale() * values.norm();
             let size = operator.abs().times(&values.abs());
@@ -85,30 +92,30 @@ fn randblas_products_do_not_depend_on_threads() {
     let s = Sketch::gaussian(300, 4000, 1).unwrap();
     let a = Plain::from_fn(4000, 50, |i, j| noise(1, i, j)).to_mat::<f64, Cpu>(&cpus()[0]);
     let on = |cpu: &Cpu| {
-        let view = Stored::<f64>::from_plain(Layout::Columns, &Plain::of(a.as_ref()));
-        s.apply(view.view(cpu)).unwrap().to_vec().unwrap()
+        let a = Stored::<f64>::from_plain(Layout::Columns, &Plain::of(a.as_ref()));
+        s.apply(a.on(cpu).view()).unwrap().to_vec().unwrap()
     };
     assert!(on(&cpus()[0]) == on(&cpus()[1]) && on(&cpus()[1]) == on(&cpus()[2]));
 }
 
 /// A rectangular window of a sparse operator was sampled whole; here a window costs itself. An
 /// operator of 2⁴⁰ columns would not fit into any memory.
-#[test]
-fn randblas_windows_of_sparse_operators_do_not_sample_the_whole() {
+fn randblas_windows_of_sparse_operators_do_not_sample_the_whole<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     for family in [Family::Gaussian, Family::SparseSign, Family::SparseStack, Family::CountSketch] {
         let s = sketch(family, 64, 1 << 40, 1).unwrap().columns((1 << 39)..(1 << 39) + 100);
-        assert_eq!(dense(&s).rows, 64);
+        assert_eq!(dense(device, &s).rows, 64);
     }
 }
 
 /// BQRRP took the number of rows for the leading dimension, and was wrong with success.
-#[test]
-fn randlapack_2_leading_dimensions_are_respected() {
+fn randlapack_2_leading_dimensions_are_respected<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     let a = with_spectrum(60, 40, &harmonic(40), 1);
-    let (_, plain) = checked_rsvd::<f64>("packed", &a, RsvdParams::rank(5), &cpus()[0]);
+    let (_, plain) = checked_rsvd::<f64, D>("packed", &a, RsvdParams::rank(5), device);
     for layout in [Layout::PaddedColumns, Layout::PaddedRows] {
         let stored = Stored::<f64>::from_plain(layout, &a);
-        let svd = rsvd(&stored.view(&cpus()[0]), RsvdParams::rank(5)).unwrap();
+        let svd = rsvd(&stored.on(device).view(), RsvdParams::rank(5)).unwrap();
         check_svd("padded", &a, &svd);
         let close = |(x, y): (&f64, &f64)| (x - y).abs() <= 1000.0 * f64::EPSILON * plain.s[0];
         assert!(svd.s.iter().zip(&plain.s).all(close), "{layout:?}");
@@ -116,65 +123,64 @@ fn randlapack_2_leading_dimensions_are_respected() {
 }
 
 /// BQRRP and ABRIK stopped on absolute thresholds: rank 0 for A·1e−17, 2 of 12 iterations for A·1e−9.
-#[test]
-fn randlapack_3_and_4_ranks_do_not_depend_on_scale() {
+fn randlapack_3_and_4_ranks_do_not_depend_on_scale<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     let a = with_spectrum(80, 60, &geometric(0.7, 60), 1);
     for scale in [1.0, 1e-9, 1e-17, 1e-200, 1e200] {
         let scaled = a.map(|x| x * scale);
         let params = RsvdParams::tolerance(1e-3);
-        let (error, svd) = checked_rsvd::<f64>("scaled", &scaled, params, &cpus()[0]);
+        let (error, svd) = checked_rsvd::<f64, D>("scaled", &scaled, params, device);
         assert_eq!(svd.rank(), 20, "×{scale:e}");
         assert!(error <= 1e-3 && (svd.s[0] / scale - 1.0).abs() < 1e-9, "×{scale:e}");
     }
 }
 
 /// Zero and NaN input returned success with outputs untouched (CQRRPT) or threw (REVD2).
-#[test]
-fn randlapack_6_and_8_zero_and_nan_are_told_apart() {
-    let cpu = &cpus()[0];
-    let zero = Plain::zeros(30, 20).to_mat::<f64, Cpu>(cpu);
+fn randlapack_6_and_8_zero_and_nan_are_told_apart<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
+    let zero = Plain::zeros(30, 20).to_mat::<f64, D>(device);
     let svd = rsvd(&zero, RsvdParams::rank(5)).unwrap();
     assert_eq!((svd.rank(), svd.error.relative), (0, 0.0));
     let mut nan = Plain::from_fn(30, 20, |i, j| noise(1, i, j));
     nan.set(7, 11, f64::NAN);
-    let result = rsvd(&nan.to_mat::<f64, Cpu>(cpu), RsvdParams::rank(5));
+    let result = rsvd(&nan.to_mat::<f64, D>(device), RsvdParams::rank(5));
     assert!(matches!(result, Err(Error::NonFinite { row: 7, col: 11, .. })));
 }
 
 /// RSVD of a rank-5 matrix with k = 20, b = 10 failed inside and hid it; unmet tolerances succeeded.
-#[test]
-fn randlapack_7_rsvd_reports_unmet_rank_and_tolerance() {
+fn randlapack_7_rsvd_reports_unmet_rank_and_tolerance<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     let a = with_spectrum(80, 60, &harmonic(5), 1);
     let params = RsvdParams::rank(20).oversampling(0).block_size(10);
-    let (error, svd) = checked_rsvd::<f64>("rank 5", &a, params, &cpus()[0]);
+    let (error, svd) = checked_rsvd::<f64, D>("rank 5", &a, params, device);
     assert!(svd.rank() == 5 && error <= 50.0 * f64::EPSILON / 2.0, "{} {error:e}", svd.rank());
     let a = with_spectrum(80, 60, &harmonic(60), 1);
     let params = RsvdParams::tolerance(0.01).max_rank(20);
-    let (error, svd) = checked_rsvd::<f64>("20 at most", &a, params, &cpus()[0]);
+    let (error, svd) = checked_rsvd::<f64, D>("20 at most", &a, params, device);
     assert!(svd.error.relative > 0.01 && error > 0.01);
 }
 
 /// Outputs need not be zeroed: β = 0 overwrites NaN (CQRRPT read its R).
-#[test]
-fn randlapack_1_outputs_need_not_be_zeroed() {
-    let cpu = &cpus()[1];
+fn randlapack_1_outputs_need_not_be_zeroed<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     for family in FAMILIES {
         let s = sketch(family, 12, 40, 1).unwrap();
         let a = Stored::<f64>::new(Layout::Columns, 40, 7, |i, j| noise(1, i, j));
-        let mut c = Stored::<f64>::new(Layout::Columns, 12, 7, |_, _| f64::NAN);
-        s.apply_into(1.0, a.view(cpu), 0.0, c.view_mut(cpu)).unwrap();
-        assert!(c.plain().data.iter().all(|x| x.is_finite()), "{family:?}");
+        let c = Stored::<f64>::new(Layout::Columns, 12, 7, |_, _| f64::NAN);
+        let what = format!("{family:?}");
+        let c = c.after(&what, device, |c| s.apply_into(1.0, a.on(device).view(), 0.0, c));
+        assert!(c.data.iter().all(|x| x.is_finite()), "{family:?}");
     }
 }
 
 /// Panther stopped at a true relative error of 0.15 for A·1e−4 and used every column for A·1e4.
-#[test]
-fn panther_8_stopping_is_scale_invariant() {
+fn panther_8_stopping_is_scale_invariant<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     let a = with_spectrum(150, 100, &harmonic(100), 1);
     let run = |scale: f64| {
         let scaled = a.map(|x| x * scale);
         let (error, svd) =
-            checked_rsvd::<f64>("scaled", &scaled, RsvdParams::tolerance(0.05), &cpus()[0]);
+            checked_rsvd::<f64, D>("scaled", &scaled, RsvdParams::tolerance(0.05), device);
         assert!(error <= 0.05, "×{scale:e}: {error}");
         (svd.rank(), svd.passes)
     };
@@ -182,37 +188,37 @@ fn panther_8_stopping_is_scale_invariant() {
         assert_eq!(run(scale), run(1.0), "×{scale:e}");
     }
     // Zero divided by zero.
-    let zero = Plain::zeros(9, 5).to_mat::<f64, Cpu>(&cpus()[0]);
+    let zero = Plain::zeros(9, 5).to_mat::<f64, D>(device);
     assert_eq!(qb(&zero, QbParams::tolerance(0.1)).unwrap().error.relative, 0.0);
 }
 
 /// Without oversampling Panther's rank-20 errors were 1.05 and 1.13 times the best.
-#[test]
-fn panther_rsvd_oversamples_by_default() {
+fn panther_rsvd_oversamples_by_default<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     for sigma in [harmonic(100), geometric(0.9, 100)] {
         let a = with_spectrum(150, 100, &sigma, 1);
         let params = RsvdParams::rank(20).power_passes(1);
-        let (error, _) = checked_rsvd::<f64>("q = 1", &a, params, &cpus()[0]);
+        let (error, _) = checked_rsvd::<f64, D>("q = 1", &a, params, device);
         let best = spectra::tail(&sigma, 20) / spectra::tail(&sigma, 0);
         assert!(error <= 1.02 * best, "{error} {best}");
     }
 }
 
 /// The shape of a sparse operator was taken from its largest index, so empty rows vanished.
-#[test]
-fn panther_14_empty_rows_and_columns_keep_their_place() {
+fn panther_14_empty_rows_and_columns_keep_their_place<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     for family in [Family::CountSketch, Family::Laso, Family::RowSampling] {
         let s = sketch(family, 50, 60, 1).unwrap();
-        let csr: Csr<f64> = s.to_csr(&cpus()[0]).unwrap();
+        let csr: Csr<f64, D> = s.to_csr(device).unwrap();
         assert_eq!(csr.as_ref().shape(), (50, 60), "{family:?}");
     }
 }
 
 /// SRHT lacked √(n/m), took single vectors, and redrew its signs each call.
-#[test]
-fn panther_15_srht_is_isotropic_for_matrices_and_fixed() {
+fn panther_15_srht_is_isotropic_for_matrices_and_fixed<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     let (m, n, d) = (100, 9, 32);
-    let a = Plain::from_fn(m, n, |i, j| noise(1, i, j)).to_mat::<f64, Cpu>(&cpus()[0]);
+    let a = Plain::from_fn(m, n, |i, j| noise(1, i, j)).to_mat::<f64, D>(device);
     let norm = Plain::of(a.as_ref()).norm().powi(2);
     let share = |seed| {
         let s = Sketch::srht(d, m, seed).unwrap();
@@ -228,47 +234,65 @@ fn panther_15_srht_is_isotropic_for_matrices_and_fixed() {
 
 /// Signs are never 0 (a coarse random grid made them so), and orthogonal blocks are Haar
 /// (`statistics_entries::haar_operators_are_haar_distributed`).
-#[test]
-fn panther_15_signs_are_never_zero() {
-    let signs = dense(&Sketch::rademacher(1000, 1000, 1).unwrap().raw());
+fn panther_15_signs_are_never_zero<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
+    let signs = dense(device, &Sketch::rademacher(1000, 1000, 1).unwrap().raw());
     assert!(signs.data.iter().all(|x| x.abs() == 1.0));
 }
 
 /// Seeds came from the operating system, or reset the program's generator.
-#[test]
-fn panther_16_seeds_are_arguments_and_nothing_else() {
+fn panther_16_seeds_are_arguments_and_nothing_else<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     for family in FAMILIES {
         let s = sketch(family, 8, 30, 42).unwrap();
-        let first = dense(&s);
+        let first = dense(device, &s);
         // Other operators in between change nothing.
-        let _ = dense(&sketch(family, 9, 31, 7).unwrap());
-        assert_eq!(dense(&s), first, "{family:?}");
-        assert_eq!(dense(&sketch(family, 8, 30, 42).unwrap()), first, "{family:?}");
+        let _ = dense(device, &sketch(family, 9, 31, 7).unwrap());
+        assert_eq!(dense(device, &s), first, "{family:?}");
+        assert_eq!(dense(device, &sketch(family, 8, 30, 42).unwrap()), first, "{family:?}");
     }
 }
 
 /// SASO columns were drawn with a work array of length d each, and from an empty range for d < ζ.
-#[test]
-fn panther_7_and_21_sparse_columns_are_drawn_directly() {
+fn panther_7_and_21_sparse_columns_are_drawn_directly<D: Backend<f32>>(place: &Place<D>) {
     assert!(Sketch::sparse_sign(3, 100, 4, 1).is_err());
     assert!(Sketch::sparse_sign(4, 100, 4, 1).is_ok());
     // 2³⁰ rows: any work of order d a column would not end.
     let s = Sketch::sparse_sign(1 << 30, 2000, 8, 1).unwrap();
     let window = s.rows(0..1000);
-    assert_eq!(
-        window.apply(&Plain::zeros(2000, 1).to_mat::<f32, Cpu>(&cpus()[0])).unwrap().nrows(),
-        1000
-    );
+    let zeros = Plain::zeros(2000, 1).to_mat::<f32, D>(place.device());
+    assert_eq!(window.apply(&zeros).unwrap().nrows(), 1000);
 }
 
-/// A copy of A was updated block by block; here A is only read, as an operator.
-#[test]
-fn panther_23_rsvd_reads_sparse_input_as_it_is() {
-    let triplets: Vec<(usize, usize, f64)> =
-        (0..2000).map(|k| (k * 7919 % 100_000, k * 31 % 50_000, 1.0 / (1 + k) as f64)).collect();
-    let a = Csr::from_triplets(&cpus()[1], (100_000, 50_000), &triplets).unwrap();
-    // 40 GB as a dense matrix.
-    let svd = rsvd(&a, RsvdParams::rank(10)).unwrap();
-    assert_eq!(svd.rank(), 10);
-    assert!((svd.s[0] - 1.0).abs() < 1e-9 && svd.error.relative < 0.3, "{:?}", svd.error);
+/// A copy of A was updated block by block; here A is only read, as an operator: dense it would have
+/// up to 40 GB.
+fn panther_23_rsvd_reads_sparse_input_as_it_is<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
+    for (m, n) in place.sizes(&cuts::LARGE_CSR) {
+        let entry = |k: usize| (k * 7919 % m, k * 31 % n, 1.0 / (1 + k) as f64);
+        let triplets: Vec<(usize, usize, f64)> = (0..2000).map(entry).collect();
+        let a = Csr::from_triplets(device, (m, n), &triplets).unwrap();
+        let svd = rsvd(&a, RsvdParams::rank(10)).unwrap();
+        assert_eq!(svd.rank(), 10);
+        assert!((svd.s[0] - 1.0).abs() < 1e-9 && svd.error.relative < 0.3, "{:?}", svd.error);
+    }
+}
+
+on_every_device! {
+    randblas_double_operators_are_not_single_precision_samples,
+    randblas_sketch_vector_takes_any_stride,
+    randblas_windows_of_sparse_operators_do_not_sample_the_whole,
+    randlapack_2_leading_dimensions_are_respected,
+    randlapack_3_and_4_ranks_do_not_depend_on_scale,
+    randlapack_6_and_8_zero_and_nan_are_told_apart,
+    randlapack_7_rsvd_reports_unmet_rank_and_tolerance,
+    randlapack_1_outputs_need_not_be_zeroed,
+    panther_8_stopping_is_scale_invariant,
+    panther_rsvd_oversamples_by_default,
+    panther_14_empty_rows_and_columns_keep_their_place,
+    panther_15_srht_is_isotropic_for_matrices_and_fixed,
+    panther_15_signs_are_never_zero,
+    panther_16_seeds_are_arguments_and_nothing_else,
+    panther_7_and_21_sparse_columns_are_drawn_directly,
+    panther_23_rsvd_reads_sparse_input_as_it_is,
 }

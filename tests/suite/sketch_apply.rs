@@ -1,15 +1,15 @@
-//! Every family × operation × layout × scalar × kind of operand × α, β: the CPU and the oracle's
-//! device against the entries of the operator, by the rounding model.
+//! Every family × operation × layout × scalar × kind of operand × α, β: a device and the oracle
+//! against the entries of the operator, by the rounding model.
 //!
 //! Direct sums: |ĉ − c| ≤ (k + 6)·u·(|α||S||A| + |β||C|) entry by entry. Transforms keep 2-norms:
 //! ‖ĉ − c‖₂ ≤ steps·u·|α|·scale·‖a‖₂ + 3u·|β|‖c‖₂ column by column (`kernels_transform`).
 
 use crate::common::entries::{entries, order};
 use crate::common::{
-    FAMILIES, Layout, Plain, Reference, Stored, assert_columns_within, assert_same_bits,
-    assert_within, cpus, is_transform, noise, sketch,
+    FAMILIES, Layout, Place, Plain, Reference, Stored, assert_columns_within, assert_same_bits,
+    assert_within, cuts, is_transform, noise, on_every_device, sketch,
 };
-use randnla::{Backend, Cpu, Csc, Csr, Family, Scalar, Sketch};
+use randnla::{Backend, Csc, Csr, Family, Mat, MatMut, Result, Scalar, Sketch};
 
 const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
 
@@ -71,11 +71,23 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Runs the operation on a device.
-    fn run<T: Scalar, D: Backend<T>>(&self, device: &D, a: &Stored<T>, c: &Stored<T>) -> Stored<T> {
+    /// C after the operation on a device.
+    fn run<T: Scalar, D: Backend<T>>(
+        &self,
+        what: &str,
+        device: &D,
+        (a, c): (&Stored<T>, &Stored<T>),
+    ) -> Plain {
+        c.after(what, device, |c| self.apply(device, a, c))
+    }
+
+    fn apply<T: Scalar, D: Backend<T>>(
+        &self,
+        device: &D,
+        a: &Stored<T>,
+        out: MatMut<'_, T, D>,
+    ) -> Result<()> {
         let (alpha, beta) = (T::from_f64(self.alpha), T::from_f64(self.beta));
-        let mut c = c.clone();
-        let out = c.view_mut(device);
         macro_rules! apply {
             ($operator:expr, $a:expr) => {
                 match self.side {
@@ -89,36 +101,25 @@ impl Case<'_> {
         let plain = a.plain();
         let shape = (plain.rows, plain.cols);
         match self.operand {
-            Operand::Dense => apply!(self.s, a.view(device)),
-            Operand::Prepared => {
-                let prepared = self.s.prepare::<T, D>(device).unwrap();
-                apply!(prepared, a.view(device))
-            }
+            Operand::Dense => apply!(self.s, a.on(device).view()),
+            Operand::Prepared => apply!(self.s.prepare::<T, D>(device)?, a.on(device).view()),
             Operand::Csr => {
                 let (starts, columns, values) = csr_parts::<T>(&plain);
-                let a = Csr::new(device, shape, &starts, &columns, &values).unwrap();
-                apply!(self.s, &a)
+                apply!(self.s, &Csr::new(device, shape, &starts, &columns, &values)?)
             }
             Operand::PreparedCsr => {
-                let prepared = self.s.prepare::<T, D>(device).unwrap();
+                let prepared = self.s.prepare::<T, D>(device)?;
                 let (starts, columns, values) = csr_parts::<T>(&plain);
-                let a = Csr::new(device, shape, &starts, &columns, &values).unwrap();
-                apply!(prepared, &a)
+                apply!(prepared, &Csr::new(device, shape, &starts, &columns, &values)?)
             }
             Operand::Csc => {
                 let (starts, rows, values) = csr_parts::<T>(&plain.transpose());
-                let a = Csc::new(device, shape, &starts, &rows, &values).unwrap();
-                apply!(self.s, &a)
+                apply!(self.s, &Csc::new(device, shape, &starts, &rows, &values)?)
             }
         }
-        .unwrap();
-        c
     }
 
-    fn check<T: Scalar>(&self, n: usize, [la, lc]: [Layout; 2])
-    where
-        Cpu: Backend<T>,
-    {
+    fn check<T: Scalar, D: Backend<T>>(&self, place: &Place<D>, n: usize, [la, lc]: [Layout; 2]) {
         let (d, m) = self.s.shape();
         let what = format!(
             "{} {:?} {d}×{m} {:?} {:?} n={n} {la:?} {lc:?} α={} β={}",
@@ -146,24 +147,22 @@ impl Case<'_> {
         let old = |i, j| if self.beta == 0.0 { f64::NAN } else { noise(2, i, j) };
         let c = Stored::<T>::new(lc, c_shape.0, c_shape.1, old);
 
-        let cpu = &cpus()[1];
-        let on_cpu = self.run(cpu, &a, &c);
-        on_cpu.assert_gaps_untouched(&what);
-        self.compare::<T>(&what, &a, &c, &on_cpu.plain());
+        let got = place.result(&what, |device| self.run(&what, device, (&a, &c)));
+        self.compare::<T>(&what, (&a, &c), &got);
         let unprepared = match self.operand {
             Operand::Prepared => Some(Operand::Dense),
             Operand::PreparedCsr => Some(Operand::Csr),
             _ => None,
         };
         if let Some(operand) = unprepared {
-            let direct = Case { operand, ..*self }.run(cpu, &a, &c);
-            assert_same_bits(&what, &on_cpu.plain(), &direct.plain());
+            let direct = Case { operand, ..*self }.run(&what, place.device(), (&a, &c));
+            assert_same_bits(&what, &got, &direct);
         }
-        let on_oracle = self.run(&Reference, &a, &c);
-        self.compare::<T>(&format!("oracle, {what}"), &a, &c, &on_oracle.plain());
+        let oracle = self.run(&what, &Reference, (&a, &c));
+        self.compare::<T>(&format!("oracle, {what}"), (&a, &c), &oracle);
     }
 
-    fn compare<T: Scalar>(&self, what: &str, a: &Stored<T>, c: &Stored<T>, got: &Plain) {
+    fn compare<T: Scalar>(&self, what: &str, (a, c): (&Stored<T>, &Stored<T>), got: &Plain) {
         // Everything becomes an operation from the left.
         let from_right = matches!(self.side, Side::Right | Side::RightAdjoint);
         let turn = |x: Plain| if from_right { x.transpose() } else { x };
@@ -207,12 +206,9 @@ impl Case<'_> {
 
 /// The entries that an application must have used. Those of a Haar operator come from an
 /// orthogonalisation, the same on every device; `statistics_entries` tests them.
-fn operator<T: Scalar>(s: &Sketch) -> Plain
-where
-    Cpu: Backend<T>,
-{
+fn operator<T: Scalar>(s: &Sketch) -> Plain {
     match s.family() {
-        Family::Haar => Plain::of(s.to_mat::<T, Cpu>(&cpus()[1]).unwrap().as_ref()),
+        Family::Haar => Plain::of(s.to_mat::<T, Reference>(&Reference).unwrap().as_ref()),
         _ => entries::<T>(s),
     }
 }
@@ -225,159 +221,123 @@ fn fitting(family: Family, d: usize, m: usize, seed: u64) -> Sketch {
     sketch(family, d, m, seed).unwrap()
 }
 
-#[test]
-fn every_family_operation_and_shape() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        let shapes = [
-            (0, 5, 3),
-            (5, 0, 3),
-            (5, 7, 0),
-            (1, 1, 1),
-            (2, 9, 1),
-            (7, 9, 1),
-            (8, 16, 2),
-            (9, 17, 3),
-            (16, 33, 8),
-            (33, 65, 31),
-            (64, 128, 4),
-            (20, 257, 5),
+fn every_family_operation_and_shape<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    let mut combination = 0;
+    for family in FAMILIES {
+        for (turn, (d, m, n)) in place.sizes(&cuts::APPLY).into_iter().enumerate() {
+            let s = &fitting(family, d, m, turn as u64);
+            let operator = &operator::<T>(s);
+            for side in SIDES {
+                for (layouts, alpha, beta) in [
+                    ([Layout::Columns; 2], 1.0, 0.0),
+                    ([Layout::Rows; 2], 1.0, 0.0),
+                    ([Layout::Strided; 2], 1.0, 0.0),
+                    ([Layout::Rows, Layout::Columns], -0.75, 1.0),
+                ] {
+                    combination += 1;
+                    if place.takes(&cuts::APPLY_SIDES, combination) {
+                        Case { s, operator, side, operand: Operand::Dense, alpha, beta }
+                            .check::<T, D>(place, n, layouts);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn every_layout_factor_and_kind_of_operand<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    let mut combination = 0;
+    for family in FAMILIES {
+        let s = &fitting(family, 9, 21, 3);
+        let operator = &operator::<T>(s);
+        for (turn, side) in SIDES.into_iter().enumerate() {
+            for operand in OPERANDS {
+                for (k, lc) in Layout::WRITABLE.into_iter().enumerate() {
+                    let la = Layout::READABLE[(k + turn) % 8];
+                    let many = FACTORS.map(|alpha| (5, alpha, FACTORS[(k + turn) % 3]));
+                    for (n, alpha, beta) in many.into_iter().chain([(1, 1.0, FACTORS[k % 3])]) {
+                        combination += 1;
+                        if place.takes(&cuts::APPLY_LAYOUTS, combination) {
+                            Case { s, operator, side, operand, alpha, beta }.check::<T, D>(
+                                place,
+                                n,
+                                [la, lc],
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn every_window_of_every_family<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    let mut combination = 0;
+    for family in FAMILIES {
+        let whole = fitting(family, 13, 50, 8);
+        let windows = [
+            whole.rows(2..11),
+            whole.columns(5..49),
+            whole.rows(3..4).columns(17..18),
+            whole.rows(1..13).columns(16..48).rows(2..9).columns(1..30),
+            whole.rows(4..4),
+            whole.columns(9..9),
         ];
-        for family in FAMILIES {
-            for (turn, (d, m, n)) in shapes.into_iter().enumerate() {
-                let s = &fitting(family, d, m, turn as u64);
-                let operator = &operator::<T>(s);
-                for side in SIDES {
-                    for layout in [Layout::Columns, Layout::Rows, Layout::Strided] {
-                        let case = |alpha, beta| Case {
-                            s,
-                            operator,
-                            side,
-                            operand: Operand::Dense,
-                            alpha,
-                            beta,
-                        };
-                        case(1.0, 0.0).check::<T>(n, [layout; 2]);
-                        if layout == Layout::Rows {
-                            case(-0.75, 1.0).check::<T>(n, [layout, Layout::Columns]);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    cases::<f32>();
-    cases::<f64>();
-}
-
-#[test]
-fn every_layout_factor_and_kind_of_operand() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in FAMILIES {
-            let s = &fitting(family, 9, 21, 3);
+        for s in &windows {
             let operator = &operator::<T>(s);
-            for (turn, side) in SIDES.into_iter().enumerate() {
+            for side in SIDES {
                 for operand in OPERANDS {
-                    for (k, lc) in Layout::WRITABLE.into_iter().enumerate() {
-                        let la = Layout::READABLE[(k + turn) % 8];
-                        for alpha in FACTORS {
-                            let beta = FACTORS[(k + turn) % 3];
-                            Case { s, operator, side, operand, alpha, beta }
-                                .check::<T>(5, [la, lc]);
+                    for (n, layout) in [(1, Layout::Columns), (6, Layout::Rows)] {
+                        combination += 1;
+                        if !place.takes(&cuts::APPLY_WINDOWS, combination) {
+                            continue;
                         }
-                        let beta = FACTORS[k % 3];
-                        Case { s, operator, side, operand, alpha: 1.0, beta }
-                            .check::<T>(1, [la, lc]);
+                        Case { s, operator, side, operand, alpha: 1.0, beta: -0.75 }.check::<T, D>(
+                            place,
+                            n,
+                            [layout; 2],
+                        );
                     }
                 }
             }
         }
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
-#[test]
-fn every_window_of_every_family() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in FAMILIES {
-            let whole = fitting(family, 13, 50, 8);
-            let windows = [
-                whole.rows(2..11),
-                whole.columns(5..49),
-                whole.rows(3..4).columns(17..18),
-                whole.rows(1..13).columns(16..48).rows(2..9).columns(1..30),
-                whole.rows(4..4),
-                whole.columns(9..9),
-            ];
-            for s in &windows {
-                let operator = &operator::<T>(s);
-                for side in SIDES {
-                    for operand in OPERANDS {
-                        for (n, layout) in [(1, Layout::Columns), (6, Layout::Rows)] {
-                            Case { s, operator, side, operand, alpha: 1.0, beta: -0.75 }
-                                .check::<T>(n, [layout; 2]);
-                        }
-                    }
-                }
-            }
+fn every_family_on_matrices_larger_than_a_panel<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in FAMILIES {
+        let (d, m) = match family {
+            Family::HadamardDiagonal => (40, 200),
+            Family::Haar => (30, 300),
+            family if is_transform(family) => (60, 400),
+            _ => (60, 4500),
+        };
+        let s = &fitting(family, d, m, 5);
+        let operator = &operator::<T>(s);
+        for (side, n) in
+            [(Side::Left, 20), (Side::Adjoint, 5), (Side::Right, 9), (Side::RightAdjoint, 6)]
+        {
+            let case = |operand| Case { s, operator, side, operand, alpha: 1.0, beta: 0.0 };
+            case(Operand::Dense).check::<T, D>(place, n, [Layout::Columns; 2]);
+            case(Operand::Dense).check::<T, D>(place, n, [Layout::Rows; 2]);
+            case(Operand::Csr).check::<T, D>(place, 3, [Layout::Rows; 2]);
+            case(Operand::Csc).check::<T, D>(place, 3, [Layout::Rows; 2]);
         }
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
-#[test]
-fn every_family_on_matrices_larger_than_a_panel() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for family in FAMILIES {
-            let (d, m) = match family {
-                Family::HadamardDiagonal => (40, 200),
-                Family::Haar => (30, 300),
-                family if is_transform(family) => (60, 400),
-                _ => (50, 2500),
-            };
-            let s = &fitting(family, d, m, 5);
-            let operator = &operator::<T>(s);
-            for (side, n) in
-                [(Side::Left, 20), (Side::Adjoint, 5), (Side::Right, 9), (Side::RightAdjoint, 6)]
-            {
-                let case = |operand| Case { s, operator, side, operand, alpha: 1.0, beta: 0.0 };
-                case(Operand::Dense).check::<T>(n, [Layout::Columns; 2]);
-                case(Operand::Dense).check::<T>(n, [Layout::Rows; 2]);
-                case(Operand::Csr).check::<T>(3, [Layout::Rows; 2]);
-                case(Operand::Csc).check::<T>(3, [Layout::Rows; 2]);
-            }
-        }
-    }
-    cases::<f32>();
-    cases::<f64>();
-}
-
-#[test]
-fn operands_by_value_and_by_reference_and_fresh_results() {
-    let cpu = &cpus()[0];
+fn operands_by_value_and_by_reference_and_fresh_results<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     let s = Sketch::sparse_stack(8, 20, 4, 1).unwrap();
     let a = Plain::from_fn(20, 3, |i, j| noise(1, i, j));
-    let mat = a.to_mat::<f64, Cpu>(cpu);
-    let mut twin = a.to_mat::<f64, Cpu>(cpu);
+    let mat = a.to_mat::<f64, D>(device);
+    let mut twin = a.to_mat::<f64, D>(device);
     let expected = Plain::of(s.apply(&mat).unwrap().as_ref());
-    let same = |x: randnla::Mat<f64>| assert_eq!(Plain::of(x.as_ref()), expected);
+    let same = |x: Mat<f64, D>| assert_eq!(Plain::of(x.as_ref()), expected);
     same(s.apply(mat.as_ref()).unwrap());
     same(s.apply(&mat.as_ref()).unwrap());
     same(s.apply(&twin.as_mut()).unwrap());
-    same(s.prepare::<f64, Cpu>(cpu).unwrap().apply(&mat).unwrap());
+    same(s.prepare::<f64, D>(device).unwrap().apply(&mat).unwrap());
     let turned = s.apply_right(mat.transpose()).unwrap();
     assert_eq!(turned.shape(), (3, 8));
     let size = entries::<f64>(&s).abs().times(&a.abs()).transpose();
@@ -386,7 +346,15 @@ fn operands_by_value_and_by_reference_and_fresh_results() {
     assert_eq!(s.apply_adjoint(&s.apply(&mat).unwrap()).unwrap().shape(), (20, 3));
     assert_eq!(s.apply_right_adjoint(&turned).unwrap().shape(), (3, 20));
     let (starts, columns, values) = csr_parts::<f64>(&a);
-    let csr = Csr::new(cpu, (20, 3), &starts, &columns, &values).unwrap();
+    let csr = Csr::new(device, (20, 3), &starts, &columns, &values).unwrap();
     assert_eq!(s.apply(csr.as_ref()).unwrap().shape(), (8, 3));
     assert_eq!(s.apply_right(csr.as_ref().transpose()).unwrap().shape(), (3, 8));
+}
+
+on_every_device! {
+    every_family_operation_and_shape: f32 f64,
+    every_layout_factor_and_kind_of_operand: f32 f64,
+    every_window_of_every_family: f32 f64,
+    every_family_on_matrices_larger_than_a_panel: f32 f64,
+    operands_by_value_and_by_reference_and_fresh_results,
 }

@@ -1,7 +1,7 @@
 //! TensorSketch: against its entries times products that are formed, its moments, and bad input.
 
 use crate::common::{
-    Layout, Plain, Reference, Stored, assert_columns_within, assert_same_bits, cpus, noise,
+    Layout, Place, Plain, Reference, Stored, assert_columns_within, cpus, noise, on_every_device,
 };
 use crate::kernels_convolve::convolution_bound;
 use randnla::random::{Stream, sparse_stack_column, words64};
@@ -50,80 +50,73 @@ const SHAPES: [(usize, &[usize]); 10] = [
     (31, &[1, 8]),
 ];
 
-#[test]
-fn entries_are_those_of_the_definition() {
+fn entries_are_those_of_the_definition<D: Backend<f64>>(place: &Place<D>) {
     for (d, lengths) in SHAPES {
         let s = TensorSketch::new(d, lengths, 5).unwrap();
         assert_eq!((s.nrows(), s.factors()), (d, lengths.len()));
-        let got = Plain::of(s.to_mat::<f64, Cpu>(&cpus()[0]).unwrap().as_ref());
+        let got = Plain::of(s.to_mat::<f64, D>(place.device()).unwrap().as_ref());
         assert_eq!(got, entries(d, lengths, 5), "{d} × {lengths:?}");
     }
 }
 
-#[test]
-fn sketches_of_products_meet_the_rounding_model() {
-    fn cases<T: Scalar>()
-    where
-        Cpu: Backend<T>,
-    {
-        for (turn, (d, lengths)) in SHAPES.into_iter().enumerate() {
-            let s = TensorSketch::new(d, lengths, turn as u64).unwrap();
-            let operator = entries(d, lengths, turn as u64);
-            for (k, n) in [0, 1, 3, 20].into_iter().enumerate() {
-                let layout = |i: usize| Layout::READABLE[(turn + k + i) % 8];
-                let factors: Vec<Stored<T>> = lengths
-                    .iter()
-                    .enumerate()
-                    .map(|(i, &m)| Stored::new(layout(i), m, n, |r, j| noise(i as u64, r, j)))
-                    .collect();
-                let plain: Vec<Plain> = factors.iter().map(Stored::plain).collect();
-                for (alpha, beta) in [(1.0, 0.0), (-0.75, 1.0), (0.0, 0.5)] {
-                    let what = format!("{} {d} × {lengths:?} n={n} α={alpha} β={beta}", T::NAME);
-                    let old = |i, j| if beta == 0.0 { f64::NAN } else { noise(9, i, j) };
-                    let c = Stored::<T>::new(Layout::WRITABLE[(turn + k) % 6], d, n, old);
-                    let (x, y) = (T::from_f64(alpha), T::from_f64(beta));
-                    let run = |cpu: &Cpu| {
-                        let mut c = c.clone();
-                        let views: Vec<_> = factors.iter().map(|a| a.view(cpu)).collect();
-                        s.apply_into(x, &views, y, c.view_mut(cpu)).unwrap();
-                        c.assert_gaps_untouched(&what);
-                        c.plain()
-                    };
-                    let mut expected = operator.times_exactly(&products(&plain));
-                    let old = c.plain();
-                    for (at, x) in expected.data.iter_mut().enumerate() {
-                        let old = if beta == 0.0 { 0.0 } else { beta * old.data[at] };
-                        *x = alpha * *x + old;
-                    }
-                    // CᵢAᵢ has an error of its own: mᵢ u times |Cᵢ||Aᵢ|.
-                    let sketched: Vec<Plain> = (0..s.factors())
-                        .map(|i| {
-                            let c = s.factor(i).to_mat::<f64, Cpu>(&cpus()[0]).unwrap();
-                            Plain::of(c.as_ref()).abs().times(&plain[i].abs())
-                        })
-                        .collect();
-                    let longest = *lengths.iter().max().unwrap() as f64;
-                    let unit = T::UNIT_ROUNDOFF * (1.0 + longest / 10.0);
-                    let bound = convolution_bound(unit, (alpha, beta), &sketched, &old);
-                    let one = run(&cpus()[0]);
-                    assert_columns_within(&what, &one, &expected, &bound);
-                    assert_same_bits(&what, &run(&cpus()[2]), &one);
-                    let mut other = c.clone();
-                    let views: Vec<_> = factors.iter().map(|a| a.view(&Reference)).collect();
-                    s.apply_into(x, &views, y, other.view_mut(&Reference)).unwrap();
-                    assert_columns_within(&what, &other.plain(), &expected, &bound);
+fn sketches_of_products_meet_the_rounding_model<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    fn run<T: Scalar, D: Backend<T>>(
+        what: &str,
+        device: &D,
+        s: &TensorSketch,
+        (alpha, beta): (T, T),
+        factors: &[Stored<T>],
+        c: &Stored<T>,
+    ) -> Plain {
+        let placed: Vec<_> = factors.iter().map(|a| a.on(device)).collect();
+        let views: Vec<_> = placed.iter().map(|a| a.view()).collect();
+        c.after(what, device, |c| s.apply_into(alpha, &views, beta, c))
+    }
+    for (turn, (d, lengths)) in SHAPES.into_iter().enumerate() {
+        let s = TensorSketch::new(d, lengths, turn as u64).unwrap();
+        let operator = entries(d, lengths, turn as u64);
+        for (k, n) in [0, 1, 3, 20].into_iter().enumerate() {
+            let layout = |i: usize| Layout::READABLE[(turn + k + i) % 8];
+            let factors: Vec<Stored<T>> = lengths
+                .iter()
+                .enumerate()
+                .map(|(i, &m)| Stored::new(layout(i), m, n, |r, j| noise(i as u64, r, j)))
+                .collect();
+            let plain: Vec<Plain> = factors.iter().map(Stored::plain).collect();
+            for (alpha, beta) in [(1.0, 0.0), (-0.75, 1.0), (0.0, 0.5)] {
+                let what = format!("{} {d} × {lengths:?} n={n} α={alpha} β={beta}", T::NAME);
+                let old = |i, j| if beta == 0.0 { f64::NAN } else { noise(9, i, j) };
+                let c = Stored::<T>::new(Layout::WRITABLE[(turn + k) % 6], d, n, old);
+                let (x, y) = (T::from_f64(alpha), T::from_f64(beta));
+                let got =
+                    place.result(&what, |device| run(&what, device, &s, (x, y), &factors, &c));
+                let mut expected = operator.times_exactly(&products(&plain));
+                let old = c.plain();
+                for (at, x) in expected.data.iter_mut().enumerate() {
+                    let old = if beta == 0.0 { 0.0 } else { beta * old.data[at] };
+                    *x = alpha * *x + old;
                 }
+                // CᵢAᵢ has an error of its own: mᵢ u times |Cᵢ||Aᵢ|.
+                let sketched: Vec<Plain> = (0..s.factors())
+                    .map(|i| {
+                        let c = s.factor(i).to_mat::<f64, Cpu>(&cpus()[0]).unwrap();
+                        Plain::of(c.as_ref()).abs().times(&plain[i].abs())
+                    })
+                    .collect();
+                let longest = *lengths.iter().max().unwrap() as f64;
+                let unit = T::UNIT_ROUNDOFF * (1.0 + longest / 10.0);
+                let bound = convolution_bound(unit, (alpha, beta), &sketched, &old);
+                assert_columns_within(&what, &got, &expected, &bound);
+                let oracle = run(&what, &Reference, &s, (x, y), &factors, &c);
+                assert_columns_within(&what, &oracle, &expected, &bound);
             }
         }
     }
-    cases::<f32>();
-    cases::<f64>();
 }
 
 /// Factors in compressed rows and columns, and a mixture of formats.
-#[test]
-fn sparse_factors_give_the_same_sketch() {
-    let cpu = &cpus()[1];
+fn sparse_factors_give_the_same_sketch<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
     let (d, n) = (24, 7);
     let s = TensorSketch::new(d, &[30, 20], 3).unwrap();
     let keep = |x: f64| if x.abs() < 0.3 { x } else { 0.0 };
@@ -133,10 +126,10 @@ fn sparse_factors_give_the_same_sketch() {
         let all = (0..a.rows * n).map(|at| (at % a.rows, at / a.rows, a.data[at]));
         all.filter(|entry| entry.2 != 0.0).collect::<Vec<_>>()
     };
-    let (dense_a, dense_b) = (a.to_mat::<f64, Cpu>(cpu), b.to_mat::<f64, Cpu>(cpu));
-    let rows = Csr::from_triplets(cpu, (30, n), &triplets(&a)).unwrap();
+    let (dense_a, dense_b) = (a.to_mat::<f64, D>(device), b.to_mat::<f64, D>(device));
+    let rows = Csr::from_triplets(device, (30, n), &triplets(&a)).unwrap();
     let turned: Vec<_> = triplets(&b).into_iter().map(|(i, j, x)| (j, i, x)).collect();
-    let turned = Csr::from_triplets(cpu, (n, 20), &turned).unwrap();
+    let turned = Csr::from_triplets(device, (n, 20), &turned).unwrap();
     let columns = turned.as_ref().transpose();
     let expected = Plain::of(s.apply(&[&dense_a, &dense_b]).unwrap().as_ref());
     let mixed = [rows.as_operand(), columns.as_operand()];
@@ -188,8 +181,7 @@ fn inner_products_are_unbiased_and_their_variance_is_bounded() {
     }
 }
 
-#[test]
-fn bad_input_is_refused() {
+fn bad_input_is_refused<D: Backend<f64>>(place: &Place<D>) {
     let invalid = |result: Result<TensorSketch, Error>| {
         assert!(matches!(result, Err(Error::InvalidArgument { .. })), "{result:?}");
     };
@@ -197,9 +189,9 @@ fn bad_input_is_refused() {
     invalid(TensorSketch::new(4, &[2; 9], 1));
     invalid(TensorSketch::new(1 << 31, &[2, 2], 1));
     invalid(TensorSketch::new(4, &[usize::MAX, 1], 1));
-    let cpu = &cpus()[0];
+    let device = place.device();
     let s = TensorSketch::new(4, &[3, 2], 1).unwrap();
-    let mat = |m, n| Mat::<f64>::zeros(cpu, m, n).unwrap();
+    let mat = |m, n| Mat::<f64, D>::zeros(device, m, n).unwrap();
     let wrong = s.apply(&[mat(3, 5)]);
     assert!(matches!(wrong, Err(Error::InvalidArgument { .. })), "{wrong:?}");
     for (m, n) in [(3, 5), (2, 4)] {
@@ -209,6 +201,13 @@ fn bad_input_is_refused() {
     let mut c = mat(5, 5);
     let wrong = s.apply_into(1.0, &[mat(3, 5), mat(2, 5)], 0.0, c.as_mut());
     assert!(matches!(wrong, Err(Error::ShapeMismatch { .. })), "{wrong:?}");
-    let too_much = TensorSketch::new(4, &[1 << 40, 1 << 40], 1).unwrap().to_mat::<f64, Cpu>(cpu);
+    let too_much = TensorSketch::new(4, &[1 << 40, 1 << 40], 1).unwrap().to_mat::<f64, D>(device);
     assert!(matches!(too_much, Err(Error::OutOfMemory { .. })), "{too_much:?}");
+}
+
+on_every_device! {
+    entries_are_those_of_the_definition,
+    sketches_of_products_meet_the_rounding_model: f32 f64,
+    sparse_factors_give_the_same_sketch,
+    bad_input_is_refused,
 }

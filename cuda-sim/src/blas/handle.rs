@@ -46,6 +46,9 @@ blas_api! {
         let created = with_state(|s| {
             // Creating a handle allocates, which a capture forbids.
             s.check_blocking().map_err(|_| BlasStatus::NOT_INITIALIZED)?;
+            if !s.options.blas {
+                return Err(BlasStatus::NOT_INITIALIZED);
+            }
             Ok(s.blas.insert(settings))
         })?;
         give(handle, created)

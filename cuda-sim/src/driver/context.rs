@@ -1,20 +1,22 @@
-//! Initialisation and contexts: there is one, the primary context of the one device.
+//! Initialisation and contexts: the primary one of each device, and no other.
 //!
 //! Calls that work on a context need one that is current on the calling thread and retained by
-//! somebody. When the last one releases it, everything in it is gone but its memory, which stays so
-//! that leaks can be counted.
+//! somebody. When the last one of all is released, everything is gone but memory, which stays so that
+//! leaks can be counted.
 
 use super::state::State;
 use super::{Handle, Status, api, put, with_state};
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint};
 
-/// The handle of the primary context.
+/// The handle of the primary context of the first device.
 pub const PRIMARY: usize = 0x0200_00F0_0000_0010;
+/// From one primary context to the next.
+const STEP: usize = 16;
 
 thread_local! {
-    /// The context stack of a thread; true for the primary context, false for none.
-    static STACK: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
+    /// The context stack of a thread: devices, or none.
+    static STACK: RefCell<Vec<Option<c_int>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// For functions that may be called at any time.
@@ -30,32 +32,40 @@ pub(crate) fn initialised() -> Result<(), Status> {
 /// Whether the thread has a current context that lives.
 pub(crate) fn current() -> Result<(), Status> {
     initialised()?;
-    if !STACK.with_borrow(|stack| stack.last().copied().unwrap_or(false)) {
-        return Err(Status::INVALID_CONTEXT);
+    let device = top().ok_or(Status::INVALID_CONTEXT)? as usize;
+    match with_state(|s| s.retained[device]) {
+        0 => Err(Status::CONTEXT_IS_DESTROYED),
+        _ => Ok(()),
     }
-    if with_state(|s| s.retained == 0) { Err(Status::CONTEXT_IS_DESTROYED) } else { Ok(()) }
 }
 
 impl State {
-    fn release(&mut self) -> Result<(), Status> {
-        self.retained = self.retained.checked_sub(1).ok_or(Status::INVALID_CONTEXT)?;
-        if self.retained == 0 {
+    fn release(&mut self, device: c_int) -> Result<(), Status> {
+        let retained = &mut self.retained[device as usize];
+        *retained = retained.checked_sub(1).ok_or(Status::INVALID_CONTEXT)?;
+        if self.retained.iter().all(|&retained| retained == 0) {
             self.forget_objects();
         }
         Ok(())
     }
 }
 
-fn checked(context: Handle) -> Result<bool, Status> {
-    match context as usize {
-        0 => Ok(false),
-        PRIMARY => Ok(true),
-        _ => Err(Status::INVALID_CONTEXT),
-    }
+fn checked(context: Handle) -> Result<Option<c_int>, Status> {
+    let Some(offset) = (context as usize).checked_sub(PRIMARY) else {
+        return if context.is_null() { Ok(None) } else { Err(Status::INVALID_CONTEXT) };
+    };
+    let device = c_int::try_from(offset / STEP).map_err(|_| Status::INVALID_CONTEXT)?;
+    super::device::check(device).map_err(|_| Status::INVALID_CONTEXT)?;
+    if offset % STEP == 0 { Ok(Some(device)) } else { Err(Status::INVALID_CONTEXT) }
 }
 
-fn handle(current: bool) -> Handle {
-    if current { PRIMARY as Handle } else { std::ptr::null_mut() }
+fn handle(current: Option<c_int>) -> Handle {
+    current.map_or(std::ptr::null_mut(), |device| (PRIMARY + STEP * device as usize) as Handle)
+}
+
+/// The device whose context is current on the thread.
+fn top() -> Option<c_int> {
+    STACK.with_borrow(|stack| stack.last().copied().flatten())
 }
 
 api! {
@@ -63,16 +73,17 @@ api! {
 
     /// Initialises the driver.
     fn cuInit(flags: c_uint) {
-        if flags != 0 {
-            return Err(Status::INVALID_VALUE);
+        match with_state(|s| s.options.devices) {
+            _ if flags != 0 => return Err(Status::INVALID_VALUE),
+            1.. => with_state(|s| s.is_initialised = true),
+            _ => return Err(Status::NO_DEVICE),
         }
-        with_state(|s| s.is_initialised = true);
         Ok(())
     }
 
-    /// The CUDA version, 12.4.
+    /// The CUDA version.
     fn cuDriverGetVersion(version: *mut c_int) {
-        put(version, 12040)
+        put(version, with_state(|s| s.options.driver))
     }
 }
 
@@ -82,21 +93,21 @@ api! {
     /// Retains the primary context.
     fn cuDevicePrimaryCtxRetain(context: *mut Handle, device: c_int) {
         super::device::check(device)?;
-        with_state(|s| s.retained += 1);
-        put(context, PRIMARY as Handle)
+        with_state(|s| s.retained[device as usize] += 1);
+        put(context, handle(Some(device)))
     }
 
     /// Releases the primary context.
     fn cuDevicePrimaryCtxRelease_v2(device: c_int) {
         super::device::check(device)?;
-        with_state(State::release)
+        with_state(|s| s.release(device))
     }
 
     /// Whether the primary context is retained.
     fn cuDevicePrimaryCtxGetState(device: c_int, flags: *mut c_uint, active: *mut c_int) {
         super::device::check(device)?;
         put(flags, 0)?;
-        put(active, c_int::from(with_state(|s| s.retained > 0)))
+        put(active, c_int::from(with_state(|s| s.retained[device as usize] > 0)))
     }
 
     /// Flags have no effect.
@@ -107,8 +118,7 @@ api! {
 
     /// The current context of the thread, or null.
     fn cuCtxGetCurrent(context: *mut Handle) {
-        let current = STACK.with_borrow(|stack| stack.last().copied().unwrap_or(false));
-        put(context, handle(current))
+        put(context, handle(top()))
     }
 
     /// Makes a context current.
@@ -123,10 +133,8 @@ api! {
 
     /// Pushes a context.
     fn cuCtxPushCurrent_v2(context: Handle) {
-        if !checked(context)? {
-            return Err(Status::INVALID_CONTEXT);
-        }
-        STACK.with_borrow_mut(|stack| stack.push(true));
+        let device = checked(context)?.ok_or(Status::INVALID_CONTEXT)?;
+        STACK.with_borrow_mut(|stack| stack.push(Some(device)));
         Ok(())
     }
 
@@ -144,7 +152,7 @@ api! {
 
     /// The device of the current context.
     fn cuCtxGetDevice(device: *mut c_int) {
-        put(device, 0)
+        put(device, top().unwrap_or(0))
     }
 
     /// Waits for all streams.

@@ -1,4 +1,5 @@
-//! The device: one, modelled on compute capability 8.0.
+//! The device, modelled on compute capability 8.0. There may be several, which share one memory: enough
+//! to tell whether a program mixes them up.
 
 use super::{Status, api, put, with_state};
 use crate::simulator::{DEFAULT_SHARED, MAX_SHARED, MAX_THREADS};
@@ -12,7 +13,8 @@ pub(crate) const MULTIPROCESSORS: c_int = 4;
 
 /// Whether a device number is valid.
 pub(crate) fn check(device: c_int) -> Result<(), Status> {
-    if device == 0 { Ok(()) } else { Err(Status::INVALID_DEVICE) }
+    let devices = with_state(|s| s.options.devices);
+    if (0..devices).contains(&device) { Ok(()) } else { Err(Status::INVALID_DEVICE) }
 }
 
 /// Values by number of the attribute; what is not listed is 0.
@@ -31,26 +33,30 @@ const ATTRIBUTES: &[(c_int, c_int)] = &[
     (12, 65536),                  // registers per block
     (13, 1_000_000),              // clock rate, kHz
     (16, MULTIPROCESSORS),
-    (31, 1),         // concurrent kernels
-    (36, 1_000_000), // memory clock, kHz
-    (37, 5120),      // memory bus, bits
-    (38, 40 << 20),  // L2 cache
-    (39, 2048),      // threads per multiprocessor
-    (40, 1),         // copy engines
-    (41, 1),         // unified addressing
-    (75, 8),         // compute capability
-    (76, 0),
-    (78, 1),                          // stream priorities
+    (31, 1),                          // concurrent kernels
+    (36, 1_000_000),                  // memory clock, kHz
+    (37, 5120),                       // memory bus, bits
+    (38, 1 << 20), // L2 cache: small, so that programs that cut work by it cut small work
+    (39, 2048),    // threads per multiprocessor
+    (40, 1),       // copy engines
+    (41, 1),       // unified addressing
+    (78, 1),       // stream priorities
     (81, MAX_SHARED as c_int + 1024), // shared memory per multiprocessor
-    (82, 65536),                      // registers per multiprocessor
-    (97, MAX_SHARED as c_int),        // shared memory per block on request
-    (106, 32),                        // blocks per multiprocessor
-    (111, 1024),                      // reserved shared memory per block
-    (115, 1),                         // memory pools
+    (82, 65536),   // registers per multiprocessor
+    (97, MAX_SHARED as c_int), // shared memory per block on request
+    (106, 32),     // blocks per multiprocessor
+    (111, 1024),   // reserved shared memory per block
+    (115, 1),      // memory pools
 ];
 
 /// A device attribute.
 pub(crate) fn attribute(number: c_int) -> c_int {
+    let capability = || with_state(|s| s.options.capability);
+    match number {
+        75 => return capability() / 10,
+        76 => return capability() % 10,
+        _ => {}
+    }
     ATTRIBUTES.iter().find(|(known, _)| *known == number).map_or(0, |&(_, value)| value)
 }
 
@@ -59,7 +65,7 @@ api! {
 
     /// The number of devices.
     fn cuDeviceGetCount(count: *mut c_int) {
-        put(count, 1)
+        put(count, with_state(|s| s.options.devices))
     }
 
     /// A device by number.

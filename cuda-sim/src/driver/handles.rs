@@ -29,6 +29,11 @@ impl<T> Table<T> {
         handle as Handle
     }
 
+    /// The number of objects.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
     pub fn get(&self, handle: Handle) -> Result<&T, Status> {
         self.objects.get(&(handle as usize)).ok_or(Status::INVALID_HANDLE)
     }

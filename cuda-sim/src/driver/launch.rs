@@ -96,6 +96,7 @@ unsafe fn launch(
 ) -> Result<(), Status> {
     with_state(|s| {
         s.check_sticky()?;
+        s.injected_launch_failure()?;
         let found = s.functions.get(function)?;
         let (program, limit) = (Arc::clone(&found.program), found.shared_limit());
         // SAFETY: by contract.

@@ -13,6 +13,7 @@ const PAGE: usize = 4096;
 impl State {
     fn allocate(&mut self, bytes: usize, kind: Kind) -> Result<u64, Status> {
         self.check_sticky()?;
+        self.injected_allocation_failure()?;
         self.device.sim.memory.allocate(bytes, kind).map_err(|_| Status::OUT_OF_MEMORY)
     }
 
@@ -107,7 +108,25 @@ impl State {
         )
     }
 
+    /// Whether an address lies in page-locked memory of the host.
+    fn is_pinned(&self, address: u64) -> bool {
+        let inside = |(&start, &bytes): (&usize, &usize)| {
+            usize::try_from(address).is_ok_and(|at| at >= start && at - start < bytes)
+        };
+        self.pinned.iter().any(inside)
+    }
+
     fn pointer_attribute(&self, attribute: c_int, address: u64) -> Result<Attribute, Status> {
+        if self.is_pinned(address) {
+            return Ok(match attribute {
+                1 => Attribute::Long(super::context::PRIMARY as u64),
+                2 => Attribute::Int(1), // host memory
+                3 | 4 => Attribute::Long(address),
+                8 | 9 => Attribute::Int(0), // not managed; device 0
+                13 => Attribute::Int(1),    // mapped
+                _ => return Err(Status::INVALID_VALUE),
+            });
+        }
         let memory = &self.device.sim.memory;
         let found = memory.find(address, 1).and_then(|index| memory.get(index));
         let Some(allocation) = found else { return Err(Status::INVALID_VALUE) };
@@ -195,7 +214,7 @@ api! {
         if bytes.is_null() { Ok(()) } else { put(bytes, size) }
     }
 
-    /// An attribute of a pointer; an error for memory of the host.
+    /// An attribute of a pointer; an error for pageable memory of the host.
     fn cuPointerGetAttribute(data: *mut c_void, attribute: c_int, address: u64) {
         match with_state(|s| s.pointer_attribute(attribute, address))? {
             Attribute::Int(value) => put(data.cast::<c_int>(), value),

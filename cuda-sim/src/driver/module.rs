@@ -94,6 +94,9 @@ impl State {
 
 const MAX_DYNAMIC_SHARED: c_int = 8;
 const PREFERRED_CARVEOUT: c_int = 9;
+/// `CU_JIT_ERROR_LOG_BUFFER` and the option of its size.
+const ERROR_LOG: c_int = 5;
+const ERROR_LOG_SIZE: c_int = 6;
 
 /// Loads PTX text; binary images are refused.
 ///
@@ -116,7 +119,7 @@ api! {
         put(module, load_image(image)?)
     }
 
-    /// Loads a module from PTX text; the options have no effect.
+    /// Loads a module from PTX text; of the options only the log of errors has an effect.
     fn cuModuleLoadDataEx(
         module: *mut Handle,
         image: *const c_void,
@@ -124,8 +127,17 @@ api! {
         options: *const c_int,
         values: *const *mut c_void,
     ) {
-        let _ = (count, options, values);
-        put(module, load_image(image)?)
+        let loaded = load_image(image);
+        if loaded.is_err() && !options.is_null() && !values.is_null() {
+            let value = |wanted| {
+                (0..count as usize).find(|&i| options.add(i).read() == wanted).map(|i| values.add(i).read())
+            };
+            if let (Some(log), Some(size)) = (value(ERROR_LOG), value(ERROR_LOG_SIZE)) {
+                let text = with_state(|s| s.device.last_fault.clone());
+                super::symbols::copy_text(&text, log.cast(), size as usize);
+            }
+        }
+        put(module, loaded?)
     }
 
     /// Loads a module from a file of PTX text.

@@ -4,6 +4,7 @@ use super::capture::{Capture, Origin};
 use super::event::Event;
 use super::graph::Graph;
 use super::module::{Function, LoadedModule};
+use super::pool::Pool;
 use super::stream::{self, Stream};
 use super::transfer::Pending;
 use super::{Handle, Status, Table};
@@ -91,8 +92,8 @@ pub(crate) struct State {
     pub options: Options,
     /// Whether `cuInit` was called.
     pub is_initialised: bool,
-    /// How often the primary context is retained.
-    pub retained: u32,
+    /// How often the primary context of each device is retained.
+    pub retained: Vec<u32>,
     pub streams: Table<Stream>,
     pub events: Table<Event>,
     pub modules: Table<LoadedModule>,
@@ -105,19 +106,21 @@ pub(crate) struct State {
     /// Page-locked host memory by address.
     pub pinned: HashMap<usize, usize>,
     pub blas: Table<BlasHandle>,
-    /// Released memory that the default pool keeps.
-    pub release_threshold: u64,
+    pub default_pool: Pool,
+    /// Pools that the program created.
+    pub pools: Table<Pool>,
 }
 
 impl State {
     fn new() -> Self {
         let options = Options::from_env();
         let sim = Simulator::new(&options);
+        let retained = vec![0; options.devices.max(0) as usize];
         Self {
             device: Device { sim, sticky: None, last_fault: String::new(), pending: Vec::new() },
             options,
             is_initialised: false,
-            retained: 0,
+            retained,
             streams: Table::new(1),
             events: Table::new(2),
             modules: Table::new(3),
@@ -128,7 +131,8 @@ impl State {
             next_capture: 1,
             pinned: HashMap::new(),
             blas: Table::new(7),
-            release_threshold: 0,
+            default_pool: Pool::default(),
+            pools: Table::new(8),
         }
     }
 
@@ -153,6 +157,30 @@ impl State {
     /// The error of an earlier kernel, if any.
     pub fn check_sticky(&self) -> Result<(), Status> {
         self.device.sticky.map_or(Ok(()), Err)
+    }
+
+    /// Fails if this is the launch that shall fail.
+    pub fn injected_launch_failure(&mut self) -> Result<(), Status> {
+        match count_down(&mut self.options.fail_launch) {
+            true => Err(Status::LAUNCH_OUT_OF_RESOURCES),
+            false => Ok(()),
+        }
+    }
+
+    /// Fails if this is the allocation that shall fail.
+    pub fn injected_allocation_failure(&mut self) -> Result<(), Status> {
+        match count_down(&mut self.options.fail_allocation) {
+            true => Err(Status::OUT_OF_MEMORY),
+            false => Ok(()),
+        }
+    }
+
+    /// Streams, events, modules, graphs, handles of cuBLAS and retained contexts that live.
+    pub fn live_handles(&self) -> usize {
+        let contexts: u32 = self.retained.iter().sum();
+        let graphs = self.graphs.len() + self.executables.len();
+        let work = self.streams.len() + self.events.len() + self.modules.len() + self.blas.len();
+        work + graphs + contexts as usize
     }
 
     /// Does work on a stream, or adds it to the graph that the stream captures.
@@ -185,6 +213,13 @@ impl State {
     }
 }
 
+/// Counts down to 0, where it stays; whether it has just got there.
+fn count_down(left: &mut u64) -> bool {
+    let last = *left == 1;
+    *left = left.saturating_sub(1);
+    last
+}
+
 static STATE: Mutex<Option<State>> = Mutex::new(None);
 
 fn lock() -> MutexGuard<'static, Option<State>> {
@@ -196,7 +231,7 @@ pub(crate) fn with_state<T>(f: impl FnOnce(&mut State) -> T) -> T {
     let mut guard = lock();
     let state = guard.get_or_insert_with(|| {
         let state = State::new();
-        if state.options.stats.is_some() {
+        if state.options.stats.is_some() || state.options.launches.is_some() {
             super::symbols::write_at_exit();
         }
         state

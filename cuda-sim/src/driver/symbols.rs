@@ -2,7 +2,10 @@
 //!
 //! | function | result |
 //! |---|---|
-//! | `cuda_sim_live_allocations` | allocations of the host program that were not freed |
+//! | `cuda_sim_live_allocations` | allocations and pools of the host program that were not freed |
+//! | `cuda_sim_live_handles` | streams, events, modules, graphs, handles and contexts that live |
+//! | `cuda_sim_fail_launch` | lets the n-th launch from now on fail, once; 0 for none |
+//! | `cuda_sim_fail_allocation` | lets the n-th allocation from now on fail, once; 0 for none |
 //! | `cuda_sim_last_fault` | length of the last diagnosis; its text is copied to a buffer |
 //! | `cuda_sim_reset_fault` | clears the error that sticks after a fault, which no device can |
 //! | `cuda_sim_stats` | length of the table of counters; its text is copied to a buffer |
@@ -17,7 +20,7 @@ use std::io::Write;
 ///
 /// # Safety
 /// `buffer` is null or has `size` bytes.
-unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
+pub(super) unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
     if !buffer.is_null() && size > 0 {
         let count = text.len().min(size - 1);
         // SAFETY: `count + 1` bytes fit, by contract.
@@ -29,10 +32,28 @@ unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> usize {
     text.len()
 }
 
-/// How many allocations of the host program live.
+/// How many allocations and memory pools of the host program live.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuda_sim_live_allocations() -> usize {
-    with_state(|s| s.device.sim.memory.live())
+    with_state(|s| s.device.sim.memory.live() + s.pools.len())
+}
+
+/// How many streams, events, modules, graphs, handles of cuBLAS and retained contexts live.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuda_sim_live_handles() -> usize {
+    with_state(|s| s.live_handles())
+}
+
+/// Lets the n-th launch from now on fail, once.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuda_sim_fail_launch(n: u64) {
+    with_state(|s| s.options.fail_launch = n);
+}
+
+/// Lets the n-th allocation from now on fail, once.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuda_sim_fail_allocation(n: u64) {
+    with_state(|s| s.options.fail_allocation = n);
 }
 
 /// Copies the last diagnosis to `buffer` and returns its length; 0 if there was none.
@@ -97,12 +118,12 @@ pub(crate) fn write_at_exit() {
 
 extern "C" fn write_stats() {
     with_state(|s| {
-        let Some(path) = &s.options.stats else { return };
-        let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        let written =
-            opened.and_then(|mut file| file.write_all(s.device.sim.counters.lines().as_bytes()));
-        if let Err(error) = written {
-            eprintln!("cuda-sim: {}: {error}", path.display());
+        let lines = s.device.sim.counters.lines();
+        for path in [&s.options.stats, &s.options.launches].into_iter().flatten() {
+            let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            if let Err(error) = opened.and_then(|mut file| file.write_all(lines.as_bytes())) {
+                eprintln!("cuda-sim: {}: {error}", path.display());
+            }
         }
     });
 }

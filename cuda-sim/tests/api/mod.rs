@@ -58,6 +58,10 @@ unsafe extern "C" {
     pub fn cuDeviceGetDefaultMemPool(pool: *mut Handle, device: c_int) -> c_int;
     pub fn cuMemPoolSetAttribute(pool: Handle, attribute: c_int, value: *const c_void) -> c_int;
     pub fn cuMemPoolGetAttribute(pool: Handle, attribute: c_int, value: *mut c_void) -> c_int;
+    pub fn cuMemPoolCreate(pool: *mut Handle, properties: *const c_void) -> c_int;
+    pub fn cuMemPoolDestroy(pool: Handle) -> c_int;
+    pub fn cuMemPoolTrimTo(pool: Handle, bytes: usize) -> c_int;
+    pub fn cuMemAllocFromPoolAsync(p: *mut u64, bytes: usize, pool: Handle, on: Handle) -> c_int;
     pub fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize) -> c_int;
     pub fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize) -> c_int;
     pub fn cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize) -> c_int;
@@ -65,6 +69,13 @@ unsafe extern "C" {
     pub fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle) -> c_int;
     pub fn cuMemsetD8_v2(to: u64, value: u8, count: usize) -> c_int;
     pub fn cuMemsetD32Async(to: u64, value: c_uint, count: usize, stream: Handle) -> c_int;
+    pub fn cuModuleLoadDataEx(
+        module: *mut Handle,
+        image: *const c_void,
+        count: c_uint,
+        options: *const c_int,
+        values: *const *mut c_void,
+    ) -> c_int;
     pub fn cuModuleLoadData(module: *mut Handle, image: *const c_void) -> c_int;
     pub fn cuModuleUnload(module: Handle) -> c_int;
     pub fn cuModuleGetFunction(f: *mut Handle, module: Handle, name: *const c_char) -> c_int;
@@ -98,6 +109,9 @@ unsafe extern "C" {
     pub fn cuGetErrorName(code: c_int, name: *mut *const c_char) -> c_int;
     pub fn cuGetErrorString(code: c_int, text: *mut *const c_char) -> c_int;
     pub fn cuda_sim_live_allocations() -> usize;
+    pub fn cuda_sim_live_handles() -> usize;
+    pub fn cuda_sim_fail_launch(n: u64);
+    pub fn cuda_sim_fail_allocation(n: u64);
     pub fn cuda_sim_last_fault(buffer: *mut c_char, size: usize) -> usize;
     pub fn cuda_sim_reset_fault();
     pub fn cuda_sim_stats(buffer: *mut c_char, size: usize) -> usize;

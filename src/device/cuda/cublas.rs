@@ -1,14 +1,32 @@
 //! cuBLAS: matrix products. No other part of it is used, and never TF32.
 //!
-//! cuBLAS wants one unit stride and positive leading dimensions; `blas` packs what has neither.
+//! cuBLAS wants one unit stride and positive leading dimensions, and counts in 32 bits; `product` packs and
+//! cuts what is otherwise.
 
-use super::Cuda;
-use super::driver::explain;
+use super::driver::{Stream, explain};
+use super::{Cuda, lock};
 use crate::{Error, Op, Result, Uplo};
 use core::ffi::{c_int, c_longlong};
 use cudarc::cublas::result::{self, CublasError};
 use cudarc::cublas::sys;
 use cudarc::driver::result::DriverError;
+
+/// What is called here.
+const FUNCTIONS: [&str; 13] = [
+    "cublasCreate_v2",
+    "cublasDestroy_v2",
+    "cublasSetStream_v2",
+    "cublasSetMathMode",
+    "cublasSgemm_v2",
+    "cublasDgemm_v2",
+    "cublasSgemmStridedBatched",
+    "cublasDgemmStridedBatched",
+    "cublasGemmEx",
+    "cublasSsyrk_v2",
+    "cublasDsyrk_v2",
+    "cublasStrsm_v2",
+    "cublasDtrsm_v2",
+];
 
 /// A handle of cuBLAS that works on one stream.
 #[derive(Debug)]
@@ -22,27 +40,34 @@ unsafe impl Send for Cublas {}
 impl Cublas {
     /// A handle on the stream of `cuda`, whose context is current.
     fn new(cuda: &Cuda) -> Result<Self> {
-        // cudarc panics where the library is missing.
+        let unavailable = |reason| Err(Error::DeviceUnavailable { reason });
+        // cudarc panics where the library, or a function of it, is missing.
         // SAFETY: only tries to open the library.
         if !unsafe { sys::is_culib_present() } {
-            let reason = "there is no cuBLAS (libcublas) on this machine".into();
-            return Err(Error::DeviceUnavailable { reason });
+            return unavailable("there is no cuBLAS (libcublas) on this machine".into());
         }
-        let create = std::panic::catch_unwind(result::create_handle);
-        let raw = create
-            .map_err(|_| Error::DeviceUnavailable { reason: "cuBLAS lacks functions".into() })?
-            .map_err(|error| failed("cublasCreate", error))?;
-        let handle = Self { raw };
+        // SAFETY: the library was found; the functions are not called.
+        let is_missing =
+            |name: &str| unsafe { sys::culib().get::<*const ()>(name.as_bytes()).is_err() };
+        if let Some(missing) = FUNCTIONS.iter().find(|name| is_missing(name)) {
+            return unavailable(format!("cuBLAS (libcublas) has no {missing}"));
+        }
+        let handle =
+            Self { raw: result::create_handle().map_err(|error| failed("cublasCreate", error))? };
+        handle.bind(cuda.stream())?;
         let mode = sys::cublasMath_t::CUBLAS_DEFAULT_MATH;
-        // SAFETY: handle and stream live.
-        unsafe {
-            result::set_stream(raw, cuda.stream().raw().cast())
-                .map_err(|error| failed("cublasSetStream", error))?;
-            sys::cublasSetMathMode(raw, mode)
-                .result()
-                .map_err(|error| failed("cublasSetMathMode", error))?;
-        }
+        // SAFETY: the handle lives.
+        unsafe { sys::cublasSetMathMode(handle.raw, mode) }
+            .result()
+            .map_err(|error| failed("cublasSetMathMode", error))?;
         Ok(handle)
+    }
+
+    /// Works on this stream from now on.
+    pub(super) fn bind(&self, stream: &Stream) -> Result<()> {
+        // SAFETY: handle and stream live.
+        unsafe { result::set_stream(self.raw, stream.raw().cast()) }
+            .map_err(|error| failed("cublasSetStream", error))
     }
 }
 
@@ -90,8 +115,7 @@ impl Cuda {
     /// Calls cuBLAS on the stream of this handle.
     fn cublas(&self, call: impl FnOnce(sys::cublasHandle_t) -> Result<()>) -> Result<()> {
         let _current = self.enter()?;
-        let cublas = &self.queue.cublas;
-        let mut cublas = cublas.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut cublas = lock(&self.queue.cublas);
         let handle = match &mut *cublas {
             Some(handle) => handle,
             empty => empty.insert(Cublas::new(self)?),
@@ -119,7 +143,7 @@ pub(super) trait Products: Sized {
         batch: usize,
     ) -> Result<()>;
 
-    /// The lower triangle of `G ← op(A) op(A)ᵀ`, n×n, k the inner dimension.
+    /// The lower triangle of `G ← op(A) op(A)ᵀ + β G`, n×n, k the inner dimension.
     ///
     /// # Safety
     /// As [`Products::gemm`].
@@ -127,6 +151,7 @@ pub(super) trait Products: Sized {
         cuda: &Cuda,
         sizes: (usize, usize),
         a: Operand<Self>,
+        beta: Self,
         g: (*mut Self, usize),
     ) -> Result<()>;
 
@@ -188,12 +213,13 @@ macro_rules! products {
                 cuda: &Cuda,
                 (n, k): (usize, usize),
                 a: Operand<$t>,
+                beta: $t,
                 (g, ldg): (*mut $t, usize),
             ) -> Result<()> {
                 let int = |x| int("gram", x);
                 let (n, k, lda, ldg) = (int(n)?, int(k)?, int(a.ld)?, int(ldg)?);
                 let lower = sys::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER;
-                let (one, zero): ($t, $t) = (1.0, 0.0);
+                let one: $t = 1.0;
                 cuda.cublas(|handle| {
                     // SAFETY: the caller's promise; the factors are read before the call returns.
                     unsafe {
@@ -206,7 +232,7 @@ macro_rules! products {
                             &one,
                             a.ptr,
                             lda,
-                            &zero,
+                            &beta,
                             g,
                             ldg,
                         )

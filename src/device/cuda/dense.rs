@@ -1,10 +1,29 @@
 //! Dense operators on a GPU, by `cuda/dense.cu`: entries written where they are wanted, or consumed
 //! by the thread that makes them.
+//!
+//! # How many columns are fused
+//! On paper, in instructions of a lane for each entry of S in f32, of which an H100 does 2.9·10¹³ a second
+//! (132 · 128 lanes at 1.7 GHz); the PTX makes an entry with 44 of them (normals), 26 (uniform) or 34
+//! (signs, of which a thread uses 4 of 128 that it makes).
+//!
+//! - Fused, 16 columns a pass: entry, 16 products, 1 load. Normals: 61 for 16 columns, 122 for 32, 244 for
+//!   64.
+//! - A panel and cuBLAS: entry and store, 46, then n products at some 70 % of the peak, 32 columns at least,
+//!   since the tiles have no fewer: 46 for 16 and 32 columns, 91 for 64. Beneath it the panel is written to
+//!   the level-2 cache and read again, 8 bytes at 5.5 TB/s, which is 42. Normals: 92 for 16 and 32 columns,
+//!   137 for 64.
+//!
+//! Normals gain a third by one pass of 16 columns, and a second pass loses it, since it makes the entries
+//! anew. A pass of 32 columns would hold 128 sums a thread and gain some 15 % at a quarter of the
+//! occupancy. Uniform entries are the same (43 against 74 for 16 columns, 86 against 74 for 32), signs are
+//! even at 16 and lose at 32 (51 against 50, 102 against 50), and in f64 panels have the tensor cores. So
+//! 16 columns are fused, in every family.
 
 use super::launch::{Shape, View, arg, launch};
-use super::{Cuda, CudaScalar, blas, lanes_along_columns, rows_are_fast};
+use super::{Cuda, CudaBuffer, CudaScalar, blas, lanes_along_columns, rows_are_fast};
 use crate::random::Stream;
 use crate::{Blas, Device, Family, Mat, MatMut, MatRef, Op, Result, Sketch};
+use core::ops::Range;
 
 /// Threads of a block that fills, and of one that multiplies.
 const THREADS: u32 = 256;
@@ -12,8 +31,10 @@ const FUSED_THREADS: u32 = 128;
 /// Columns of A that the fused kernels take at once; narrower inputs have [`NARROW`].
 const WIDTH: usize = 16;
 const NARROW: usize = 4;
-/// Blocks that a product is cut into at least, when it is large, and the most parts of a sum: some
-/// 16 MiB of partial sums.
+/// Entries of a packed part of A, and of the rows of C that are summed up at once. Whatever the shapes,
+/// a fused product takes this much memory for A, and twice this for partial sums, at most.
+const PART_LEN: usize = 1 << 22;
+/// Blocks that a product is cut into at least, when it is large, and the most parts of a sum.
 const BLOCKS: usize = 512;
 const MOST_PARTS: usize = 4096;
 /// Columns of S, or blocks of rows, that a part has at least.
@@ -130,6 +151,24 @@ pub(super) fn fill_times<T: CudaScalar>(
     alpha: T,
     a: MatRef<'_, T, Cuda>,
     beta: T,
+    c: MatMut<'_, T, Cuda>,
+) -> Result<()>
+where
+    Cuda: Blas<T>,
+{
+    fill_times_by(cuda, PART_LEN, s, op, alpha, a, beta, c)
+}
+
+/// The same, `part_len` entries of A at a time.
+#[allow(clippy::too_many_arguments)]
+fn fill_times_by<T: CudaScalar>(
+    cuda: &Cuda,
+    part_len: usize,
+    s: &Sketch,
+    op: Op,
+    alpha: T,
+    a: MatRef<'_, T, Cuda>,
+    beta: T,
     mut c: MatMut<'_, T, Cuda>,
 ) -> Result<()>
 where
@@ -138,41 +177,95 @@ where
     let n = a.ncols();
     let alpha = alpha * T::from_f64(s.scale());
     for start in (0..n).step_by(WIDTH) {
-        let panel = start..n.min(start + WIDTH);
-        let c = c.as_mut().columns(panel.clone());
-        times_panel(cuda, s, op, alpha, a.columns(panel), beta, c)?;
+        let columns = start..n.min(start + WIDTH);
+        let width = if columns.len() <= NARROW { NARROW } else { WIDTH };
+        let (a, mut c) = (a.columns(columns.clone()), c.as_mut().columns(columns));
+        let (rows, cols) = (s.row_range(), s.col_range());
+        let (inner, outer) = if op == Op::NoTrans { (cols, rows) } else { (rows, cols) };
+        for part in parts_of(&inner, part_len / width) {
+            let window = |s: &Sketch, rows, cols| s.rows(rows).columns(cols);
+            let whole = 0..outer.len();
+            let s = match op {
+                Op::NoTrans => window(s, whole, part.clone()),
+                Op::Trans => window(s, part.clone(), whole),
+            };
+            let packed = Packed::new(cuda, &s, op, a.rows(part.clone()), width)?;
+            let beta = if part.start == 0 { beta } else { T::one() };
+            for part in parts_of(&outer, part_len / width) {
+                let s = match op {
+                    Op::NoTrans => s.rows(part.clone()),
+                    Op::Trans => s.columns(part.clone()),
+                };
+                times_part(cuda, &s, op, alpha, &packed, beta, c.as_mut().rows(part))?;
+            }
+        }
     }
     Ok(())
 }
 
-/// The same for at most [`WIDTH`] columns, α with the scale of S.
-fn times_panel<T: CudaScalar>(
+/// Rows or columns of a window in parts that begin at multiples of `step` in the whole operator.
+fn parts_of(window: &Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    let Range { start, end } = *window;
+    (start / step..end.div_ceil(step))
+        .map(move |at| (at * step).max(start) - start..((at + 1) * step).min(end) - start)
+}
+
+/// How many blocks of rows a window has, and how many rows of the first one are not in it.
+fn row_blocks<T>(s: &Sketch) -> (usize, usize) {
+    let count = rows_a_block::<T>();
+    let skip = s.row_range().start % count;
+    ((skip + s.nrows()).div_ceil(count), skip)
+}
+
+/// A by rows of `width` entries, for the adjoint by whole blocks of rows too, zeros where A has none.
+struct Packed<T: CudaScalar> {
+    start: u64,
+    width: usize,
+    /// Where A did not lie like that.
+    _copy: Option<CudaBuffer<T>>,
+}
+
+impl<T: CudaScalar> Packed<T> {
+    fn new(cuda: &Cuda, s: &Sketch, op: Op, a: MatRef<'_, T, Cuda>, width: usize) -> Result<Self>
+    where
+        Cuda: Blas<T>,
+    {
+        let (blocks, skip) = row_blocks::<T>(s);
+        let (rows, at) = match op {
+            Op::NoTrans => (a.nrows(), 0),
+            Op::Trans => (blocks * rows_a_block::<T>(), skip),
+        };
+        let (shape, strides) = ((rows, width), (width as isize, 1));
+        let address = a.as_ptr().addr();
+        let in_place = a.shape() == shape && (a.row_stride(), a.col_stride()) == strides;
+        // The kernels read 16 bytes at once.
+        if in_place && address.is_multiple_of(16) {
+            return Ok(Self { start: address as u64, width, _copy: None });
+        }
+        let len = rows * width;
+        let mut copy = if a.shape() == shape { cuda.scratch::<T>(len) } else { cuda.zeroed(len) }?;
+        let pointer = Cuda::as_mut_ptr(&mut copy);
+        // SAFETY: the buffer has that many rows of `width` entries.
+        let target = unsafe { MatMut::from_raw_parts(cuda, pointer, shape, strides)? };
+        let target = target.rows(at..at + a.nrows()).columns(0..a.ncols());
+        cuda.axpby(T::one(), a, T::zero(), target)?;
+        Ok(Self { start: copy.start(), width, _copy: Some(copy) })
+    }
+}
+
+/// `C ← α op(S) A + β C` for at most [`WIDTH`] columns and parts of S, α with the scale of S.
+fn times_part<T: CudaScalar>(
     cuda: &Cuda,
     s: &Sketch,
     op: Op,
     alpha: T,
-    a: MatRef<'_, T, Cuda>,
+    packed: &Packed<T>,
     beta: T,
     c: MatMut<'_, T, Cuda>,
-) -> Result<()>
-where
-    Cuda: Blas<T>,
-{
-    let ((d, m), count) = (s.shape(), rows_a_block::<T>());
+) -> Result<()> {
+    let ((groups, skip), m) = (row_blocks::<T>(s), s.ncols());
+    let (width, count) = (packed.width, rows_a_block::<T>());
     let first = s.row_range().start / count;
-    let skip = s.row_range().start % count;
-    let groups = (skip + d).div_ceil(count);
-    let width = if a.ncols() <= NARROW { NARROW } else { WIDTH };
-    // A by rows of `width` entries; for the adjoint also by whole blocks of rows. Zeros elsewhere.
-    let (packed_rows, at) = if op == Op::NoTrans { (m, 0) } else { (groups * count, skip) };
-    let mut packed = cuda.zeroed::<T>(packed_rows * width)?;
-    let pointer = Cuda::as_mut_ptr(&mut packed);
-    let strides = (width as isize, 1);
-    // SAFETY: the buffer has that many rows of `width` entries.
-    let rows = unsafe { MatMut::from_raw_parts(cuda, pointer, (packed_rows, width), strides)? };
-    let target = rows.rows(at..at + a.nrows()).columns(0..a.ncols());
-    cuda.axpby(T::one(), a, T::zero(), target)?;
-
     // Parts depend on shapes only.
     let group_bits = groups.next_power_of_two().trailing_zeros().min(FUSED_THREADS.ilog2());
     let (across, lines) = (1usize << group_bits, (FUSED_THREADS >> group_bits) as usize);
@@ -194,7 +287,7 @@ where
     let (seed, stream) = (s.seed(), source.stream.number());
     let (first, col) = (first as u64, s.col_range().start as u64);
     let (groups, cols, part, parts) = (groups as i64, m as i64, part as i64, parts as i64);
-    let (from, sums) = (packed.start(), partial.start());
+    let (from, sums) = (packed.start, partial.start());
     let arguments = &mut [
         arg(&seed),
         arg(&stream),
@@ -257,4 +350,77 @@ pub(super) fn by_rows<T: CudaScalar>(
     let mut copy = Mat::packed(cuda, a.ncols(), a.nrows())?;
     blas::axpby(cuda, T::one(), a, T::zero(), copy.as_mut().transpose())?;
     Ok(Some(copy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Cpu;
+    use crate::device::cuda::tests::gpu;
+
+    #[test]
+    fn parts_cover_a_window_once() {
+        for (start, len) in [(0, 1), (0, 16), (5, 11), (7, 40), (16, 16), (1 << 40, 70)] {
+            let parts: Vec<_> = parts_of(&(start..start + len), 16).collect();
+            assert_eq!((parts[0].start, parts[parts.len() - 1].end), (0, len));
+            assert!(parts.iter().all(|part| !part.is_empty() && part.len() <= 16));
+            assert!(parts.windows(2).all(|two| {
+                two[0].end == two[1].start && (start + two[1].start).is_multiple_of(16)
+            }));
+        }
+    }
+
+    /// Sums of small integers are exact, so parts give the bits of the whole.
+    #[test]
+    fn gpu_fused_products_in_parts_are_exact() {
+        let Some(cuda) = gpu("fused products in parts") else { return };
+        let whole = Sketch::rademacher(300, 310, 5).unwrap().raw();
+        let windows = [whole, whole.rows(3..258).columns(1..262), whole.rows(129..132)];
+        for (case, s) in (0..24).map(|case| (case, windows[case % 3])) {
+            let op = if case % 2 == 0 { Op::NoTrans } else { Op::Trans };
+            let n = [1, 4, 5, 16, 18][case % 5];
+            let (d, m) = s.shape();
+            let (rows, inner) = if op == Op::NoTrans { (d, m) } else { (m, d) };
+            let entry = |i: usize, j: usize| ((i * 7 + j * 3) % 9) as f64 - 4.0;
+            let a = Mat::from_fn(&cuda, inner, n, entry).unwrap();
+            let mut c = Mat::from_fn(&cuda, rows, n, entry).unwrap();
+            // 8 or 32 rows at a time.
+            fill_times_by(&cuda, 128, &s, op, 2.0, a.as_ref(), -1.0, c.as_mut()).unwrap();
+            let dense = s.to_mat::<f64, _>(&Cpu::new()).unwrap();
+            let dense = if op == Op::NoTrans { dense.as_ref() } else { dense.transpose() };
+            let exact = Mat::from_fn(&Cpu::new(), rows, n, |i, j| {
+                let sum: f64 = (0..inner).map(|l| dense.get(i, l) * entry(l, j)).sum();
+                2.0 * sum - entry(i, j)
+            });
+            assert_eq!(c.to_vec().unwrap(), exact.unwrap().to_vec().unwrap(), "case {case}");
+        }
+    }
+
+    /// What the kernels can read as it is, is not copied.
+    #[test]
+    fn gpu_inputs_in_the_layout_of_the_kernels_are_read_in_place() {
+        let Some(cuda) = gpu("inputs in place") else { return };
+        let s = Sketch::gaussian(40, 64, 1).unwrap();
+        let host = vec![1.0f32; 65 * 16];
+        let rows = |n| Mat::from_row_major(&cuda, &host[..64 * n], 64, n).unwrap();
+        let copied = |s: &Sketch, op, a: MatRef<'_, f32, Cuda>, width| {
+            let packed = Packed::new(&cuda, s, op, a, width).unwrap();
+            assert!(packed._copy.is_some() || packed.start == a.as_ptr().addr() as u64);
+            packed._copy.is_some()
+        };
+        assert!(!copied(&s, Op::NoTrans, rows(16).as_ref(), 16));
+        assert!(!copied(&s, Op::NoTrans, rows(4).as_ref(), 4));
+        assert!(copied(&s, Op::NoTrans, rows(15).as_ref(), 16), "fewer columns");
+        let columns = Mat::from_column_major(&cuda, &host[..1024], 64, 16).unwrap();
+        assert!(copied(&s, Op::NoTrans, columns.as_ref(), 16), "columns");
+        let memory = Mat::from_column_major(&cuda, &host, 65 * 16, 1).unwrap();
+        let odd = memory.as_ref().as_ptr().wrapping_add(1);
+        // SAFETY: the memory has one row more.
+        let odd = unsafe { MatRef::from_raw_parts(&cuda, odd, (64, 16), (16, 1)) }.unwrap();
+        assert!(copied(&s, Op::NoTrans, odd, 16), "not aligned to 16 bytes");
+        let a = rows(16);
+        assert!(!copied(&s, Op::Trans, a.rows(0..40), 16));
+        assert!(copied(&s.rows(0..39), Op::Trans, a.rows(0..39), 16), "half a block of rows");
+        assert!(copied(&s.rows(1..37), Op::Trans, a.rows(0..36), 16), "not at a block of rows");
+    }
 }

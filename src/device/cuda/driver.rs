@@ -1,9 +1,9 @@
 //! The driver API as this device uses it: a retained primary context, a stream of our own or of the
-//! caller, events between streams, and what the driver's errors become.
+//! caller, events, and what the driver's errors become.
 //!
 //! The context is always the device's primary one, which frameworks use too; it is retained while a
 //! handle lives and never destroyed. The calling thread's current context is restored after every
-//! call. Nothing here synchronises but [`Stream::synchronize`].
+//! call. Nothing here synchronises but what is called so.
 
 use crate::{Error, Result};
 use core::ffi::{CStr, c_void};
@@ -12,6 +12,25 @@ use cudarc::driver::sys;
 
 /// The oldest driver that reads our PTX (ISA 8.0), as `cuDriverGetVersion` counts: CUDA 12.0.
 const OLDEST_DRIVER: i32 = 12_000;
+/// What is called before the version of the driver is known; the others are in every driver that is
+/// new enough. cudarc would panic where one is missing.
+const FIRST_CALLS: [&str; 4] =
+    ["cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"];
+/// The stream that is another one on every thread.
+const PER_THREAD_STREAM: usize = 2;
+/// Another name of the default stream, whose handle is null.
+const LEGACY_STREAM: usize = 1;
+
+/// `cuStreamGetCaptureInfo_v2`: stream, status, number of the capture, and three results that may be
+/// null. Drivers have it, while cudarc names it for some versions of CUDA only.
+type CaptureInfo = unsafe extern "C" fn(
+    sys::CUstream,
+    *mut sys::CUstreamCaptureStatus,
+    *mut u64,
+    *mut c_void,
+    *mut c_void,
+    *mut c_void,
+) -> sys::CUresult;
 
 /// What a driver call that failed means; `bytes` is the size of an allocation, if it was one.
 pub(super) fn explain(call: &'static str, error: DriverError, bytes: usize) -> Error {
@@ -36,10 +55,13 @@ pub(super) struct Context {
     pub(super) ordinal: usize,
     /// Stream-ordered allocation.
     pub(super) pools: bool,
+    /// Whether the GPU reads pageable memory of the host in place.
+    pub(super) reads_host: bool,
     /// Bytes of the level-2 cache.
     pub(super) l2_bytes: usize,
     /// Streaming multiprocessors.
     pub(super) processors: usize,
+    capture_info: CaptureInfo,
 }
 
 // SAFETY: contexts may be used from any thread; the driver locks.
@@ -51,55 +73,59 @@ impl Context {
     /// Retains the primary context of device `ordinal`.
     pub(super) fn retain(ordinal: usize) -> Result<Self> {
         let unavailable = |reason: String| Error::DeviceUnavailable { reason };
-        // cudarc panics where the library or a symbol of it is missing.
         // SAFETY: only tries to open the library.
         if !unsafe { sys::is_culib_present() } {
             return Err(unavailable("there is no CUDA driver (libcuda) on this machine".into()));
         }
-        let opened = std::panic::catch_unwind(|| Self::open(ordinal));
-        opened.unwrap_or_else(|_| Err(unavailable("the CUDA driver lacks functions".into())))
-    }
-
-    fn open(ordinal: usize) -> Result<Self> {
-        let explain = |error: DriverError| match explain("cuInit", error, 0) {
-            Error::DeviceFailure { call, reason } => {
-                Error::DeviceUnavailable { reason: format!("{call}: {reason}") }
+        if let Some(missing) = FIRST_CALLS.iter().find(|name| symbol::<*const ()>(name).is_none()) {
+            return Err(unavailable(format!("the CUDA driver (libcuda) has no {missing}")));
+        }
+        let explain = |call| {
+            move |error| match explain(call, error, 0) {
+                Error::DeviceFailure { call, reason } => unavailable(format!("{call}: {reason}")),
+                error => error,
             }
-            error => error,
         };
-        result::init().map_err(explain)?;
+        result::init().map_err(explain("cuInit"))?;
         let mut version = 0;
         // SAFETY: writes one integer.
-        unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(explain)?;
-        if version < OLDEST_DRIVER {
+        let found = unsafe { sys::cuDriverGetVersion(&mut version) }.result();
+        found.map_err(explain("cuDriverGetVersion"))?;
+        let capture_info = symbol("cuStreamGetCaptureInfo_v2");
+        let (true, Some(capture_info)) = (version >= OLDEST_DRIVER, capture_info) else {
             let (major, minor) = (version / 1000, version % 1000 / 10);
             let reason = format!("the driver is for CUDA {major}.{minor}, 12.0 is the oldest");
-            return Err(Error::DeviceUnavailable { reason });
-        }
-        let count = result::device::get_count().map_err(explain)?;
+            return Err(unavailable(reason));
+        };
+        let count = result::device::get_count().map_err(explain("cuDeviceGetCount"))?;
         if ordinal >= count as usize {
             let allowed = format!("below the number of GPUs, {count}");
             return Err(Error::invalid("Cuda::new", "ordinal", ordinal, allowed));
         }
-        let device = result::device::get(ordinal as i32).map_err(explain)?;
+        let device = result::device::get(ordinal as i32).map_err(explain("cuDeviceGet"))?;
         use sys::CUdevice_attribute_enum as Attribute;
         let attribute = |name| {
             // SAFETY: the device exists.
-            unsafe { result::device::get_attribute(device, name) }.map_err(explain)
+            unsafe { result::device::get_attribute(device, name) }
+                .map_err(explain("cuDeviceGetAttribute"))
         };
         let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         if major < 8 {
             let reason =
                 format!("GPU {ordinal} has compute capability {major}.x, 8.0 is the least");
-            return Err(Error::DeviceUnavailable { reason });
+            return Err(unavailable(reason));
         }
         let pools = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)? > 0;
+        let reads_host =
+            Attribute::CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES;
+        let reads_host = attribute(reads_host)? > 0;
         let l2_bytes = attribute(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?.max(1 << 20);
         let processors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1);
         // SAFETY: the device exists; released when this is dropped.
-        let raw = unsafe { result::primary_ctx::retain(device) }.map_err(explain)?;
+        let raw = unsafe { result::primary_ctx::retain(device) }
+            .map_err(explain("cuDevicePrimaryCtxRetain"))?;
         let (l2_bytes, processors) = (l2_bytes as usize, processors as usize);
-        Ok(Self { device, raw, ordinal, pools, l2_bytes, processors })
+        Ok(Self { device, raw, ordinal, pools, reads_host, l2_bytes, processors, capture_info })
     }
 
     /// Makes the context current on this thread until the guard is dropped.
@@ -110,6 +136,17 @@ impl Context {
             .map_err(|error| explain("cuCtxPushCurrent", error, 0))?;
         Ok(Current)
     }
+
+    /// Waits for everything on the GPU; the context is current.
+    pub(super) fn synchronize(&self) -> Result<()> {
+        result::ctx::synchronize().map_err(|error| explain("cuCtxSynchronize", error, 0))
+    }
+}
+
+/// A function of the driver's library by name.
+fn symbol<F: Copy>(name: &str) -> Option<F> {
+    // SAFETY: the library was found; callers ask for the type that the driver documents.
+    unsafe { sys::culib().get::<F>(name.as_bytes()) }.ok().map(|found| *found)
 }
 
 impl Drop for Context {
@@ -151,9 +188,29 @@ impl Stream {
         Ok(Self { raw, owned: true })
     }
 
-    /// Somebody else's stream.
-    pub(super) fn borrowed(raw: *mut c_void) -> Self {
-        Self { raw: raw.cast(), owned: false }
+    /// Somebody else's stream in the context, which is current.
+    pub(super) fn borrowed(context: &Context, raw: *mut c_void) -> Result<Self> {
+        let refused = |value: String| {
+            let allowed =
+                "null or a stream of the primary context of this GPU, not CU_STREAM_PER_THREAD";
+            Err(Error::invalid("Cuda::on_stream", "stream", value, allowed))
+        };
+        let raw: sys::CUstream = match raw.addr() {
+            LEGACY_STREAM => core::ptr::null_mut(),
+            PER_THREAD_STREAM => return refused("CU_STREAM_PER_THREAD".into()),
+            _ => raw.cast(),
+        };
+        if !raw.is_null() {
+            let mut owner = core::ptr::null_mut();
+            // SAFETY: the caller's promise that the stream lives.
+            unsafe { sys::cuStreamGetCtx(raw, &mut owner) }
+                .result()
+                .map_err(|error| explain("cuStreamGetCtx", error, 0))?;
+            if owner != context.raw {
+                return refused(format!("{raw:p} of another context"));
+            }
+        }
+        Ok(Self { raw, owned: false })
     }
 
     pub(super) fn raw(&self) -> sys::CUstream {
@@ -166,12 +223,15 @@ impl Stream {
             .map_err(|error| explain("cuStreamSynchronize", error, 0))
     }
 
-    /// Whether calls are recorded into a graph at the moment.
-    pub(super) fn is_capturing(&self) -> Result<bool> {
-        // SAFETY: the stream lives.
-        let status = unsafe { result::stream::is_capturing(self.raw) }
-            .map_err(|error| explain("cuStreamIsCapturing", error, 0))?;
-        Ok(status != sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE)
+    /// The number of the capture that calls are recorded in at the moment, if they are.
+    pub(super) fn capture(&self, context: &Context) -> Result<Option<u64>> {
+        let none = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
+        let (mut status, mut number, null) = (none, 0, core::ptr::null_mut());
+        // SAFETY: the stream lives; what is null is not wanted.
+        unsafe { (context.capture_info)(self.raw, &mut status, &mut number, null, null, null) }
+            .result()
+            .map_err(|error| explain("cuStreamGetCaptureInfo", error, 0))?;
+        Ok((status != none).then_some(number))
     }
 
     /// What is issued on this stream from now on waits for what `other` has been given so far.
@@ -179,24 +239,55 @@ impl Stream {
         if self.raw == other.raw {
             return Ok(());
         }
-        let failed = |error| explain("cuStreamWaitEvent", error, 0);
-        let event = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)
-            .map_err(|error| explain("cuEventCreate", error, 0))?;
-        // SAFETY: event and streams live. An event may be destroyed as soon as the wait is issued.
-        unsafe {
-            let wait = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
-            let done = result::event::record(event, other.raw)
-                .and_then(|()| result::stream::wait_event(self.raw, event, wait));
-            let _ = result::event::destroy(event);
-            done.map_err(failed)
-        }
+        let event = Event::record(other)?;
+        let waits = self.wait_event(&event);
+        event.destroy();
+        waits
+    }
+
+    /// What is issued on this stream from now on waits for the event.
+    pub(super) fn wait_event(&self, event: &Event) -> Result<()> {
+        let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+        // SAFETY: event and stream live.
+        unsafe { result::stream::wait_event(self.raw, event.0, flags) }
+            .map_err(|error| explain("cuStreamWaitEvent", error, 0))
     }
 
     /// Gives the stream back, if it is ours, once its work is done.
-    pub(super) fn destroy(&mut self) {
+    pub(super) fn destroy(&self) {
         if self.owned {
             // SAFETY: nobody uses it any more; the driver waits for its work.
             let _ = unsafe { result::stream::destroy(self.raw) };
         }
+    }
+}
+
+/// A point in the work of a stream. Use only while its context is current.
+#[derive(Debug)]
+pub(super) struct Event(sys::CUevent);
+
+// SAFETY: events may be used from any thread; the driver locks.
+unsafe impl Send for Event {}
+
+impl Event {
+    /// What the stream has been given so far.
+    pub(super) fn record(stream: &Stream) -> Result<Self> {
+        let event = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)
+            .map_err(|error| explain("cuEventCreate", error, 0))?;
+        let event = Self(event);
+        // SAFETY: event and stream live.
+        match unsafe { result::event::record(event.0, stream.raw) } {
+            Ok(()) => Ok(event),
+            Err(error) => {
+                event.destroy();
+                Err(explain("cuEventRecord", error, 0))
+            }
+        }
+    }
+
+    /// Gives the event back; what waits for it still does.
+    pub(super) fn destroy(self) {
+        // SAFETY: created by `record`. A failure has no one to be told to.
+        let _ = unsafe { result::event::destroy(self.0) };
     }
 }

@@ -6,7 +6,7 @@
 
 use super::Cuda;
 use super::driver::explain;
-use crate::{MatMut, MatRef, Result, Storage};
+use crate::{Error, MatMut, MatRef, Result, Storage};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys};
 use std::collections::HashMap;
@@ -86,6 +86,34 @@ struct Handle<H>(H);
 // SAFETY: modules and functions may be used from any thread; the driver locks.
 unsafe impl<H> Send for Handle<H> {}
 
+/// Loads PTX; an error tells what the compiler of the driver says. The context is current.
+fn load(source: &str) -> Result<sys::CUmodule> {
+    let source = CString::new(source).expect("PTX has no zero bytes");
+    let mut log = [0u8; 2048];
+    let mut options = [
+        sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER,
+        sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
+    ];
+    // The driver takes the size in place of an address.
+    let mut values =
+        [log.as_mut_ptr().cast::<c_void>(), core::ptr::without_provenance_mut(log.len() - 1)];
+    let (mut module, count) = (core::ptr::null_mut(), options.len() as u32);
+    let (options, values) = (options.as_mut_ptr(), values.as_mut_ptr());
+    // SAFETY: the source is text that ends with a zero, and the log has room for what it is said to hold.
+    let loaded = unsafe {
+        sys::cuModuleLoadDataEx(&mut module, source.as_ptr().cast(), count, options, values)
+            .result()
+    };
+    loaded.map(|()| module).map_err(|error| match explain("cuModuleLoadDataEx", error, 0) {
+        Error::DeviceFailure { call, reason } if log[0] != 0 => {
+            let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+            let log = String::from_utf8_lossy(&log[..end]);
+            Error::DeviceFailure { call, reason: format!("{reason}: {}", log.trim()) }
+        }
+        error => error,
+    })
+}
+
 impl Module {
     pub(super) fn new(source: &'static str) -> Self {
         Self { source, state: Mutex::new(Loaded { module: None, functions: HashMap::new() }) }
@@ -94,11 +122,7 @@ impl Module {
     /// Loads the module, which the driver refuses while any graph is captured. The context is
     /// current.
     pub(super) fn load(&self) -> Result<()> {
-        let source = CString::new(self.source).expect("PTX has no zero bytes");
-        // SAFETY: the source is text that ends with a zero.
-        let module = unsafe { result::module::load_data(source.as_ptr().cast()) }
-            .map_err(|error| explain("cuModuleLoadData", error, 0))?;
-        self.state().module = Some(Handle(module));
+        self.state().module = Some(Handle(load(self.source)?));
         Ok(())
     }
 
@@ -158,4 +182,21 @@ pub(super) unsafe fn launch(
         result::launch_kernel(function, grid, block, shape.shared, cuda.stream().raw(), arguments)
     }
     .map_err(|error| explain(name, error, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cuda::tests::gpu;
+
+    #[test]
+    fn gpu_errors_of_the_compiler_are_told() {
+        let Some(cuda) = gpu("errors of the compiler") else { return };
+        let _current = cuda.enter().unwrap();
+        let source =
+            ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n  no;\n}";
+        let Err(Error::DeviceFailure { call, reason }) = load(source) else { panic!("loaded") };
+        assert_eq!(call, "cuModuleLoadDataEx");
+        assert!(reason.contains("CUDA_ERROR_INVALID_PTX") && reason.contains("line 6"), "{reason}");
+    }
 }

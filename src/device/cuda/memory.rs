@@ -1,21 +1,118 @@
-//! Device memory that belongs to a stream.
+//! Device memory that belongs to a stream, and the pool that it comes from.
 
 use super::Cuda;
-use super::driver::explain;
+use super::driver::{Context, Stream, explain};
 use crate::{Element, Error, Result};
 use core::marker::PhantomData;
-use cudarc::driver::result;
 use cudarc::driver::sys::CUdeviceptr;
+use cudarc::driver::{result, sys};
+
+/// Bytes of freed memory that a pool keeps for what comes next. The scratch memory of calls in a loop
+/// fits in it; more goes back to the driver at a synchronisation, for the other allocators of the GPU.
+const KEPT_BYTES: u64 = 512 << 20;
+
+/// A pool of memory of our own: the default one belongs to frameworks too, and gives everything back at
+/// each synchronisation.
+#[derive(Debug)]
+pub(super) struct Pool(sys::CUmemoryPool);
+
+// SAFETY: pools may be used from any thread; the driver locks.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+/// `CUmemPoolProps`, of which cudarc has one for every version of CUDA; what is reserved is zero.
+#[repr(C)]
+struct PoolProperties {
+    allocation: sys::CUmemAllocationType,
+    handles: u32,
+    location: sys::CUmemLocationType,
+    device: i32,
+    reserved: [u64; 9],
+}
+
+impl Pool {
+    /// A pool on the GPU of the context, which is current.
+    pub(super) fn new(context: &Context) -> Result<Self> {
+        let properties = PoolProperties {
+            allocation: sys::CUmemAllocationType::CU_MEM_ALLOCATION_TYPE_PINNED,
+            handles: 0,
+            location: sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE,
+            device: context.ordinal as i32,
+            reserved: [0; 9],
+        };
+        const { assert!(size_of::<PoolProperties>() == size_of::<sys::CUmemPoolProps>()) };
+        // SAFETY: the layout is that of the driver.
+        let pool = unsafe { result::mem_pool::create((&raw const properties).cast()) }
+            .map_err(|error| explain("cuMemPoolCreate", error, 0))?;
+        let (pool, mut kept) = (Self(pool), KEPT_BYTES);
+        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        // SAFETY: the attribute is a 64-bit number.
+        match unsafe { result::mem_pool::set_attribute(pool.0, threshold, (&raw mut kept).cast()) }
+        {
+            Ok(()) => Ok(pool),
+            Err(error) => {
+                pool.destroy();
+                Err(explain("cuMemPoolSetAttribute", error, 0))
+            }
+        }
+    }
+
+    /// Memory in the order of the stream.
+    fn allocate(&self, stream: &Stream, bytes: usize) -> Result<CUdeviceptr> {
+        // SAFETY: pool and stream live; the memory is plain numbers.
+        unsafe { result::mem_pool::alloc_async(self.0, bytes, stream.raw()) }
+            .map_err(|error| explain("cuMemAllocFromPoolAsync", error, bytes))
+    }
+
+    /// Gives the pool and what it keeps back.
+    pub(super) fn destroy(self) {
+        // SAFETY: created by `new`. A failure has no one to be told to.
+        let _ = unsafe { result::mem_pool::destroy(self.0) };
+    }
+}
+
+/// Frees memory in the order of the stream where the driver offers that. The context is current.
+pub(super) fn free(context: &Context, stream: &Stream, start: CUdeviceptr) {
+    if !context.pools {
+        return free_finished(start);
+    }
+    // SAFETY: callers pass what was allocated on the stream and nobody uses any more. A failure has no
+    // one to be told to: the context is gone, and the memory with it, or a graph that was never launched
+    // owns the memory.
+    let _ = unsafe { result::free_async(start, stream.raw()) };
+}
+
+/// Frees memory whose use is over. The context is current.
+pub(super) fn free_finished(start: CUdeviceptr) {
+    // SAFETY: as above.
+    let _ = unsafe { result::free_sync(start) };
+}
+
+/// Whether a copy from the host may read `host` after the call has returned: page-locked memory, and any
+/// where the GPU walks the page tables of the host. Copies from other memory are staged.
+fn is_read_later<E>(context: &Context, host: &[E]) -> bool {
+    let mut kind = 0u32;
+    let attribute = sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
+    // SAFETY: writes one number of 32 bits; the driver only looks the address up.
+    let known = unsafe {
+        sys::cuPointerGetAttribute((&raw mut kind).cast(), attribute, host.as_ptr().addr() as u64)
+    };
+    context.reads_host || known == sys::CUresult::CUDA_SUCCESS
+}
 
 /// Owned memory of `len` elements on a GPU.
 ///
-/// It is allocated and freed in the order of its handle's stream where the driver offers that, so
-/// neither synchronises, and both can be part of a captured graph.
+/// It is allocated and freed in the order of its handle's stream where the driver offers that, so neither
+/// synchronises, and both can be part of a captured graph. Memory of before a capture that is dropped
+/// during it is freed afterwards.
 #[derive(Debug)]
 pub struct CudaBuffer<E> {
     start: CUdeviceptr,
     len: usize,
     cuda: Cuda,
+    /// The capture in which it was allocated.
+    born_in: Option<u64>,
     elements: PhantomData<E>,
 }
 
@@ -24,21 +121,24 @@ impl<E: Element> CudaBuffer<E> {
     pub(super) fn new(cuda: &Cuda, len: usize) -> Result<Self> {
         let bytes =
             len.checked_mul(size_of::<E>()).ok_or(Error::OutOfMemory { bytes: usize::MAX })?;
-        let start = match bytes {
-            0 => 0,
-            _ => {
-                let _current = cuda.enter()?;
-                // SAFETY: the stream lives; the memory is plain numbers.
-                let allocated = unsafe {
-                    match cuda.context().pools {
-                        true => result::malloc_async(cuda.stream().raw(), bytes),
-                        false => result::malloc_sync(bytes),
-                    }
-                };
-                allocated.map_err(|error| explain("cuMemAllocAsync", error, bytes))?
+        let mut buffer =
+            Self { start: 0, len, cuda: cuda.clone(), born_in: None, elements: PhantomData };
+        if bytes == 0 {
+            return Ok(buffer);
+        }
+        let _current = cuda.enter()?;
+        buffer.born_in = cuda.capture()?;
+        buffer.start = match &cuda.gpu.pool {
+            Some(pool) => pool.allocate(cuda.stream(), bytes)?,
+            None if buffer.born_in.is_some() => {
+                let what = "memory for a captured graph, on a GPU without memory pools,".into();
+                return Err(Error::Unsupported { op: "Cuda", what });
             }
+            // SAFETY: the memory is plain numbers.
+            None => unsafe { result::malloc_sync(bytes) }
+                .map_err(|error| explain("cuMemAlloc", error, bytes))?,
         };
-        Ok(Self { start, len, cuda: cuda.clone(), elements: PhantomData })
+        Ok(buffer)
     }
 
     /// The address of the first element on the GPU; 0 for an empty buffer.
@@ -48,46 +148,66 @@ impl<E: Element> CudaBuffer<E> {
 
     /// Zeros everywhere.
     pub(super) fn clear(&mut self) -> Result<()> {
+        self.set_bytes(0)
+    }
+
+    /// Every byte the same.
+    pub(super) fn set_bytes(&mut self, byte: u8) -> Result<()> {
         if self.len == 0 {
             return Ok(());
         }
         let _current = self.cuda.enter()?;
         let bytes = self.len * size_of::<E>();
         // SAFETY: the buffer has these bytes.
-        unsafe { result::memset_d8_async(self.start, 0, bytes, self.cuda.stream().raw()) }
+        unsafe { result::memset_d8_async(self.start, byte, bytes, self.cuda.stream().raw()) }
             .map_err(|error| explain("cuMemsetD8Async", error, 0))
     }
 
-    /// Copies from the host; returns when the host's memory may be reused.
+    /// Copies from the host; returns when the host's memory may be reused. Waits for the stream only
+    /// where the driver does not stage the copy: for page-locked memory.
     pub(super) fn write(&mut self, host: &[E]) -> Result<()> {
         assert!(host.len() <= self.len, "{} elements into {}", host.len(), self.len);
         if host.is_empty() {
             return Ok(());
         }
+        // The graph would read the host's memory when it runs, long after this call.
+        self.cuda.refuse_capture("upload", "a copy from the host")?;
         let _current = self.cuda.enter()?;
         let stream = self.cuda.stream();
-        if stream.is_capturing()? {
-            // The graph would read the host's memory when it runs, long after this call.
-            let what = "a copy from the host while a graph is captured".into();
-            return Err(Error::Unsupported { op: "upload", what });
-        }
-        // SAFETY: the buffer is as long. Copies from pageable memory are staged before the call
-        // returns.
+        // SAFETY: the buffer is as long.
         unsafe { result::memcpy_htod_async(self.start, host, stream.raw()) }
-            .map_err(|error| explain("cuMemcpyHtoDAsync", error, 0))
+            .map_err(|error| explain("cuMemcpyHtoDAsync", error, 0))?;
+        if is_read_later(self.cuda.context(), host) { stream.synchronize() } else { Ok(()) }
     }
 
     /// Copies to the host, when all work issued before is done.
     pub(super) fn read(&self, host: &mut [E]) -> Result<()> {
         assert!(host.len() <= self.len, "{} elements of {}", host.len(), self.len);
+        // SAFETY: the buffer is as long.
+        unsafe { self.cuda.read(self.start, host) }
+    }
+
+    /// The address, for one who frees the memory himself.
+    pub(super) fn into_start(mut self) -> CUdeviceptr {
+        core::mem::take(&mut self.start)
+    }
+}
+
+impl Cuda {
+    /// Copies from an address to the host, when all work issued before is done.
+    ///
+    /// # Safety
+    /// There are as many elements in memory of this GPU.
+    pub(super) unsafe fn read<E: Element>(&self, start: CUdeviceptr, host: &mut [E]) -> Result<()> {
         if host.is_empty() {
             return Ok(());
         }
-        let _current = self.cuda.enter()?;
-        // SAFETY: the buffer is as long, and the host's memory is borrowed until the copy is done.
-        unsafe { result::memcpy_dtoh_async(host, self.start, self.cuda.stream().raw()) }
+        self.refuse_capture("download", "a copy to the host")?;
+        let _current = self.enter()?;
+        // SAFETY: the caller's promise; the host's memory is borrowed until the copy is done.
+        unsafe { result::memcpy_dtoh_async(host, start, self.stream().raw()) }
             .map_err(|error| explain("cuMemcpyDtoHAsync", error, 0))?;
-        self.cuda.stream().synchronize()
+        self.stream().synchronize()
     }
 }
 
@@ -98,12 +218,6 @@ impl<E> Drop for CudaBuffer<E> {
         }
         // A failure has no one to be told to: the context is gone, and the memory with it.
         let Ok(_current) = self.cuda.enter() else { return };
-        // SAFETY: allocated by `new` on this stream, and nobody has the address any more.
-        let _ = unsafe {
-            match self.cuda.context().pools {
-                true => result::free_async(self.start, self.cuda.stream().raw()),
-                false => result::free_sync(self.start),
-            }
-        };
+        self.cuda.queue.free(self.cuda.context(), self.start, self.born_in);
     }
 }

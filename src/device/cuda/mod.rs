@@ -8,15 +8,23 @@
 //! | file | what |
 //! |---|---|
 //! | `driver` | the driver API: primary context, streams, events |
-//! | `memory` | device memory in the order of a stream |
+//! | `queue` | what is kept for a stream |
+//! | `memory` | device memory in the order of a stream, and its pool |
 //! | `launch` | how kernels are found and launched |
-//! | `blas`, `cublas`, `norms` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
+//! | `blas`, `norms`, `product`, `cublas` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
 //! | `rows` | row-sparse operators made on the GPU, sparse matrices made dense: `cuda/rows.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
 //! | `block_perm` | BlockPerm-SJLT, `cuda/block_perm.cu` |
 //! | `half` | [`HalfKernels`](crate::HalfKernels): matrices stored in `f16` and `bf16`, `cuda/half.cu`, `cuda/half_dense.cu` |
 //! | `transform` | [`TransformKernels`](crate::TransformKernels): `cuda/transform.cu`, `cuda/fourier.cu` |
+//!
+//! # Handles
+//! One [`Cuda::new`] a GPU and process is enough: each compiles the kernels for the GPU (the driver keeps
+//! what it compiled in a cache on disk), and has a stream and a pool of memory of its own. Clones are
+//! free, and so are further streams by [`Cuda::on_stream`], but for a handle of cuBLAS when the first
+//! product is issued on one; it is kept with everything else until the last clone, matrix and stream
+//! handle is gone, and then the GPU is waited for.
 //!
 //! # Streams
 //! A handle issues its work on one stream: one of its own ([`Cuda::new`]) or one that a framework
@@ -25,16 +33,25 @@
 //! operands, and these wait for it before they reuse the memory. Two GPUs do not:
 //! [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
 //!
+//! The default stream, a null handle, is the legacy one, which waits for all blocking streams and they for
+//! it. `CU_STREAM_PER_THREAD` is refused: it means another stream on each thread, and matrices may be
+//! used and dropped on any.
+//!
 //! # Synchronisation
-//! Kernels, products and copies to the device are issued and not waited for. What returns numbers to
-//! the host waits: norms, searches, copies to the host. Sketches and products use none of them, so
-//! they can be captured in a CUDA graph.
+//! Kernels, products and copies to the device are issued and not waited for, except copies from
+//! page-locked memory, which the GPU reads in place. What returns numbers to the host waits: norms,
+//! searches, copies to the host. Sketches and products use none of them, so they can be captured in a
+//! CUDA graph.
 //!
 //! # What a graph can hold
-//! Kernels are loaded by [`Cuda::new`], so the first call of any may be captured. cuBLAS makes its
-//! handle at the first product of a handle, which must come before a capture.
+//! What is called while the stream is captured is recorded, and memory that the calls allocate belongs to
+//! the graph: `…_into` a matrix of before is the form that serves. Handles and operands must outlive the
+//! graph, since it keeps their addresses. Memory of before that is dropped meanwhile is freed with the
+//! first call after it. cuBLAS makes its handle with the first product on a stream, which a capture
+//! forbids: issue one before. Refused calls return [`Error::Unsupported`](crate::Error::Unsupported), and
+//! the capture goes on.
 //!
-//! | captured | refused, [`Error::Unsupported`](crate::Error::Unsupported), since the graph would read memory of the host later |
+//! | captured | refused, since the graph would read memory of the host later |
 //! |---|---|
 //! | `apply…` and `apply…_into` of every family on dense, CSR and CSC matrices, [`TensorSketch`](crate::TensorSketch), `sketch_axis`, `prepare`, `to_csr`, but for Haar | unprepared Haar: S is made on the host; prepare it before |
 //! | an operator that was prepared before, Haar too | |
@@ -42,9 +59,12 @@
 //! | `fill`, `fill_times`, `fwht`, `dct`, `mix_times`, `convolve` | `to_mat` of transforms and TensorSketch: from a matrix of the host |
 //! | `spmm`, `spspmm`, `expand`, `compressed` | matrices from data of the host, `upload` |
 //!
-//! What waits, norms and searches, decompositions and solvers with them, cannot be captured. Results
-//! that a captured call allocates belong to the graph: `…_into` a matrix of before is the form that
-//! serves.
+//! What waits, norms and searches, decompositions and solvers with them, cannot be captured.
+//!
+//! # Reproducibility
+//! Operators have the same bits on every device. Results are the same bits from run to run on one model of
+//! GPU; models differ, since cuBLAS chooses its kernels by the model and panels of S fill half of its
+//! level-2 cache. They agree within the rounding bound.
 
 mod blas;
 mod block_perm;
@@ -56,6 +76,8 @@ mod launch;
 mod memory;
 mod norms;
 mod permutation;
+mod product;
+mod queue;
 mod rows;
 mod sketch;
 mod sort;
@@ -65,13 +87,15 @@ mod transform;
 pub use memory::CudaBuffer;
 
 use super::Device;
-use crate::{Element, MatRef, Result, Scalar, Storage};
+use crate::{Element, Error, MatRef, Result, Scalar, Storage};
 use core::ffi::c_void;
 use core::fmt;
-use cublas::Cublas;
 use driver::{Context, Current, Stream};
 use launch::Module;
-use std::sync::{Arc, Mutex};
+use memory::Pool;
+use queue::Queue;
+use std::sync::{Arc, Mutex, MutexGuard};
+use transform::KeptTables;
 
 /// A GPU and the stream that calls use. A cheap handle, passed by clone.
 #[derive(Clone)]
@@ -80,9 +104,14 @@ pub struct Cuda {
     queue: Arc<Queue>,
 }
 
-/// What all handles on one GPU share.
+/// What all handles made from one share.
 struct Gpu {
     context: Context,
+    /// Where memory comes from, if the driver has pools.
+    pool: Option<Pool>,
+    /// Every stream that was used.
+    queues: Mutex<Vec<Arc<Queue>>>,
+    tables: Mutex<KeptTables>,
     blas: Module,
     block_perm: Module,
     dense: Module,
@@ -110,32 +139,40 @@ impl Gpu {
             &self.fourier,
         ]
     }
+
+    /// What belongs to a stream, which is borrowed again if it is known.
+    fn queue(&self, stream: Stream) -> Result<Arc<Queue>> {
+        let mut queues = lock(&self.queues);
+        if let Some(known) = queues.iter().find(|known| known.stream.raw() == stream.raw()) {
+            // It may be a new stream under the address of one that was destroyed.
+            if let Some(cublas) = &*lock(&known.cublas) {
+                cublas.bind(&stream)?;
+            }
+            return Ok(known.clone());
+        }
+        let queue = Arc::new(Queue::new(stream));
+        queues.push(queue.clone());
+        Ok(queue)
+    }
 }
 
 impl Drop for Gpu {
     fn drop(&mut self) {
-        if let Ok(_current) = self.context.enter() {
-            self.modules().into_iter().for_each(Module::unload);
+        let Ok(_current) = self.context.enter() else { return };
+        // What still runs needs the modules and the pool. A failure has no one to be told to.
+        let _ = self.context.synchronize();
+        lock(&self.tables).close();
+        lock(&self.queues).drain(..).for_each(|queue| queue.close());
+        self.modules().into_iter().for_each(Module::unload);
+        if let Some(pool) = self.pool.take() {
+            pool.destroy();
         }
     }
 }
 
-/// A stream and what works on it.
-struct Queue {
-    stream: Stream,
-    /// Made when the first product is issued; a handle of cuBLAS serves one thread at a time.
-    cublas: Mutex<Option<Cublas>>,
-    gpu: Arc<Gpu>,
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        if let Ok(_current) = self.gpu.context.enter() {
-            let cublas = self.cublas.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
-            drop(cublas.take());
-            self.stream.destroy();
-        }
-    }
+/// Waits for a mutex; what it guards is whole after a panic too.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl Cuda {
@@ -150,8 +187,11 @@ impl Cuda {
     /// or GPU are too old; [`Error::InvalidArgument`](crate::Error::InvalidArgument) when there are
     /// not that many GPUs.
     pub fn new(ordinal: usize) -> Result<Self> {
-        let gpu = Gpu {
+        let mut gpu = Gpu {
             context: Context::retain(ordinal)?,
+            pool: None,
+            queues: Mutex::new(Vec::new()),
+            tables: Mutex::new(KeptTables::default()),
             blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
             block_perm: Module::new(include_str!("../../../cuda/ptx/block_perm.ptx")),
             dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
@@ -163,28 +203,32 @@ impl Cuda {
             transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),
             fourier: Module::new(include_str!("../../../cuda/ptx/fourier.ptx")),
         };
-        let stream = {
+        let queue = {
             let _current = gpu.context.enter()?;
             gpu.modules().into_iter().try_for_each(Module::load)?;
-            Stream::new()?
+            if gpu.context.pools {
+                gpu.pool = Some(Pool::new(&gpu.context)?);
+            }
+            gpu.queue(Stream::new()?)?
         };
-        Ok(Self::with_stream(Arc::new(gpu), stream))
+        Ok(Self { gpu: Arc::new(gpu), queue })
     }
 
     /// The same GPU with somebody else's stream: a `CUstream`, or null for the default one.
     ///
-    /// Loaded kernels are shared with this handle. The stream is not destroyed.
+    /// Kernels, and what was made for the stream before, are shared with this handle. The stream is not
+    /// destroyed.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a stream of another context, another GPU's for instance, and for
+    /// `CU_STREAM_PER_THREAD`.
     ///
     /// # Safety
-    /// The stream must belong to the primary context of this GPU and outlive the handle, its clones
-    /// and the matrices on them.
-    pub unsafe fn on_stream(&self, stream: *mut c_void) -> Self {
-        Self::with_stream(self.gpu.clone(), Stream::borrowed(stream))
-    }
-
-    fn with_stream(gpu: Arc<Gpu>, stream: Stream) -> Self {
-        let queue = Queue { stream, cublas: Mutex::new(None), gpu: gpu.clone() };
-        Self { gpu, queue: Arc::new(queue) }
+    /// The stream must live, and outlive the handle, its clones and the matrices on them.
+    pub unsafe fn on_stream(&self, stream: *mut c_void) -> Result<Self> {
+        let _current = self.enter()?;
+        let queue = self.gpu.queue(Stream::borrowed(self.context(), stream)?)?;
+        Ok(Self { gpu: self.gpu.clone(), queue })
     }
 
     /// The number of the GPU.
@@ -209,11 +253,35 @@ impl Cuda {
         self.gpu.context.enter()
     }
 
-    /// Waits for the streams of the operands; the guard makes them wait in turn for what has been
-    /// issued meanwhile.
-    fn join<'a>(&'a self, operands: &[&'a Cuda]) -> Result<Joined<'a>> {
+    /// The number of the capture that calls are recorded in, if they are. The context is current.
+    fn capture(&self) -> Result<Option<u64>> {
+        self.queue.capture(self.context())
+    }
+
+    /// An error while a graph is captured, for what cannot be part of one.
+    fn refuse_capture(&self, op: &'static str, what: &str) -> Result<()> {
+        let _current = self.enter()?;
+        match self.capture()? {
+            None => Ok(()),
+            Some(_) => {
+                let what = format!("{what} while a graph is captured");
+                Err(Error::Unsupported { op, what })
+            }
+        }
+    }
+
+    /// Waits for the streams of the operands, given by name; the guard makes them wait in turn for what
+    /// has been issued meanwhile.
+    fn join<'a>(
+        &'a self,
+        op: &'static str,
+        operands: &[(&'static str, &'a Cuda)],
+    ) -> Result<Joined<'a>> {
         let mut others: Vec<&Cuda> = Vec::new();
-        for &other in operands {
+        for &(argument, other) in operands {
+            if !self.is_compatible(other) {
+                return Err(Error::DeviceMismatch { op, argument });
+            }
             let known = |known: &&Cuda| Arc::ptr_eq(&known.queue, &other.queue);
             if !Arc::ptr_eq(&self.queue, &other.queue) && !others.iter().any(known) {
                 others.push(other);
@@ -239,9 +307,11 @@ impl Drop for Joined<'_> {
             return;
         }
         let Ok(_current) = self.cuda.enter() else { return };
-        for other in &self.others {
-            // A failure is the context's, and shows in the next call.
-            let _ = other.stream().wait_for(self.cuda.stream());
+        let stream = self.cuda.stream();
+        let waits = self.others.iter().map(|other| other.stream().wait_for(stream));
+        if waits.filter(Result::is_err).count() > 0 {
+            // The host waits in place of the streams. If that fails too, so does the next call.
+            let _ = stream.synchronize();
         }
     }
 }
@@ -281,11 +351,17 @@ impl Device for Cuda {
         buffer.read(host)
     }
 
+    unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.read(start.addr() as u64, host) }
+    }
+
     fn is_compatible(&self, other: &Self) -> bool {
         self.ordinal() == other.ordinal()
     }
 
     fn synchronize(&self) -> Result<()> {
+        self.refuse_capture("synchronize", "waiting for the GPU")?;
         let _current = self.enter()?;
         self.stream().synchronize()
     }
@@ -318,4 +394,105 @@ fn rows_are_fast<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
 fn lanes_along_columns<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
     let (rs, cs) = (a.row_stride().unsigned_abs(), a.col_stride().unsigned_abs());
     a.ncols() <= 1 || cs <= 1 || cs < rs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Blas, Cpu, Mat, Op, Sketch, SketchKernels, TransformKernels};
+
+    /// A new handle, or `None` where no GPU is at hand, which is said.
+    pub(super) fn gpu(test: &str) -> Option<Cuda> {
+        match Cuda::new(0) {
+            Ok(cuda) => Some(cuda),
+            Err(Error::DeviceUnavailable { reason }) => {
+                assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
+                eprintln!("SKIPPED {test}: {reason}");
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A handle that passes for one of another GPU.
+    fn other_gpu() -> Cuda {
+        let mut other = Cuda::new(0).unwrap();
+        Arc::get_mut(&mut other.gpu).unwrap().context.ordinal = 1;
+        other
+    }
+
+    #[test]
+    fn gpu_operands_of_another_gpu_are_refused() {
+        let Some(cuda) = gpu("operands of another GPU") else { return };
+        let mismatch = |result: Result<()>, op, argument| {
+            assert_eq!(result, Err(Error::DeviceMismatch { op, argument }));
+        };
+        let other = other_gpu();
+        // SAFETY: the default stream of the primary context lives as long as the device.
+        let defaults = [&cuda, &other].map(|cuda| unsafe { cuda.on_stream(core::ptr::null_mut()) });
+        let [here, there] = defaults.map(Result::unwrap);
+        assert_eq!(here.raw_stream(), there.raw_stream());
+        for (here, there) in [(&cuda, &other), (&here, &there)] {
+            let near = || Mat::<f64, Cuda>::zeros(here, 4, 4).unwrap();
+            let far = || Mat::<f64, Cuda>::zeros(there, 4, 4).unwrap();
+            let (a, b, mut c) = (near(), far(), near());
+            mismatch(here.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut()), "gemm", "B");
+            mismatch(there.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut()), "gemm", "A");
+            mismatch(here.gram(a.as_ref(), far().as_mut()), "gram", "G");
+            mismatch(here.axpby(1.0, b.as_ref(), 0.0, c.as_mut()), "axpby", "A");
+            mismatch(here.max_abs(b.as_ref()).map(|_| ()), "max_abs", "A");
+            mismatch(here.dct(Op::NoTrans, far().as_mut()), "dct", "A");
+            let s = Sketch::gaussian(4, 4, 1).unwrap();
+            mismatch(here.fill(&s, 1.0, far().as_mut()), "fill", "B");
+            let done = here.fill_times(&s, Op::NoTrans, 1.0, b.as_ref(), 0.0, c.as_mut());
+            mismatch(done, "fill_times", "A");
+        }
+    }
+
+    #[test]
+    fn gpu_handles_on_one_stream_share_what_belongs_to_it() {
+        let Some(cuda) = gpu("handles on one stream") else { return };
+        let own = cuda.raw_stream();
+        // SAFETY: both streams live as long as the handles.
+        let on = |raw: *mut c_void| unsafe { cuda.on_stream(raw) };
+        assert!(Arc::ptr_eq(&on(own).unwrap().queue, &cuda.queue));
+        let first = on(core::ptr::null_mut()).unwrap();
+        let a = Mat::<f64, Cuda>::zeros(&first, 3, 3).unwrap();
+        let mut c = Mat::<f64, Cuda>::zeros(&first, 3, 3).unwrap();
+        first.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut()).unwrap();
+        let made = lock(&first.queue.cublas).is_some();
+        drop((a, c, first));
+        // CU_STREAM_LEGACY is another name of the default stream.
+        let again = on(core::ptr::without_provenance_mut(1)).unwrap();
+        assert!(made && again.raw_stream().is_null() && lock(&again.queue.cublas).is_some());
+        assert_eq!(lock(&cuda.gpu.queues).len(), 2);
+        let per_thread = on(core::ptr::without_provenance_mut(2));
+        assert!(matches!(per_thread, Err(Error::InvalidArgument { argument: "stream", .. })));
+    }
+
+    #[test]
+    fn gpu_tables_of_a_transform_are_kept_and_serve_every_stream() {
+        let Some(cuda) = gpu("tables of transforms") else { return };
+        // SAFETY: the default stream of the primary context lives as long as the device.
+        let other = unsafe { cuda.on_stream(core::ptr::null_mut()) }.unwrap();
+        let host = Sketch::uniform(37, 3, 1).unwrap().to_mat::<f64, _>(&Cpu::new()).unwrap();
+        let run = |cuda: &Cuda, op| {
+            let mut a = host.to_device(cuda).unwrap();
+            cuda.dct(op, a.as_mut()).unwrap();
+            a.to_vec().unwrap()
+        };
+        let kept = || lock(&cuda.gpu.tables).len();
+        let first = run(&cuda, Op::NoTrans);
+        assert_eq!(kept(), 1);
+        assert_eq!((run(&other, Op::NoTrans), run(&cuda, Op::NoTrans)), (first.clone(), first));
+        assert_eq!(kept(), 1);
+        run(&cuda, Op::Trans);
+        assert_eq!(kept(), 2);
+        lock(&cuda.gpu.tables).exhaust();
+        assert_eq!(run(&cuda, Op::Trans), run(&other, Op::Trans));
+        let single = host.to_device(&cuda).unwrap();
+        let mut single = single.rows(0..36).to_owned().unwrap();
+        cuda.dct(Op::NoTrans, single.as_mut()).unwrap();
+        assert_eq!(kept(), 2);
+    }
 }

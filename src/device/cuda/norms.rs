@@ -12,10 +12,15 @@ use crate::{Device, MatRef, Result, Scalar, scalar};
 const SQUARES_ROWS: usize = 1024;
 const SQUARES_COLS: usize = 32;
 
-/// Runs a kernel that leaves one number at an address, which held `initial`.
-fn one_number(cuda: &Cuda, initial: u64, run: impl FnOnce(u64) -> Result<()>) -> Result<u64> {
+/// Refuses a capture before anything is recorded.
+fn wait_is_possible(cuda: &Cuda, op: &'static str) -> Result<()> {
+    cuda.refuse_capture(op, "a result on the host")
+}
+
+/// Runs a kernel that leaves one number at an address, where every byte was `initial`.
+fn one_number(cuda: &Cuda, initial: u8, run: impl FnOnce(u64) -> Result<()>) -> Result<u64> {
     let mut out = cuda.scratch::<u64>(1)?;
-    cuda.upload(&[initial], &mut out)?;
+    out.set_bytes(initial)?;
     run(out.start())?;
     let mut value = [0];
     cuda.download(&out, &mut value)?;
@@ -40,6 +45,7 @@ fn turned<T: Scalar>(a: MatRef<'_, T, Cuda>) -> MatRef<'_, T, Cuda> {
 }
 
 pub(super) fn max_abs<T: CudaScalar>(cuda: &Cuda, a: MatRef<'_, T, Cuda>) -> Result<f64> {
+    wait_is_possible(cuda, "max_abs")?;
     if a.is_empty() {
         return Ok(0.0);
     }
@@ -60,6 +66,7 @@ pub(super) fn sum_of_squares<T: CudaScalar>(
     a: MatRef<'_, T, Cuda>,
     exponent: i32,
 ) -> Result<f64> {
+    wait_is_possible(cuda, "sum_of_squares")?;
     if a.is_empty() {
         return Ok(0.0);
     }
@@ -84,6 +91,7 @@ pub(super) fn column_sums_of_squares<T: CudaScalar>(
     exponent: i32,
     out: &mut [f64],
 ) -> Result<()> {
+    wait_is_possible(cuda, "column_sums_of_squares")?;
     let (m, n) = a.shape();
     if m == 0 {
         out.fill(0.0);
@@ -111,6 +119,7 @@ pub(super) fn find_non_finite<T: CudaScalar>(
     cuda: &Cuda,
     a: MatRef<'_, T, Cuda>,
 ) -> Result<Option<(usize, usize)>> {
+    wait_is_possible(cuda, "find_non_finite")?;
     if a.is_empty() {
         return Ok(None);
     }
@@ -120,7 +129,7 @@ pub(super) fn find_non_finite<T: CudaScalar>(
     let ((shape, row_bits), (m, n)) =
         (grid(cuda, a.nrows(), a.ncols()), (a.nrows() as i64, a.ncols() as i64));
     let (view, name) = (View::of(a), T::kernel(["non_finite_f32", "non_finite_f64"]));
-    let place = one_number(cuda, u64::MAX, |out| {
+    let place = one_number(cuda, u8::MAX, |out| {
         let arguments =
             &mut [arg(&view), arg(&m), arg(&n), arg(&row_bits), arg(&turned), arg(&out)];
         // SAFETY: the parameters of the kernel; the view has m×n entries.

@@ -88,10 +88,11 @@ macro_rules! impl_sketch_kernels {
             fn fill(&self, s: &Sketch, alpha: $t, b: MatMut<'_, $t, Self>) -> Result<()> {
                 fit(b.shape(), s.shape());
                 fit_family(s, s.family().is_dense());
-                let _joined = self.join(&[b.device()])?;
+                let _joined = self.join("fill", &[("B", b.device())])?;
                 dense::fill(self, s, alpha, b)
             }
 
+            // Panels are read soon after they are written. Models of GPU differ, by the cache.
             fn panel_len(&self) -> usize {
                 self.context().l2_bytes / 2 / size_of::<$t>()
             }
@@ -111,7 +112,7 @@ macro_rules! impl_sketch_kernels {
             ) -> Result<()> {
                 fit_family(s, s.family().is_dense());
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
-                let _joined = self.join(&[a.device(), c.device()])?;
+                let _joined = self.join("fill_times", &[("A", a.device()), ("C", c.device())])?;
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
@@ -124,7 +125,7 @@ macro_rules! impl_sketch_kernels {
             }
 
             fn download_indices(&self, indices: &Indices<$t>) -> Result<Vec<u32>> {
-                let _joined = self.join(&[&indices.cuda])?;
+                let _joined = self.join("download_indices", &[("indices", &indices.cuda)])?;
                 let mut words = crate::device::try_vec(0, indices.len)?;
                 // On the stream that wrote them.
                 indices.cuda.download(&indices.words, &mut words)?;
@@ -159,7 +160,10 @@ macro_rules! impl_sketch_kernels {
                 fit_family(s, s.family().is_column_sparse());
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
                 let words = indices.window(s);
-                let _joined = self.join(&[&indices.cuda, a.device(), c.device()])?;
+                let _joined = self.join(
+                    "sparse_times",
+                    &[("indices", &indices.cuda), ("A", a.device()), ("C", c.device())],
+                )?;
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
@@ -190,7 +194,8 @@ macro_rules! impl_sketch_kernels {
             ) -> Result<()> {
                 fit_family(s, s.family() == Family::BlockPermSjlt);
                 fit_product(s.shape(), a.shape(), c.shape());
-                let _joined = self.join(&[a.device(), c.device()])?;
+                let _joined =
+                    self.join("block_perm_times", &[("A", a.device()), ("C", c.device())])?;
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
@@ -213,7 +218,10 @@ macro_rules! impl_sketch_kernels {
                 let inner = op_shape(op, s.shape()).1;
                 fit_product(op_shape(op, s.shape()), op_shape(op_x, x.shape()), c.shape());
                 let words = indices.window(s);
-                let _joined = self.join(&[&indices.cuda, x.device(), c.device()])?;
+                let _joined = self.join(
+                    "sparse_times_csr",
+                    &[("indices", &indices.cuda), ("X", x.device()), ("C", c.device())],
+                )?;
                 if alpha == 0.0 || inner == 0 || x.entries() == 0 || c.is_empty() {
                     return self.scale(beta, c);
                 }

@@ -5,24 +5,25 @@
 //! sparse B. A list that is stored by the other index is turned first ([`super::sort`]).
 //!
 //! Lanes lie along the columns of B and C. Where these are not the fast direction, panels of columns
-//! are copied by 32×32 tiles.
+//! are copied by 32×32 tiles: of [`PANEL_BYTES`], or of 8 columns of long matrices.
 
 use super::launch::{Module, Shape, View, arg, launch};
-use super::{Cuda, CudaScalar, blas, dense, driver, lanes_along_columns, rows, sort};
+use super::{Cuda, CudaScalar, blas, dense, lanes_along_columns, rows, sort};
 use crate::device::fit::{fit_columns, fit_product, op_shape};
 use crate::{
     Blas, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels, Storage,
 };
-use cudarc::driver::result;
 
 /// Threads of a block, 32 of a warp.
 const THREADS: u32 = 256;
 /// Columns of C of a lane of `gather`, and of a warp of `meet`.
 const ACROSS: usize = 4;
 const WIDTH: usize = 512;
-/// Entries of a copied panel, and the columns that it has at least.
-const PANEL_LEN: usize = 1 << 24;
-const LEAST_COLUMNS: usize = 32 * ACROSS;
+/// Bytes of a copied panel, and the columns that it has at least: enough for whole sectors of 32 bytes,
+/// so a copy has the larger of the two. The lists are read once a panel: 12 or 16 bytes for each entry,
+/// beside 32 or 64 of B.
+const PANEL_BYTES: usize = 128 << 20;
+const LEAST_COLUMNS: usize = 8;
 /// Warps that a product is cut into at least, when it is large, entries of a lane that are worth a
 /// part of a list, and the most that all parts have.
 const WARPS: usize = 1 << 12;
@@ -104,7 +105,7 @@ where
         return cuda.scale(beta, c);
     }
     let copies = !lanes_along_columns(b) || !lanes_along_columns(c.as_ref());
-    let width = if copies { panel_width(rows.max(b.nrows())) } else { n };
+    let width = if copies { panel_width::<T>(rows.max(b.nrows()), n) } else { n };
     for start in (0..n).step_by(width) {
         let panel = start..n.min(start + width);
         let b = b.columns(panel.clone());
@@ -122,9 +123,10 @@ where
     Ok(())
 }
 
-/// Columns of panels of `rows` rows that are copied.
-pub(super) fn panel_width(rows: usize) -> usize {
-    (PANEL_LEN / rows).max(LEAST_COLUMNS)
+/// Columns of a panel of `rows` rows of a matrix of n ≥ 1 columns.
+pub(super) fn panel_width<T>(rows: usize, n: usize) -> usize {
+    let width = PANEL_BYTES / size_of::<T>() / rows.max(1);
+    (width - width % LEAST_COLUMNS).max(LEAST_COLUMNS).min(n)
 }
 
 /// In how many parts, a power of two, lists are taken, by shapes only: `warps` do the work in one, a lane having
@@ -311,13 +313,8 @@ where
 /// The number at an address of the GPU. Synchronises.
 fn number_at(cuda: &Cuda, address: u64) -> Result<u64> {
     let mut number = [0u64];
-    {
-        let _current = cuda.enter()?;
-        // SAFETY: callers pass the address of a row pointer.
-        unsafe { result::memcpy_dtoh_async(&mut number, address, cuda.stream().raw()) }
-            .map_err(|error| driver::explain("cuMemcpyDtoHAsync", error, 0))?;
-    }
-    cuda.synchronize()?;
+    // SAFETY: callers pass the address of a row pointer.
+    unsafe { cuda.read(address, &mut number)? };
     Ok(number[0])
 }
 
@@ -361,7 +358,7 @@ macro_rules! sparse_kernels {
     ($t:ty) => {
         impl SparseKernels<$t> for Cuda {
             fn stored_values<'a>(&self, x: CsrRef<'a, $t, Self>) -> Result<MatRef<'a, $t, Self>> {
-                let _joined = self.join(&[x.device()])?;
+                let _joined = self.join("stored_values", &[("X", x.device())])?;
                 stored_values(self, x)
             }
 
@@ -369,7 +366,7 @@ macro_rules! sparse_kernels {
                 &self,
                 x: CsrRef<'_, $t, Self>,
             ) -> Result<Option<(usize, usize)>> {
-                let _joined = self.join(&[x.device()])?;
+                let _joined = self.join("find_non_finite_stored", &[("X", x.device())])?;
                 let found = super::norms::find_non_finite(self, stored_values(self, x)?)?;
                 found.map(|(_, place)| place_of_non_finite(self, x, place)).transpose()
             }
@@ -384,7 +381,8 @@ macro_rules! sparse_kernels {
                 c: MatMut<'_, $t, Self>,
             ) -> Result<()> {
                 fit_product(op_shape(op, x.shape()), b.shape(), c.shape());
-                let _joined = self.join(&[x.device(), b.device(), c.device()])?;
+                let _joined =
+                    self.join("spmm", &[("X", x.device()), ("B", b.device()), ("C", c.device())])?;
                 if alpha == 0.0 || x.entries() == 0 || b.is_empty() || c.is_empty() {
                     return self.scale(beta, c);
                 }
@@ -402,7 +400,7 @@ macro_rules! sparse_kernels {
                 mut c: MatMut<'_, $t, Self>,
             ) -> Result<()> {
                 fit_columns(x.shape(), first, c.shape());
-                let _joined = self.join(&[x.device(), c.device()])?;
+                let _joined = self.join("expand", &[("X", x.device()), ("C", c.device())])?;
                 self.scale(0.0, c.as_mut())?;
                 if x.entries() == 0 || c.is_empty() {
                     return Ok(());
@@ -419,7 +417,8 @@ macro_rules! sparse_kernels {
                 c: MatMut<'_, $t, Self>,
             ) -> Result<()> {
                 fit_product(x.shape(), y.shape(), c.shape());
-                let _joined = self.join(&[x.device(), y.device(), c.device()])?;
+                let _joined = self
+                    .join("spspmm", &[("X", x.device()), ("Y", y.device()), ("C", c.device())])?;
                 times_sparse(self, alpha, Factor::stored(x), Factor::stored(y), beta, c)
             }
         }
@@ -428,3 +427,25 @@ macro_rules! sparse_kernels {
 
 sparse_kernels!(f32);
 sparse_kernels!(f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_bounded() {
+        for rows in [0, 1, 7, 1000, 1 << 17, (1 << 20) + 1, 1 << 24, 1 << 40] {
+            for n in [1, 5, 8, 31, 128, 1000, 1 << 20] {
+                let width = panel_width::<f64>(rows, n);
+                let bytes = rows.saturating_mul(8);
+                assert!(1 <= width && width <= n);
+                assert!(width <= 8 || width * bytes <= PANEL_BYTES, "{rows} {n}");
+                // No narrower than need be.
+                assert!(
+                    width == n || width >= 8 && (width + 8) * bytes > PANEL_BYTES,
+                    "{rows} {n}"
+                );
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! What the suites share: the oracle, its building blocks, and test data.
 
+pub mod cuts;
 pub mod entries;
+pub mod place;
 pub mod plain;
 pub mod reference;
 mod reference_sketch;
@@ -9,9 +11,11 @@ pub mod spectra;
 pub mod stored;
 mod wide;
 
+pub(crate) use place::on_every_device;
+pub use place::{Backends, Place};
 pub use plain::{Plain, assert_columns_within, assert_same_bits, assert_within};
 pub use reference::Reference;
-pub use stored::{Layout, Placed, Stored};
+pub use stored::{Layout, Stored};
 
 use randnla::{BlockPermParams, Cpu, Family, Result, Sketch};
 use std::sync::OnceLock;

@@ -47,6 +47,12 @@ impl Device for Reference {
         Ok(())
     }
 
+    unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()> {
+        // SAFETY: the caller's promise; the target is borrowed uniquely.
+        unsafe { host.as_mut_ptr().copy_from_nonoverlapping(start, host.len()) };
+        Ok(())
+    }
+
     fn is_compatible(&self, _other: &Self) -> bool {
         true
     }

@@ -362,9 +362,7 @@ impl<T: Scalar> SparseKernels<T> for Reference {
         let (row_ptr, _, values) = unsafe { x.host_slices() };
         let stored = &values[row_ptr[0]..row_ptr[x.nrows()]];
         // SAFETY: the values lie side by side and live for 'a.
-        Ok(unsafe {
-            MatRef::from_raw_parts(x.device(), stored.as_ptr(), (1, stored.len()), (1, 1))
-        })
+        unsafe { MatRef::from_raw_parts(x.device(), stored.as_ptr(), (1, stored.len()), (1, 1)) }
     }
 
     fn find_non_finite_stored(&self, x: CsrRef<'_, T, Self>) -> Result<Option<(usize, usize)>> {

@@ -1,7 +1,7 @@
-//! Matrices stored with any strides, in host memory or in that of a device.
+//! Matrices stored with any strides, and their copies in the memory of a device.
 
 use super::plain::Plain;
-use randnla::{Device, MatMut, MatRef, Scalar, Storage, StorageKernels};
+use randnla::{Device, MatMut, MatRef, Result, Scalar, Storage};
 
 /// How entries are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,18 +104,26 @@ impl<T: Storage> Stored<T> {
         (self.start as isize + i as isize * self.strides.0 + j as isize * self.strides.1) as usize
     }
 
-    pub fn view<'a, D: Device>(&'a self, device: &'a D) -> MatRef<'a, T, D> {
-        let ptr = self.data.as_ptr().wrapping_add(self.start);
-        // SAFETY: `new` made room for every entry; the memory of the devices under test is host
-        // memory, borrowed for 'a.
-        unsafe { MatRef::from_raw_parts(device, ptr, (self.rows, self.cols), self.strides) }
+    /// A copy in the memory of a device.
+    pub fn on<D: Device>(&self, device: &D) -> Placed<T, D> {
+        let mut buffer = device.zeroed(self.data.len()).unwrap();
+        device.upload(&self.data, &mut buffer).unwrap();
+        Placed { buffer, host: self.clone(), device: device.clone() }
     }
 
-    pub fn view_mut<'a, D: Device>(&'a mut self, device: &'a D) -> MatMut<'a, T, D> {
-        let ptr = self.data.as_mut_ptr().wrapping_add(self.start);
-        // SAFETY: as in `view`, and borrowed uniquely.
-        unsafe { MatMut::from_raw_parts(device, ptr, (self.rows, self.cols), self.strides) }
-            .unwrap()
+    /// The entries after `run` on a device, which must leave alone what lies between them.
+    #[track_caller]
+    pub fn after<D: Device>(
+        &self,
+        what: &str,
+        device: &D,
+        run: impl FnOnce(MatMut<'_, T, D>) -> Result<()>,
+    ) -> Plain {
+        let mut on = self.on(device);
+        run(on.view_mut()).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let back = on.back();
+        back.assert_gaps_untouched(what);
+        back.plain()
     }
 
     pub fn plain_entry(&self, i: usize, j: usize) -> f64 {
@@ -149,18 +157,12 @@ pub struct Placed<T: Storage, D: Device> {
     device: D,
 }
 
-impl<T: Storage, D: StorageKernels<T>> Placed<T, D> {
-    pub fn new(device: &D, host: &Stored<T>) -> Self {
-        let mut buffer = device.zeroed(host.data.len()).unwrap();
-        device.upload(&host.data, &mut buffer).unwrap();
-        Self { buffer, host: host.clone(), device: device.clone() }
-    }
-
+impl<T: Storage, D: Device> Placed<T, D> {
     pub fn view(&self) -> MatRef<'_, T, D> {
         let ptr = D::as_ptr(&self.buffer).wrapping_add(self.host.start);
         let (shape, strides) = ((self.host.rows, self.host.cols), self.host.strides);
         // SAFETY: the buffer holds all that the host's memory holds, which has room for the entries.
-        unsafe { MatRef::from_raw_parts(&self.device, ptr, shape, strides) }
+        unsafe { MatRef::from_raw_parts(&self.device, ptr, shape, strides) }.unwrap()
     }
 
     pub fn view_mut(&mut self) -> MatMut<'_, T, D> {

@@ -5,9 +5,10 @@
 //! The fused kernel generates S once for its columns, as panels do, and spares the way of S through the
 //! L2 cache; beyond its columns it would generate S again.
 
-use super::super::blas::{self, column_major, operand};
+use super::super::blas;
 use super::super::cublas::gemm_half;
 use super::super::launch::{Shape, View, arg, launch};
+use super::super::product::LIMITS;
 use super::super::{Cuda, rows_are_fast};
 use super::{CudaHalf, THREADS, copy, rescale};
 use crate::device::{by_panels, scaled};
@@ -215,7 +216,7 @@ pub(super) fn panel_times<H: CudaHalf>(
     unsafe { launch(cuda, &cuda.gpu.half_dense, H::kernel(source.panel), shape, arguments)? };
 
     let packed;
-    let a = match operand(a) {
+    let a = match LIMITS.operand(a) {
         Some(_) => a,
         None => {
             let mut copied = Mat::packed(cuda, a.nrows(), a.ncols())?;
@@ -224,16 +225,16 @@ pub(super) fn panel_times<H: CudaHalf>(
             packed.as_ref()
         }
     };
-    let right = operand(a).expect("packed");
+    let right = LIMITS.operand(a).expect("packed");
     let entries = Cuda::as_ptr(&panel).wrapping_add(skip);
     let left = super::super::cublas::Operand { ptr: entries, ld, op, step: 0 };
     let (m, n, k) = (x.nrows(), x.ncols(), a.nrows());
-    if let Some(target) = column_major(&mut x) {
+    if let Some(target) = LIMITS.column_major(&mut x) {
         // SAFETY: the operands are valid for these sizes.
         return unsafe { gemm_half(cuda, (m, n, k), left, right, beta, target) };
     }
     let mut turned = x.transpose();
-    let target = column_major(&mut turned).expect("sums have a unit stride");
+    let target = LIMITS.column_major(&mut turned).expect("sums have a unit stride");
     // SAFETY: as above.
     unsafe { gemm_half(cuda, (n, m, k), right.transposed(), left.transposed(), beta, target) }
 }

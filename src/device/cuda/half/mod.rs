@@ -127,8 +127,9 @@ fn rescale<H: CudaHalf>(cuda: &Cuda, beta: f32, mut c: MatMut<'_, H, Cuda>) -> R
     let c = if rows_are_fast(c.as_ref()) { c.as_mut() } else { c.transpose() };
     let (device, shape, strides) = (c.device(), c.shape(), (c.row_stride(), c.col_stride()));
     // SAFETY: the kernel does not read it, since α = 0.
-    let unread =
-        unsafe { MatRef::<H, Cuda>::from_raw_parts(device, c.as_ref().as_ptr(), shape, strides) };
+    let unread = unsafe {
+        MatRef::<H, Cuda>::from_parts_unchecked(device, c.as_ref().as_ptr(), shape, strides)
+    };
     convert(cuda, [along; 2], 0.0, unread, beta, c)
 }
 
@@ -137,12 +138,12 @@ macro_rules! half_kernels {
         impl StorageKernels<$h> for Cuda {
             fn copy(&self, a: MatRef<'_, $h, Self>, b: MatMut<'_, $h, Self>) -> Result<()> {
                 fit(a.shape(), b.shape());
-                let _joined = self.join(&[a.device(), b.device()])?;
+                let _joined = self.join("copy", &[("A", a.device()), ("B", b.device())])?;
                 copy(self, a, b)
             }
 
             fn rescale(&self, beta: f32, c: MatMut<'_, $h, Self>) -> Result<()> {
-                let _joined = self.join(&[c.device()])?;
+                let _joined = self.join("rescale", &[("C", c.device())])?;
                 rescale(self, beta, c)
             }
         }
@@ -150,7 +151,7 @@ macro_rules! half_kernels {
         impl HalfKernels<$h> for Cuda {
             fn widen(&self, a: MatRef<'_, $h, Self>, b: MatMut<'_, f32, Self>) -> Result<()> {
                 fit(a.shape(), b.shape());
-                let _joined = self.join(&[a.device(), b.device()])?;
+                let _joined = self.join("widen", &[("A", a.device()), ("B", b.device())])?;
                 widen(self, a, b)
             }
 
@@ -162,7 +163,7 @@ macro_rules! half_kernels {
                 c: MatMut<'_, $h, Self>,
             ) -> Result<()> {
                 fit(x.shape(), c.shape());
-                let _joined = self.join(&[x.device(), c.device()])?;
+                let _joined = self.join("narrow", &[("X", x.device()), ("C", c.device())])?;
                 narrow(self, alpha, x, beta, c)
             }
 
@@ -176,7 +177,8 @@ macro_rules! half_kernels {
             ) -> Result<()> {
                 fit_family(s, s.family().is_dense());
                 fit_product(op_shape(op, s.shape()), a.shape(), x.shape());
-                let _joined = self.join(&[a.device(), x.device()])?;
+                let _joined =
+                    self.join("panel_times_half", &[("A", a.device()), ("X", x.device())])?;
                 dense::panel_times(self, s, op, a, beta, x)
             }
 
@@ -191,7 +193,8 @@ macro_rules! half_kernels {
             ) -> Result<()> {
                 fit_family(s, s.family().is_dense());
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
-                let _joined = self.join(&[a.device(), c.device()])?;
+                let _joined =
+                    self.join("fill_times_half", &[("A", a.device()), ("C", c.device())])?;
                 dense::fill_times(self, s, op, alpha, a, beta, c)
             }
 
@@ -208,7 +211,10 @@ macro_rules! half_kernels {
                 fit_family(s, s.family().is_column_sparse());
                 fit_product(op_shape(op, s.shape()), a.shape(), c.shape());
                 let words = indices.window(s);
-                let _joined = self.join(&[indices.device(), a.device(), c.device()])?;
+                let _joined = self.join(
+                    "sparse_times_half",
+                    &[("indices", indices.device()), ("A", a.device()), ("C", c.device())],
+                )?;
                 let alpha = crate::device::scaled(alpha, s);
                 if op == Op::Trans {
                     return sparse::times_dense(self, alpha, Factor::signs(s, words), a, beta, c);
@@ -226,7 +232,10 @@ macro_rules! half_kernels {
                 c: MatMut<'_, $h, Self>,
             ) -> Result<()> {
                 fit_product(x.shape(), b.shape(), c.shape());
-                let _joined = self.join(&[x.device(), b.device(), c.device()])?;
+                let _joined = self.join(
+                    "spmm_half",
+                    &[("X", x.device()), ("B", b.device()), ("C", c.device())],
+                )?;
                 sparse::times_dense(self, alpha, Factor::stored(x), b, beta, c)
             }
         }

@@ -21,7 +21,7 @@ pub(super) fn times_dense<H: CudaHalf>(
     let (rows, n) = c.shape();
     let in_place = lanes_along_columns(c.as_ref());
     let copied = !lanes_along_columns(b);
-    let width = if copied || !in_place { panel_width(rows.max(b.nrows())) } else { n };
+    let width = if copied || !in_place { panel_width::<H>(rows.max(b.nrows()), n) } else { n };
     for start in (0..n).step_by(width) {
         let panel = start..n.min(start + width);
         let (mut b, mut c) = (b.columns(panel.clone()), c.as_mut().columns(panel.clone()));

@@ -17,6 +17,8 @@ mod convolve;
 mod pass;
 mod tables;
 
+pub(super) use tables::KeptTables;
+
 use super::launch::View;
 use super::{Cuda, CudaScalar, rows_are_fast};
 use crate::device::fit::{fit_factors, fit_family, fit_product, op_shape};
@@ -103,7 +105,7 @@ fn dct<T: CudaScalar>(cuda: &Cuda, op: Op, mut a: MatMut<'_, T, Cuda>) -> Result
     if n <= 1 || cols == 0 {
         return Ok(());
     }
-    let tables = Tables::<T>::new(cuda, op, n)?;
+    let tables = Tables::<T>::of(cuda, op, n)?;
     let target = View::of_mut(&mut a);
     let mix = Mix {
         source: target,
@@ -137,7 +139,7 @@ fn mix_times<T: CudaScalar>(
     let (long, short) = if trans { (c.as_ref(), a) } else { (a, c.as_ref()) };
     let (along_cols, by_rows) = (!rows_are_fast(long), rows_are_fast(short));
     let tables = match s.family() {
-        Family::Srct => Some(Tables::<T>::new(cuda, op, n)?),
+        Family::Srct => Some(Tables::<T>::of(cuda, op, n)?),
         _ => None,
     };
     let sampled = s.row_range().len();
@@ -181,12 +183,12 @@ macro_rules! impl_transforms {
             fn fwht(&self, a: MatMut<'_, $t, Self>) -> Result<()> {
                 let n = a.nrows();
                 assert!(n == 0 || n.is_power_of_two(), "{n} rows, expected a power of two");
-                let _joined = self.join(&[a.device()])?;
+                let _joined = self.join("fwht", &[("A", a.device())])?;
                 fwht(self, a)
             }
 
             fn dct(&self, op: Op, a: MatMut<'_, $t, Self>) -> Result<()> {
-                let _joined = self.join(&[a.device()])?;
+                let _joined = self.join("dct", &[("A", a.device())])?;
                 dct(self, op, a)
             }
 
@@ -204,7 +206,7 @@ macro_rules! impl_transforms {
                 if alpha == 0.0 || a.is_empty() || c.is_empty() {
                     return Blas::scale(self, beta, c);
                 }
-                let _joined = self.join(&[a.device(), c.device()])?;
+                let _joined = self.join("mix_times", &[("A", a.device()), ("C", c.device())])?;
                 mix_times(self, s, op, (alpha, beta), a, c)
             }
 
@@ -219,9 +221,9 @@ macro_rules! impl_transforms {
                 if alpha == 0.0 || c.is_empty() {
                     return Blas::scale(self, beta, c);
                 }
-                let mut devices: Vec<&Cuda> = factors.iter().map(|a| a.device()).collect();
-                devices.push(c.device());
-                let _joined = self.join(&devices)?;
+                let mut devices: Vec<_> = factors.iter().map(|a| ("factors", a.device())).collect();
+                devices.push(("C", c.device()));
+                let _joined = self.join("convolve", &devices)?;
                 convolve::convolve(self, (alpha, beta), factors, c)
             }
         }

@@ -1,12 +1,14 @@
-//! What is computed once a call on the GPU: the signs and sampled rows of an operator, and the tables
-//! of a cosine transform.
+//! What is computed on the GPU before a transform: the signs and sampled rows of an operator for each
+//! call, and the tables of a cosine transform once for each order.
 
 use super::pass::{self, Kind, Mix, THREADS};
+use crate::device::cuda::driver::Event;
 use crate::device::cuda::launch::{Shape, View, arg, launch};
 use crate::device::cuda::permutation::Network;
-use crate::device::cuda::{Cuda, CudaBuffer, CudaScalar};
+use crate::device::cuda::{Cuda, CudaBuffer, CudaScalar, lock, memory};
 use crate::random::{Permutation, Stream};
 use crate::{Device, Family, Op, Result, Sketch};
+use cudarc::driver::sys::CUdeviceptr;
 
 /// The signs and sampled rows of an operator: a bit a coordinate and round, 8 bytes a row.
 pub(super) struct Draw {
@@ -78,22 +80,84 @@ pub(super) fn roots<T: CudaScalar>(cuda: &Cuda, bits: u32) -> Result<CudaBuffer<
     Ok(memory)
 }
 
+/// The most bytes of tables that are kept.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// Tables that stay until the last handle on the GPU is gone: those that came first, as far as
+/// [`KEPT_BYTES`] go. They are never written again, so any stream may read them once they are made.
+#[derive(Default)]
+pub(in crate::device::cuda) struct KeptTables {
+    tables: Vec<Kept>,
+    bytes: usize,
+}
+
+struct Kept {
+    /// Order, direction and bytes of a scalar.
+    what: (usize, Op, usize),
+    start: CUdeviceptr,
+    made: Event,
+}
+
+impl KeptTables {
+    #[cfg(test)]
+    pub(in crate::device::cuda) fn len(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// As if nothing more could be kept.
+    #[cfg(test)]
+    pub(in crate::device::cuda) fn exhaust(&mut self) {
+        self.bytes = KEPT_BYTES;
+    }
+
+    /// Gives everything back. The context is current, and all work is done.
+    pub(in crate::device::cuda) fn close(&mut self) {
+        for table in self.tables.drain(..) {
+            memory::free_finished(table.start);
+            table.made.destroy();
+        }
+    }
+}
+
 /// The tables of a cosine transform (`cuda/fourier.cu`), one behind the other.
 pub(super) struct Tables<T: CudaScalar> {
-    memory: CudaBuffer<T>,
+    start: CUdeviceptr,
     n: usize,
     bits: u32,
+    /// The memory of tables that are not kept.
+    _memory: Option<CudaBuffer<T>>,
 }
 
 impl<T: CudaScalar> Tables<T> {
-    /// The tables of order n ≥ 1.
-    pub(super) fn new(cuda: &Cuda, op: Op, n: usize) -> Result<Self> {
-        let convolve = !n.is_power_of_two();
-        let bits = if convolve { pass::log2_ceil(2 * n - 1) } else { n.ilog2() };
-        let roots = (1usize << bits).div_ceil(2);
-        let chirp = if convolve { 1usize << bits } else { 0 };
-        let memory = cuda.scratch(2 * (2 * n + roots + chirp))?;
-        let tables = Self { memory, n, bits };
+    /// The tables of order n ≥ 1, kept ones if there are any.
+    ///
+    /// In a capture they are made anew: a graph could not wait for the stream that made the others.
+    pub(super) fn of(cuda: &Cuda, op: Op, n: usize) -> Result<Self> {
+        let _current = cuda.enter()?;
+        if cuda.capture()?.is_some() {
+            return Self::new(cuda, op, n);
+        }
+        let what = (n, op, size_of::<T>());
+        let mut kept = lock(&cuda.gpu.tables);
+        if let Some(found) = kept.tables.iter().find(|table| table.what == what) {
+            cuda.stream().wait_event(&found.made)?;
+            return Ok(Self { start: found.start, n, bits: order_bits(n), _memory: None });
+        }
+        let mut tables = Self::new(cuda, op, n)?;
+        let bytes = table_len(n) * size_of::<T>();
+        if kept.bytes + bytes <= KEPT_BYTES {
+            let made = Event::record(cuda.stream())?;
+            let memory = tables._memory.take().expect("just made");
+            kept.tables.push(Kept { what, start: memory.into_start(), made });
+            kept.bytes += bytes;
+        }
+        Ok(tables)
+    }
+
+    fn new(cuda: &Cuda, op: Op, n: usize) -> Result<Self> {
+        let (convolve, bits) = (!n.is_power_of_two(), order_bits(n));
+        let memory = cuda.scratch::<T>(table_len(n))?;
+        let tables = Self { start: memory.start(), n, bits, _memory: Some(memory) };
         let (order, trans) = (n as i64, u32::from(op == Op::Trans));
         let [enter, leave, roots, chirp] = tables.starts();
         let convolution = u32::from(convolve);
@@ -125,7 +189,7 @@ impl<T: CudaScalar> Tables<T> {
     fn starts(&self) -> [u64; 4] {
         let entry = Kind::Cosine.bytes::<T>() as u64;
         let (n, roots) = (self.n as u64, (1u64 << self.bits).div_ceil(2));
-        [0, n, 2 * n, 2 * n + roots].map(|at| self.memory.start() + entry * at)
+        [0, n, 2 * n, 2 * n + roots].map(|at| self.start + entry * at)
     }
 
     /// There, or there and back.
@@ -139,4 +203,16 @@ impl<T: CudaScalar> Tables<T> {
         let reversed = u32::from(self.n.is_power_of_two());
         Mix { enter, leave, roots, spectrum, reversed, ..Mix::new(self.n, self.bits, cols) }
     }
+}
+
+/// The logarithm of the length of the transform behind one of order n.
+fn order_bits(n: usize) -> u32 {
+    if n.is_power_of_two() { n.ilog2() } else { pass::log2_ceil(2 * n - 1) }
+}
+
+/// Scalars of the tables of order n: two factors an entry, roots of unity, a chirp.
+fn table_len(n: usize) -> usize {
+    let len = 1usize << order_bits(n);
+    let chirp = if n.is_power_of_two() { 0 } else { len };
+    2 * (2 * n + len.div_ceil(2) + chirp)
 }

@@ -1,0 +1,60 @@
+//! What belongs to one stream: the stream, its handle of cuBLAS, and memory that waits for the end of a
+//! capture.
+//!
+//! A handle of cuBLAS takes milliseconds and megabytes to make, and to destroy it waits for the whole GPU.
+//! So there is one for every stream that was ever used, as long as any handle on the GPU lives.
+
+use super::cublas::Cublas;
+use super::driver::{Context, Stream};
+use super::{lock, memory};
+use crate::Result;
+use cudarc::driver::sys::CUdeviceptr;
+use std::sync::Mutex;
+
+/// A stream and what works on it.
+pub(super) struct Queue {
+    pub(super) stream: Stream,
+    /// Made when the first product is issued; a handle of cuBLAS serves one thread at a time.
+    pub(super) cublas: Mutex<Option<Cublas>>,
+    /// Memory that was dropped while a graph was captured that had not allocated it: the graph would free
+    /// it at every launch.
+    deferred: Mutex<Vec<CUdeviceptr>>,
+}
+
+impl Queue {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, cublas: Mutex::new(None), deferred: Mutex::new(Vec::new()) }
+    }
+
+    /// The number of the capture that the stream takes part in. Outside of any, frees what has waited for
+    /// that. The context is current.
+    pub(super) fn capture(&self, context: &Context) -> Result<Option<u64>> {
+        let capture = self.stream.capture(context)?;
+        if capture.is_none() {
+            for start in lock(&self.deferred).drain(..) {
+                memory::free(context, &self.stream, start);
+            }
+        }
+        Ok(capture)
+    }
+
+    /// Frees memory that was allocated on this stream in capture `born_in`, now or after the capture
+    /// that runs. The context is current.
+    pub(super) fn free(&self, context: &Context, start: CUdeviceptr, born_in: Option<u64>) {
+        match self.capture(context) {
+            Ok(now) if now.is_none() || now == born_in => {
+                memory::free(context, &self.stream, start);
+            }
+            _ => lock(&self.deferred).push(start),
+        }
+    }
+
+    /// Gives everything back. The context is current, and all work is done.
+    pub(super) fn close(&self) {
+        drop(lock(&self.cublas).take());
+        for start in lock(&self.deferred).drain(..) {
+            memory::free_finished(start);
+        }
+        self.stream.destroy();
+    }
+}
