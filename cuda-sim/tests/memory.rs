@@ -97,6 +97,31 @@ fn variables_of_the_module() {
     );
 }
 
+/// Variables lie apart, and what lies between is nobody's; banks are those of variables that touch.
+#[test]
+fn running_past_a_variable_meets_no_other() {
+    use cuda_sim::fault::FaultKind::OutOfBounds;
+    for space in ["shared", "local"] {
+        let two =
+            |code: &str| format!(".{space} .align 4 .b8 x[8]; .{space} .align 4 .b8 y[8]; {code}");
+        let write = format!("st.{space}.u32 [y], 1; st.{space}.u32 [x+8], 2;");
+        assert_eq!(common::fault_of("", &two(&write), 1), Some(OutOfBounds));
+        let read = format!("st.{space}.u32 [y], 1; ld.{space}.u32 %r1, [x+8];");
+        assert_eq!(common::fault_of("", &two(&read), 1), Some(OutOfBounds));
+        let below = format!("st.{space}.u32 [y-4], 2;");
+        assert_eq!(common::fault_of("", &two(&below), 1), Some(OutOfBounds));
+        let bank = two("mov.u32 %r1, x; mov.u32 %r2, y; sub.u32 %r3, %r2, %r1; \
+                        and.b32 %r3, %r3, 127; cvt.u64.u32 %d15, %r3;");
+        assert_eq!(lanes(&bank, 1), [8]);
+    }
+    let dynamic = ".extern .shared .align 16 .b8 dynamic[];";
+    let past = ".shared .align 4 .b8 x[8]; mov.u32 %r1, dynamic; st.shared.u32 [x+8], 2;";
+    assert_eq!(common::fault_of(dynamic, past, 1), Some(OutOfBounds));
+    let total = ".shared .align 4 .b8 x[8]; .shared .align 4 .b8 y[12]; st.shared.u32 [x], 0; \
+                 st.shared.u32 [y], 0; mov.u32 %r1, %total_smem_size; cvt.u64.u32 %d15, %r1;";
+    assert_eq!(lanes(total, 1), [20]);
+}
+
 /// Every thread does the same atomic instruction on a word that starts as `before`; the word after.
 fn atomically(instruction: &str, ty: &str, before: u64, threads: u32) -> u64 {
     let result = format!(

@@ -4,19 +4,40 @@ use super::link::Symbols;
 use crate::ptx::syntax::{Base, Function, Module, Name, Operand, Space, Statement, Variable};
 use std::collections::HashMap;
 
+/// Bytes between neighbouring variables, so that running past one never meets the next; a multiple of
+/// every alignment and of the banks of shared memory.
+const GAP: usize = 1024;
+
 /// Places variables one after the other.
 #[derive(Default)]
 pub struct Stack {
-    /// Bytes used.
+    /// Bytes used, without gaps.
     pub bytes: usize,
+    /// Bytes from the first variable to the end of the last one.
+    pub end: usize,
+    /// The gaps, as start and end.
+    pub gaps: Vec<(usize, usize)>,
 }
 
 impl Stack {
     /// Offset of a new variable.
-    pub fn place(&mut self, variable: &Variable) -> u64 {
-        let offset = self.bytes.next_multiple_of(variable.align.max(1));
-        self.bytes = offset + variable.bytes;
+    pub fn place(&mut self, align: usize, bytes: usize) -> u64 {
+        let offset = self.end.next_multiple_of(align.max(1));
+        self.bytes = self.bytes.next_multiple_of(align.max(1)) + bytes;
+        self.end = offset + bytes;
         offset as u64
+    }
+
+    /// Offset of a new variable that is a gap away from the last one.
+    pub fn place_apart(&mut self, align: usize, bytes: usize) -> u64 {
+        if self.end > 0 {
+            let before = self.end;
+            // Like without a gap modulo the size of one.
+            self.end = self.bytes + (self.gaps.len() + 1) * GAP;
+            let start = self.end.next_multiple_of(align.max(1));
+            self.gaps.push((before, start));
+        }
+        self.place(align, bytes)
     }
 }
 
@@ -37,9 +58,9 @@ pub struct Layout {
     /// Registers of all functions.
     pub registers: u32,
     /// Static shared memory.
-    pub shared_bytes: usize,
+    pub shared: Stack,
     /// Local memory of a thread.
-    pub local_bytes: usize,
+    pub local: Stack,
     /// Bytes of kernel arguments.
     pub param_bytes: usize,
 }
@@ -52,11 +73,12 @@ pub fn lay_out(module: &Module, functions: &[&Function], symbols: &Symbols) -> L
     let mut frames = Vec::new();
     for function in functions {
         let place = |(index, variable): (usize, &Variable)| match variable.space {
-            Space::Shared => shared.place(variable),
+            Space::Shared => shared.place_apart(variable.align, variable.bytes),
             Space::Param if function.is_entry && function.params.contains(&index) => {
-                params.place(variable)
+                params.place(variable.align, variable.bytes)
             }
-            _ => local.place(variable),
+            Space::Param => local.place(variable.align, variable.bytes),
+            _ => local.place_apart(variable.align, variable.bytes),
         };
         let offsets = function.variables.iter().enumerate().map(place).collect();
         frames.push(Frame { first_register: registers, offsets });
@@ -70,22 +92,15 @@ pub fn lay_out(module: &Module, functions: &[&Function], symbols: &Symbols) -> L
         .filter(|v| functions.iter().any(|f| mentions(f, &v.name)))
         .collect();
     for variable in used.iter().filter(|v| !v.external) {
-        module_shared.insert(variable.name.clone(), shared.place(variable));
+        let offset = shared.place_apart(variable.align, variable.bytes);
+        module_shared.insert(variable.name.clone(), offset);
     }
-    for variable in used.iter().filter(|v| v.external) {
-        shared.bytes = shared.bytes.next_multiple_of(variable.align.max(16));
+    let dynamic = used.iter().filter(|v| v.external);
+    if let Some(align) = dynamic.clone().map(|v| v.align.max(16)).max() {
+        let offset = shared.place_apart(align, 0);
+        module_shared.extend(dynamic.map(|v| (v.name.clone(), offset)));
     }
-    for variable in used.iter().filter(|v| v.external) {
-        module_shared.insert(variable.name.clone(), shared.bytes as u64);
-    }
-    Layout {
-        frames,
-        module_shared,
-        registers,
-        shared_bytes: shared.bytes,
-        local_bytes: local.bytes,
-        param_bytes: params.bytes,
-    }
+    Layout { frames, module_shared, registers, shared, local, param_bytes: params.bytes }
 }
 
 /// Whether the code of `function` names a symbol of the module.

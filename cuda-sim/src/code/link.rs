@@ -2,7 +2,7 @@
 
 use super::layout::lay_out;
 use super::translate::Translator;
-use super::{Param, Program};
+use super::{Extent, Param, Program};
 use crate::ptx::Error;
 use crate::ptx::syntax::{Function, Module, Name, Operand, Statement};
 use std::collections::HashMap;
@@ -63,8 +63,10 @@ fn link_kernel(module: &Module, kernel: &Function, symbols: &Symbols) -> Result<
         specials: code.specials,
         params: kernel.params.iter().map(param).collect(),
         param_bytes: layout.param_bytes,
-        shared_bytes: layout.shared_bytes,
-        local_bytes: layout.local_bytes,
+        shared_bytes: layout.shared.bytes,
+        local_bytes: layout.local.bytes,
+        shared: Extent { end: layout.shared.end, gaps: layout.shared.gaps.clone() },
+        local: Extent { end: layout.local.end, gaps: layout.local.gaps.clone() },
         max_threads: kernel.max_threads,
         required_block: kernel.required_block,
     })

@@ -171,6 +171,15 @@ pub struct Param {
     pub bytes: usize,
 }
 
+/// Variables that lie apart from each other.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// The end of the last one.
+    pub end: usize,
+    /// What lies between, as start and end.
+    pub gaps: Vec<(usize, usize)>,
+}
+
 /// An executable kernel.
 pub struct Program {
     /// Its name.
@@ -199,10 +208,14 @@ pub struct Program {
     pub params: Vec<Param>,
     /// Size of the argument buffer.
     pub param_bytes: usize,
-    /// Static shared memory of a block; dynamic shared memory follows.
+    /// Static shared memory of a block.
     pub shared_bytes: usize,
     /// Local memory of a thread.
     pub local_bytes: usize,
+    /// Where static shared memory lies; dynamic shared memory follows.
+    pub shared: Extent,
+    /// Where local memory lies.
+    pub local: Extent,
     /// Most threads in a block, if the kernel says so.
     pub max_threads: Option<u32>,
     /// Exact block shape, if the kernel says so.

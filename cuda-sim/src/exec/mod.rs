@@ -132,7 +132,8 @@ impl<'m> Machine<'m> {
         schedule: Schedule,
     ) -> Self {
         let threads = shape.threads();
-        let shared = program.shared_bytes + shape.dynamic_shared;
+        let shared = Region::new(program.shared.end + shape.dynamic_shared);
+        let shared = shared.with_gaps(&program.shared.gaps);
         let mut template = vec![POISON; program.registers];
         for &(register, value) in &program.constants {
             template[register as usize] = value;
@@ -145,10 +146,10 @@ impl<'m> Machine<'m> {
             shape,
             params,
             schedule,
-            shared: Region::new(shared),
+            shared,
             registers: vec![0; program.registers * threads],
             template,
-            threads: (0..threads).map(|_| Thread::new(program.local_bytes)).collect(),
+            threads: (0..threads).map(|_| Thread::new(&program.local)).collect(),
             warps: (0..threads.div_ceil(WARP)).map(|_| Warp::default()).collect(),
             barriers: (0..barrier::BARRIERS).map(|_| Barrier::default()).collect(),
             ready: Vec::with_capacity(threads),
@@ -198,7 +199,7 @@ impl<'m> Machine<'m> {
             Special::GridSize(axis) => self.shape.grid[axis],
             Special::Warps => self.warps.len() as u32,
             Special::DynamicShared => self.shape.dynamic_shared as u32,
-            Special::TotalShared => self.shared.bytes.len() as u32,
+            Special::TotalShared => (self.program.shared_bytes + self.shape.dynamic_shared) as u32,
             Special::Fixed(value) => value,
             _ => 0,
         })

@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{Machine, WARP};
-use crate::code::{BarrierReduce, Instr, Step, UNGUARDED};
+use crate::code::{BarrierReduce, Extent, Instr, Step, UNGUARDED};
 use crate::fault::{Fault, FaultKind};
 use crate::memory::Region;
 use std::collections::VecDeque;
@@ -69,11 +69,11 @@ pub struct Thread {
 }
 
 impl Thread {
-    pub fn new(local_bytes: usize) -> Self {
+    pub fn new(local: &Extent) -> Self {
         Self {
             next: 0,
             state: State::Ready,
-            local: Region::private(local_bytes),
+            local: Region::private(local.end).with_gaps(&local.gaps),
             calls: Vec::new(),
             copies: Vec::new(),
             groups: VecDeque::new(),

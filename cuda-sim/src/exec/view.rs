@@ -208,6 +208,13 @@ fn check_constant(kind: Kind, request: Request) -> Result<(), Box<Fault>> {
 #[cold]
 fn found(problem: Problem, access: Access, whose: &str, space: &str) -> Box<Fault> {
     match problem {
+        Problem::Gap(offset) => {
+            let message = format!(
+                "{} at offset {offset} of {space} memory, past the end of a variable",
+                access.name()
+            );
+            Fault::new(FaultKind::OutOfBounds, message)
+        }
         Problem::Uninitialised(offset) => {
             let message = format!(
                 "{} of {space} memory that nothing wrote (or a cp.async still does), offset \

@@ -7,6 +7,8 @@ use super::{Access, Initialised, Observer};
 /// What is wrong with an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
+    /// The access at this offset touches the gap between two variables.
+    Gap(usize),
     /// The byte at this offset was never written.
     Uninitialised(usize),
     /// Another thread touched the byte at this offset without order.
@@ -22,6 +24,8 @@ pub struct Region {
     pub bytes: Vec<u8>,
     /// Which of them were ever written.
     pub initialised: Initialised,
+    /// Gaps between variables that nobody may touch, as start and end.
+    pub gaps: Vec<(usize, usize)>,
     /// What operations of the host did.
     pub claims: Vec<Claim>,
     /// Those of them that the running launch does not come after.
@@ -48,6 +52,11 @@ impl Region {
         Self { bytes: vec![0; bytes], initialised, ..Self::default() }
     }
 
+    /// The same with gaps that nobody may touch.
+    pub fn with_gaps(self, gaps: &[(usize, usize)]) -> Self {
+        Self { gaps: gaps.to_vec(), ..self }
+    }
+
     /// Forgets all accesses, not the contents.
     pub fn forget_accesses(&mut self) {
         self.shadow.fill(EMPTY);
@@ -63,6 +72,12 @@ impl Region {
         offset: usize,
         length: usize,
     ) -> Result<(), Problem> {
+        if !self.gaps.is_empty() {
+            let touched = |&(start, end): &(usize, usize)| offset < end && start < offset + length;
+            if self.gaps.iter().any(touched) {
+                return Err(Problem::Gap(offset));
+            }
+        }
         if !access.only_writes() && !self.initialised.covers_aligned(offset, length) {
             let missing = self.initialised.first_missing(offset, length);
             return Err(Problem::Uninitialised(missing.unwrap_or(offset)));
