@@ -264,19 +264,24 @@ pub trait SketchKernels<T: Scalar>: Device {
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
 
-    /// `C ← α S A + β C` for a BlockPerm-SJLT, a block of rows of C at a time.
-    ///
-    /// `kept` are positions as in [`sparse_times`](SketchKernels::sparse_times), for devices that read them
-    /// from memory; the result does not depend on whether they are given.
+    /// Whether [`block_perm_times`](SketchKernels::block_perm_times) makes the positions of its operator where
+    /// it uses them. Where it does not, callers keep them, chunk by chunk, for
+    /// [`sparse_times`](SketchKernels::sparse_times).
+    fn makes_positions(&self) -> bool {
+        false
+    }
+
+    /// `C ← α S A + β C` for a BlockPerm-SJLT and nothing kept.
     fn block_perm_times(
         &self,
         s: &Sketch,
-        kept: Option<&Self::Indices>,
         alpha: T,
         a: MatRef<'_, T, Self>,
         beta: T,
         c: MatMut<'_, T, Self>,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        self.sparse_times(s, &self.indices(s)?, Op::NoTrans, alpha, a, beta, c)
+    }
 
     /// `C ← α op(S) op(X) + β C` for a column-sparse family and X in compressed sparse rows, where
     /// `indices` are as in [`sparse_times`](SketchKernels::sparse_times). A matrix in compressed

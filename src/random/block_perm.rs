@@ -107,11 +107,6 @@ impl BlockPerm {
         (0..self.wirings).flat_map(move |wiring| self.parts(self.output(h, wiring)))
     }
 
-    /// The blocks of rows that block `h` of columns is wired to, wiring by wiring.
-    pub(crate) fn wired(&self, h: u32) -> impl Iterator<Item = Range<u32>> {
-        (0..self.wirings).map(move |wiring| self.rows(self.output(h, wiring)))
-    }
-
     /// The s parts of block `g` of rows.
     fn parts(&self, g: u32) -> impl Iterator<Item = Range<u32>> + use<> {
         let rows = self.rows(g);

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | Gaussian, Rademacher, Uniform | panels of S next to a product, or fused for few columns | panels of S times CSR |
 //! | SparseSign, SparseStack, CountSketch | one pass over A | sparse × sparse, from positions and signs |
-//! | BlockPerm-SJLT | block of rows by block of rows | the same |
+//! | BlockPerm-SJLT | the same; on a GPU block of rows by block of rows, positions in registers | the same |
 //! | LASO, row sampling | CSR × dense | sparse × sparse, both in CSR |
 //! | SRHT, SRCT, Hadamard-diagonal | sign, transform and sample in one sweep | column blocks made dense |
 //! | Haar | S is formed, then a product | S is formed, then CSR × dense |

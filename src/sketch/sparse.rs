@@ -2,8 +2,8 @@
 //!
 //! On dense A the columns of S are indexed chunk by chunk, so the memory for positions stays
 //! bounded. On sparse A they are indexed at once, 4ζm bytes, since a matrix in compressed columns
-//! cannot be cut by rows. BlockPerm-SJLT has a kernel of its own for S·A with dense A. LASO and row
-//! sampling are CSR matrices: a product with one entry a row streams A through the cache, and is
+//! cannot be cut by rows. Devices may have a kernel for BlockPerm-SJLT that needs no
+//! positions. LASO and row sampling are CSR matrices: a product with one entry a row streams A through the cache, and is
 //! twice as fast as gathering rows and scaling them.
 
 use super::{Family, Sketch};
@@ -20,9 +20,10 @@ pub(super) fn times_signs<T: Scalar, D: Backend<T>>(
     beta: T,
     c: MatMut<'_, T, D>,
 ) -> Result<()> {
+    let by_blocks = op == Op::NoTrans && s.family() == Family::BlockPermSjlt;
     let (x, op_x) = match a {
-        Operand::Dense(a) if op == Op::NoTrans && s.family() == Family::BlockPermSjlt => {
-            return c.device().block_perm_times(s, kept, alpha, a, beta, c);
+        Operand::Dense(a) if by_blocks && c.device().makes_positions() => {
+            return c.device().block_perm_times(s, alpha, a, beta, c);
         }
         Operand::Dense(a) => return times_dense(s, kept, op, alpha, a, beta, c),
         Operand::Csr(a) => (a, Op::NoTrans),

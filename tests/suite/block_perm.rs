@@ -9,9 +9,7 @@ use crate::common::entries::{entries, sparse_column};
 use crate::common::place::cuda as gpu;
 use crate::common::{Plain, Reference, assert_same_bits, assert_within, cpus, noise};
 use randnla::random::BlockPerm;
-use randnla::{
-    Backend, BlockPermParams, Cpu, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Sketch,
-};
+use randnla::{Backend, BlockPermParams, Cpu, Error, Mat, MatMut, Op, Scalar, Sketch};
 use std::collections::HashSet;
 
 const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
@@ -130,7 +128,7 @@ fn every_other_row<T: Scalar, D: Backend<T>>(
     unsafe { MatMut::from_raw_parts(device, ptr, (rows, cols), strides) }.unwrap()
 }
 
-/// `C ← α S A + β C` by the kernel of the family; with the positions of `kept`, if given.
+/// `C ← α S A + β C` by the kernel of the family; with the positions of `kept`, if given and of use.
 fn product<T: Scalar, D: Backend<T>>(
     device: &D,
     (s, kept): (&Sketch, Option<&Sketch>),
@@ -139,10 +137,16 @@ fn product<T: Scalar, D: Backend<T>>(
     (c, lc): (&Plain, Layout),
 ) -> Plain {
     let (mut a, mut c) = (Held::<T, D>::new(device, la, a), Held::<T, D>::new(device, lc, c));
-    let kept = kept.map(|kept| device.indices(kept).unwrap());
     let (x, y) = (T::from_f64(alpha), T::from_f64(beta));
     let (input, output) = (a.view_mut(), c.view_mut());
-    device.block_perm_times(s, kept.as_ref(), x, input.as_ref(), y, output).unwrap();
+    let done = match kept {
+        Some(kept) if !device.makes_positions() => {
+            let indices = device.indices(kept).unwrap();
+            device.sparse_times(s, &indices, Op::NoTrans, x, input.as_ref(), y, output)
+        }
+        _ => device.block_perm_times(s, x, input.as_ref(), y, output),
+    };
+    done.unwrap();
     c.back(&format!("{} {s:?} {la:?} {lc:?}", T::NAME))
 }
 
@@ -258,9 +262,8 @@ fn products_by_blocks_on_the_cpu() {
     cases::<f64>();
 }
 
-/// Several tiles a block of columns, parts of A with sums of their own, chunks of positions; the same bits for
-/// any number of threads, and those of the walk column by column: a row of C gets its terms in the order
-/// of the columns either way.
+/// Several tiles, parts of A with sums of their own; the same bits for any number of threads, and through
+/// the public call.
 #[test]
 fn large_products_by_blocks_on_several_threads() {
     fn cases<T: Scalar>()
@@ -280,30 +283,16 @@ fn large_products_by_blocks_on_several_threads() {
             for cpu in &cpus()[1..] {
                 assert_same_bits("threads", &case.check::<T, Cpu>(cpu, None), &one);
             }
-            let a = Plain::from_fn(m, n, |i, j| noise(1, i, j)).to_mat::<T, Cpu>(&cpus()[0]);
-            let mut c = Plain::from_fn(d, n, |i, j| noise(2, i, j)).to_mat::<T, Cpu>(&cpus()[0]);
-            let (alpha, beta) = (T::from_f64(-0.75), T::from_f64(1.0));
-            let indices = randnla::SketchKernels::<T>::indices(&cpus()[0], &s).unwrap();
-            let walked =
-                sparse_product(&cpus()[0], &s, &indices, alpha, a.as_ref(), beta, c.as_mut());
-            walked.unwrap();
-            assert_same_bits("column by column", &Plain::of(c.as_ref()), &one);
+            let random = |seed, rows| {
+                Plain::from_fn(rows, n, |i, j| noise(seed, i, j)).to_mat::<T, Cpu>(&cpus()[0])
+            };
+            let (a, mut c) = (random(1, m), random(2, d));
+            s.apply_into(T::from_f64(-0.75), &a, T::one(), c.as_mut()).unwrap();
+            assert_same_bits("public call", &Plain::of(c.as_ref()), &one);
         }
     }
     cases::<f32>();
     cases::<f64>();
-}
-
-fn sparse_product<T: Scalar, D: Backend<T>>(
-    device: &D,
-    s: &Sketch,
-    indices: &D::Indices,
-    alpha: T,
-    a: MatRef<'_, T, D>,
-    beta: T,
-    c: MatMut<'_, T, D>,
-) -> Result<()> {
-    device.sparse_times(s, indices, Op::NoTrans, alpha, a, beta, c)
 }
 
 #[cfg(feature = "cuda")]

@@ -1,7 +1,7 @@
 //! The operator kernels of the CPU.
 
 use super::{dense, fit, fit_family, fit_product, op_shape, sparse};
-use crate::{Blas, Cpu, Csr, CsrRef, Family, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
+use crate::{Blas, Cpu, Csr, CsrRef, MatMut, MatRef, Op, Result, Sketch, SketchKernels};
 
 /// The positions of a column-sparse operator's entries: ζ a column, `row << 1 | negative`.
 #[derive(Debug)]
@@ -92,38 +92,6 @@ macro_rules! impl_sketch_kernels {
                     return self.scale(beta, c);
                 }
                 sparse::sparse_times(self, s, indices.window(s), op, alpha, a, beta, c)
-            }
-
-            fn block_perm_times(
-                &self,
-                s: &Sketch,
-                kept: Option<&Indices>,
-                alpha: $t,
-                a: MatRef<'_, $t>,
-                beta: $t,
-                mut c: MatMut<'_, $t>,
-            ) -> Result<()> {
-                fit_family(s, s.family() == Family::BlockPermSjlt);
-                fit_product(s.shape(), a.shape(), c.shape());
-                if alpha == 0.0 || a.is_empty() || c.is_empty() {
-                    return self.scale(beta, c);
-                }
-                let (m, step) = (s.ncols(), sparse::index_chunk(s));
-                for start in (0..m).step_by(step) {
-                    let cols = start..m.min(start + step);
-                    let (chunk, a) = (s.columns(cols.clone()), a.rows(cols));
-                    let beta = if start == 0 { beta } else { 1.0 };
-                    let made;
-                    let words = match kept {
-                        Some(kept) => kept.window(&chunk),
-                        None => {
-                            made = sparse::indices(self, &chunk)?;
-                            &made
-                        }
-                    };
-                    sparse::block_perm_times(self, &chunk, words, alpha, a, beta, c.as_mut())?;
-                }
-                Ok(())
             }
 
             fn sparse_times_csr(

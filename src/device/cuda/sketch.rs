@@ -182,11 +182,13 @@ macro_rules! impl_sketch_kernels {
                 times_dense(self, alpha, Factor::stored(rows), a, beta, c)
             }
 
-            // Positions are made in registers, so kept ones would only cost memory traffic.
+            fn makes_positions(&self) -> bool {
+                true
+            }
+
             fn block_perm_times(
                 &self,
                 s: &Sketch,
-                _kept: Option<&Indices<$t>>,
                 alpha: $t,
                 a: MatRef<'_, $t, Self>,
                 beta: $t,

@@ -110,19 +110,6 @@ impl<T: Scalar> SketchKernels<T> for Reference {
         Ok(())
     }
 
-    fn block_perm_times(
-        &self,
-        s: &Sketch,
-        _kept: Option<&Self::Indices>,
-        alpha: T,
-        a: MatRef<'_, T, Self>,
-        beta: T,
-        c: MatMut<'_, T, Self>,
-    ) -> Result<()> {
-        let indices = SketchKernels::<T>::indices(self, s)?;
-        self.sparse_times(s, &indices, Op::NoTrans, alpha, a, beta, c)
-    }
-
     fn sparse_times_csr(
         &self,
         s: &Sketch,

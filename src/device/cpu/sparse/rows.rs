@@ -5,7 +5,6 @@
 
 use super::kernel::{SparseScalar, prefetch_line};
 use crate::CsrRef;
-use core::ops::Range;
 
 /// A sparse matrix by rows.
 ///
@@ -25,14 +24,11 @@ pub(in crate::device::cpu) unsafe trait SparseRows<T>: Sync {
 }
 
 /// Sᵀ for a column-sparse operator S: row j holds ±1 where column j of S does.
-#[derive(Clone)]
 pub(super) struct SignRows<'a> {
     /// ζ packed entries `row << 1 | negative` for every column of S.
     indices: &'a [u32],
     /// ζ.
-    stride: usize,
-    /// Those of the ζ entries that are walked.
-    taken: Range<usize>,
+    entries_per_row: usize,
     nrows: usize,
     /// The window of rows of S: entries outside of it are skipped.
     first: u32,
@@ -42,16 +38,10 @@ pub(super) struct SignRows<'a> {
 impl<'a> SignRows<'a> {
     pub(super) fn new(s: &crate::Sketch, indices: &'a [u32]) -> Self {
         // Without rows there are no entries, whatever ζ says.
-        let stride = if s.nrows() == 0 { 0 } else { s.nnz() };
-        debug_assert!(indices.len() >= s.ncols() * stride);
+        let entries_per_row = if s.nrows() == 0 { 0 } else { s.nnz() };
+        debug_assert!(indices.len() >= s.ncols() * entries_per_row);
         let (first, ncols) = (s.row_range().start as u32, s.nrows() as u32);
-        Self { indices, stride, taken: 0..stride, nrows: s.ncols(), first, ncols }
-    }
-
-    /// Entries `taken` of every column, in the window `rows` of the rows of S.
-    pub(super) fn part(&self, taken: Range<usize>, rows: Range<u32>) -> Self {
-        debug_assert!(taken.end <= self.stride);
-        Self { taken, first: rows.start, ncols: rows.end - rows.start, ..*self }
+        Self { indices, entries_per_row, nrows: s.ncols(), first, ncols }
     }
 }
 
@@ -66,13 +56,13 @@ unsafe impl<T: SparseScalar> SparseRows<T> for SignRows<'_> {
     }
 
     fn entries(&self) -> usize {
-        self.nrows * self.taken.len()
+        self.nrows * self.entries_per_row
     }
 
     #[inline(always)]
     fn for_each(&self, j: usize, mut f: impl FnMut(usize, T)) {
-        let column = j * self.stride;
-        for &packed in &self.indices[column + self.taken.start..column + self.taken.end] {
+        let start = j * self.entries_per_row;
+        for &packed in &self.indices[start..start + self.entries_per_row] {
             // Rows above the window wrap around and fail the same test as those below it.
             let row = (packed >> 1).wrapping_sub(self.first);
             if row < self.ncols {
@@ -83,7 +73,7 @@ unsafe impl<T: SparseScalar> SparseRows<T> for SignRows<'_> {
 
     #[inline(always)]
     fn prefetch(&self, j: usize) {
-        prefetch_line(self.indices.as_ptr().wrapping_add(j * self.stride + self.taken.start));
+        prefetch_line(self.indices.as_ptr().wrapping_add(j * self.entries_per_row));
     }
 }
 

@@ -15,7 +15,7 @@
 //! Few columns and many rows: A is cut into parts, whose number depends on shapes only, with a
 //! panel each; panels are added in order.
 
-use super::kernel::{Isa, Rows, SparseScalar, max_lines};
+use super::kernel::{Isa, SparseScalar, max_lines};
 use super::panel::{
     Block, Blocks, LINE_BYTES, NARROW_LINES, PANEL_BYTES, Target, scale, zeroed_panel,
 };
@@ -40,24 +40,7 @@ const PARTS_BYTES: usize = 16 << 20;
 /// Rows of panels that one task joins.
 const JOIN_ROWS: usize = 1024;
 
-/// In which order a panel takes its entries up.
-pub(super) trait Walk<T: SparseScalar>: Sync {
-    /// The sparse factor.
-    fn rows(&self) -> &impl SparseRows<T>;
-
-    /// panel += Xᵀ A for rows `range` of both and one block of columns.
-    fn accumulate(
-        &self,
-        cpu: &Cpu,
-        isa: Isa,
-        range: Range<usize>,
-        a: MatRef<'_, T>,
-        block: Block,
-        panel: &mut [T],
-    ) -> Result<()>;
-}
-
-/// C ← α Xᵀ A + β C, X m×d, A m×n, C d×n, entries in their order.
+/// C ← α Xᵀ A + β C, X m×d, A m×n, C d×n.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
@@ -70,23 +53,6 @@ pub(super) fn scatter_times<T: SparseScalar>(
     beta: T,
     c: MatMut<'_, T>,
 ) -> Result<()> {
-    scatter_walked(cpu, isa, &InOrder(x), alpha, a, beta, c)
-}
-
-/// The same in the order of a walk.
-///
-/// # Errors
-/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-pub(super) fn scatter_walked<T: SparseScalar>(
-    cpu: &Cpu,
-    isa: Isa,
-    walk: &impl Walk<T>,
-    alpha: T,
-    a: MatRef<'_, T>,
-    beta: T,
-    c: MatMut<'_, T>,
-) -> Result<()> {
-    let x = walk.rows();
     let (m, d, n) = (x.nrows(), x.ncols(), a.ncols());
     debug_assert!(a.nrows() == m && c.shape() == (d, n));
     if alpha == T::zero() || x.entries() == 0 {
@@ -106,7 +72,7 @@ pub(super) fn scatter_walked<T: SparseScalar>(
         let done = cpu.map(blocks.count(), work, |b| {
             let block = blocks.get(b);
             let mut panel = zeroed_panel::<T>(cpu, d, block.width)?;
-            walk.accumulate(cpu, isa, 0..m, a, block, panel.as_mut_slice())?;
+            accumulate(cpu, isa, x, 0..m, a, block, panel.as_mut_slice())?;
             let out = target.at(0, block.start);
             // SAFETY: this task alone writes these columns of C.
             unsafe {
@@ -135,7 +101,7 @@ pub(super) fn scatter_walked<T: SparseScalar>(
         // SAFETY: the panel of this block and part, which no other task uses.
         let panel = unsafe { core::slice::from_raw_parts_mut(start, d * block.width) };
         let range = (part * part_rows).min(m)..((part + 1) * part_rows).min(m);
-        walk.accumulate(cpu, isa, range, a, block, panel)
+        accumulate(cpu, isa, x, range, a, block, panel)
     });
     done.into_iter().collect::<Result<()>>()?;
 
@@ -177,42 +143,35 @@ fn parts<T: SparseScalar>(x: &impl SparseRows<T>, n: usize) -> usize {
         .max(1)
 }
 
-/// Row by row of X.
-struct InOrder<'a, X>(&'a X);
-
-impl<T: SparseScalar, X: SparseRows<T>> Walk<T> for InOrder<'_, X> {
-    fn rows(&self) -> &impl SparseRows<T> {
-        self.0
+/// panel += Xᵀ A for rows `range` of both and one block of columns.
+#[allow(clippy::too_many_arguments)]
+fn accumulate<T: SparseScalar>(
+    cpu: &Cpu,
+    isa: Isa,
+    x: &impl SparseRows<T>,
+    range: Range<usize>,
+    a: MatRef<'_, T>,
+    block: Block,
+    panel: &mut [T],
+) -> Result<()> {
+    let a = a.rows(range.clone());
+    if let Some(rows) = block.in_place(&a) {
+        // A vector of unit stride needs no help.
+        let ahead = if rows.stride == 1 { 0 } else { ROWS_AHEAD };
+        // SAFETY: rows `range` of the block are readable in place; the panel has x.ncols() rows.
+        unsafe { T::scatter(isa, block.width, x, range, rows, ahead, panel) };
+        return Ok(());
     }
-
-    fn accumulate(
-        &self,
-        cpu: &Cpu,
-        isa: Isa,
-        range: Range<usize>,
-        a: MatRef<'_, T>,
-        block: Block,
-        panel: &mut [T],
-    ) -> Result<()> {
-        let (x, a) = (self.0, a.rows(range.clone()));
-        if let Some(rows) = block.in_place(&a) {
-            // A vector of unit stride needs no help.
-            let ahead = if rows.stride == 1 { 0 } else { ROWS_AHEAD };
-            // SAFETY: rows `range` of the block are readable in place; the panel has x.ncols() rows.
-            unsafe { T::scatter(isa, block.width, x, range, rows, ahead, panel) };
-            return Ok(());
-        }
-        let step = block.tile_rows::<T>().min(range.len().max(1));
-        let mut tile = zeroed_panel::<T>(cpu, step, block.width)?;
-        for start in (0..range.len()).step_by(step) {
-            let count = step.min(range.len() - start);
-            block.pack(isa, a.rows(start..start + count), tile.as_mut_slice());
-            let rows = tile.as_slice();
-            let rows = Rows { ptr: rows.as_ptr(), stride: block.width as isize };
-            let tile_range = range.start + start..range.start + start + count;
-            // SAFETY: the tile holds these rows; the panel has x.ncols() rows.
-            unsafe { T::scatter(isa, block.width, x, tile_range, rows, 0, panel) };
-        }
-        Ok(())
+    let step = block.tile_rows::<T>().min(range.len().max(1));
+    let mut tile = zeroed_panel::<T>(cpu, step, block.width)?;
+    for start in (0..range.len()).step_by(step) {
+        let count = step.min(range.len() - start);
+        block.pack(isa, a.rows(start..start + count), tile.as_mut_slice());
+        let rows = tile.as_slice();
+        let rows = super::kernel::Rows { ptr: rows.as_ptr(), stride: block.width as isize };
+        let tile_range = range.start + start..range.start + start + count;
+        // SAFETY: the tile holds these rows; the panel has x.ncols() rows.
+        unsafe { T::scatter(isa, block.width, x, tile_range, rows, 0, panel) };
     }
+    Ok(())
 }
