@@ -1,5 +1,6 @@
 //! What must not matter: scale, layout, the kind of operand, threads, the device; and what is counted.
 
+use crate::common::cuts;
 use crate::common::spectra::{geometric, harmonic, with_spectrum};
 use crate::common::{Layout, Place, Plain, Reference, Stored, cpus, noise, on_every_device};
 use crate::decomp_checks::{Counting, bits, check_qb, check_svd, checked_rsvd, prepared};
