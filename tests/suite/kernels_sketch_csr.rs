@@ -30,12 +30,15 @@ struct Case {
     factors: (f64, f64),
 }
 
+/// A shape and the entries that are stored.
+type Triplets<'a, T> = ((usize, usize), &'a [(usize, usize, T)]);
+
 impl Case {
     fn run<T: Scalar, D: Backend<T>>(
         &self,
         what: &str,
         device: &D,
-        (shape, x): ((usize, usize), &[(usize, usize, T)]),
+        (shape, x): Triplets<'_, T>,
         c: &Stored<T>,
     ) -> Plain {
         let x = Csr::from_triplets(device, shape, x).unwrap();
