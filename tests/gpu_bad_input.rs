@@ -161,7 +161,7 @@ fn no_cublas() {
     is_unavailable(cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut()), &["libcublas"]);
     is_unavailable(rsvd(&a, RsvdParams::rank(3)).map(drop), &["libcublas"]);
     let s = Sketch::sparse_stack(8, 20, 4, 1).unwrap();
-    let expected = s.apply(&host(20, 20)).unwrap().to_vec().unwrap();
+    let expected = s.apply(host(20, 20)).unwrap().to_vec().unwrap();
     let got = s.apply(&a).unwrap().to_vec().unwrap();
     for (x, y) in got.iter().zip(&expected) {
         assert!((x - y).abs() <= 30.0 * f64::EPSILON * 20.0, "{x} {y}");
