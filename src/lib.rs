@@ -36,7 +36,7 @@
 //! | [`random`] | the definition of every random number, entry by entry |
 //! | [`device`] | [`Cpu`], `Cuda` (feature `cuda`), and the kernel traits that a further device implements |
 //!
-//! Scalars are `f32` and `f64`. Operators also apply to matrices stored in [`f16`] and [`bf16`]: sums are
+//! Scalars are `f32` and `f64`. Operators also apply to matrices stored in [`f16`](struct@f16) and [`bf16`]: sums are
 //! `f32`, and an entry of the result is rounded once ([`sketch`] says more).
 //!
 //! # Guarantees

@@ -29,7 +29,7 @@ unsafe impl Element for u64 {}
 unsafe impl Element for usize {}
 
 /// A number that a matrix can be stored in: `f32`, `f64`, and for the application of operators
-/// [`f16`] and [`bf16`].
+/// [`f16`](struct@f16) and [`bf16`].
 pub trait Storage: Element {
     /// What is computed with the number, and the type of α and β: itself, or `f32` for halves.
     type Compute: Scalar;

@@ -2,7 +2,7 @@
 //!
 //! The driver and cuBLAS are loaded at run time, so the crate builds and links with no CUDA on the
 //! machine; without a driver, [`Cuda::new`] returns
-//! [`Error::DeviceUnavailable`](crate::Error::DeviceUnavailable). A driver for CUDA 12.0 or later and
+//! [`Error::DeviceUnavailable`]. A driver for CUDA 12.0 or later and
 //! a GPU of compute capability 8.0 or later are needed, and nothing of the toolkit but cuBLAS.
 //!
 //! | file | what |
@@ -31,7 +31,7 @@
 //! owns ([`Cuda::on_stream`]). Matrices belong to a handle. Two handles on one GPU work together: the
 //! stream that computes waits, by an event and not by blocking the host, for the streams of its
 //! operands, and these wait for it before they reuse the memory. Two GPUs do not:
-//! [`Error::DeviceMismatch`](crate::Error::DeviceMismatch).
+//! [`Error::DeviceMismatch`].
 //!
 //! The default stream, a null handle, is the legacy one, which waits for all blocking streams and they for
 //! it. `CU_STREAM_PER_THREAD` is refused: it means another stream on each thread, and matrices may be
@@ -48,7 +48,7 @@
 //! the graph: `…_into` a matrix of before is the form that serves. Handles and operands must outlive the
 //! graph, since it keeps their addresses. Memory of before that is dropped meanwhile is freed with the
 //! first call after it. cuBLAS makes its handle with the first product on a stream, which a capture
-//! forbids: issue one before. Refused calls return [`Error::Unsupported`](crate::Error::Unsupported), and
+//! forbids: issue one before. Refused calls return [`Error::Unsupported`], and
 //! the capture goes on.
 //!
 //! | captured | refused, since the graph would read memory of the host later |
@@ -183,8 +183,8 @@ impl Cuda {
     /// compiles them for the GPU the first time, which takes seconds, and keeps them in its cache.
     ///
     /// # Errors
-    /// [`Error::DeviceUnavailable`](crate::Error::DeviceUnavailable) without a driver, or when driver
-    /// or GPU are too old; [`Error::InvalidArgument`](crate::Error::InvalidArgument) when there are
+    /// [`Error::DeviceUnavailable`] without a driver, or when driver
+    /// or GPU are too old; [`Error::InvalidArgument`] when there are
     /// not that many GPUs.
     pub fn new(ordinal: usize) -> Result<Self> {
         let mut gpu = Gpu {
