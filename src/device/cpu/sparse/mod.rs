@@ -11,7 +11,8 @@
 //! Both work on column blocks ([`panel`]): the side that is met at random, C or Y, is a row-major
 //! panel of 256 or 512 bytes a row that stays in the L2 cache up to 3000 rows, and the other side
 //! streams by once.
-//! Layouts differ in how panels are packed and stored, nothing else. With both factors sparse, two
+//! Layouts differ in how panels are packed and stored, and in that row-major A of whole pages is met
+//! page by page when ζ = 1 ([`pages`]). With both factors sparse, two
 //! matrices or an operator and a matrix, the driver is [`spspmm`](mod@spspmm).
 //!
 //! Sums run over the entries of the sparse factor in their order, products are rounded before they
@@ -29,6 +30,7 @@ mod compressed;
 mod gather;
 mod indices;
 mod kernel;
+mod pages;
 mod panel;
 mod rows;
 mod scatter;
@@ -68,9 +70,13 @@ pub(in crate::device::cpu) fn sparse_times<T: SparseScalar>(
 ) -> Result<()> {
     let rows = SignRows::new(s, indices);
     let alpha = T::from_f64(alpha.to_f64() * s.scale());
+    let isa = Isa::detect();
     match op {
-        Op::NoTrans => scatter_times(cpu, Isa::detect(), &rows, alpha, a, beta, c),
-        Op::Trans => gather_times(cpu, Isa::detect(), &rows, alpha, a, beta, c),
+        Op::NoTrans if alpha != T::zero() && !c.is_empty() && pages::serves(&rows, &a) => {
+            pages::times(cpu, isa, &rows, alpha, a, beta, c)
+        }
+        Op::NoTrans => scatter_times(cpu, isa, &rows, alpha, a, beta, c),
+        Op::Trans => gather_times(cpu, isa, &rows, alpha, a, beta, c),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A matrix in compressed sparse rows, transposed.
+//! A sparse matrix by rows, transposed.
 //!
 //! Entries are sorted by column, by counting: two walks over the columns, one over the values. The
 //! sort is stable, so the result is one and the same however the rows are shared out among tasks.
@@ -8,7 +8,7 @@
 //! Cost: 8 bytes an entry in f32, 16 in f64; bound by the misses of those writes.
 
 use super::kernel::{SparseScalar, prefetch_line};
-use super::rows::{CsrRows, SparseRows};
+use super::rows::SparseRows;
 use crate::device::cpu::pool::SharedMut;
 use crate::device::try_vec;
 use crate::{Cpu, Error, Result};
@@ -35,7 +35,7 @@ impl<T: SparseScalar> Transposed<T> {
     /// # Errors
     /// [`Error::OutOfMemory`]; [`Error::Unsupported`] for more than 2³² rows, whose numbers are no
     /// column indices.
-    pub(super) fn new(cpu: &Cpu, x: &CsrRows<'_, T>) -> Result<Self> {
+    pub(super) fn new(cpu: &Cpu, x: &impl SparseRows<T>) -> Result<Self> {
         let (rows, cols, entries) = (x.nrows(), x.ncols(), x.entries());
         if rows > 1 << 32 {
             let what = format!("a column-sparse operator on {rows} compressed rows");

@@ -122,6 +122,44 @@ fn lengths_around_tiles_and_parts() {
 }
 
 #[test]
+fn rows_of_whole_pages() {
+    let mut numbers = Numbers(9);
+    for cpu in [Cpu::with_threads(1).unwrap(), Cpu::with_threads(3).unwrap()] {
+        // Around 32 entries a row of S, and with rows that have none.
+        for (d, m) in [(1, 31), (1, 32), (1, 33), (1, 64), (9, 300), (17, 3), (40, 23)] {
+            let s = Sketch::count_sketch(d, m, 5).unwrap();
+            for n in [511, 512, 513, 575, 577, 1023, 1024, 1031, 1100] {
+                for to in [Layout::RowsWithGap, Layout::Columns, Layout::Strided] {
+                    let (alpha, beta) = ALPHA_BETA[n % ALPHA_BETA.len()];
+                    for from in [Layout::Rows, Layout::NegativeRows] {
+                        let case = Case { s, op: Op::NoTrans, n, layouts: (from, to), alpha, beta };
+                        check_both(&cpu, &case, &mut numbers);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_whole_pages_give_the_bits_of_columns() {
+    let cpu = Cpu::with_threads(2).unwrap();
+    let s = Sketch::count_sketch(30, 500, 6).unwrap();
+    let words = indices(&cpu, &s).unwrap();
+    let x = SignRows::new(&s, &words);
+    let a = Strided::<f64>::random(Layout::Rows, (500, 523), &mut Numbers(12));
+    assert!(pages::serves(&x, &a.view(&cpu)));
+    let mut scattered = Strided::new(Layout::Rows, (30, 523));
+    scatter_times(&cpu, Isa::detect(), &x, 3.0, a.view(&cpu), 0.0, scattered.view_mut(&cpu))
+        .unwrap();
+    for isa in Isa::available() {
+        let mut c = Strided::new(Layout::Rows, (30, 523));
+        pages::times(&cpu, isa, &x, 3.0, a.view(&cpu), 0.0, c.view_mut(&cpu)).unwrap();
+        assert!(c.bits() == scattered.bits(), "{isa:?}");
+    }
+}
+
+#[test]
 fn panels_that_leave_the_cache() {
     let (cpu, mut numbers) = (Cpu::new(), Numbers(8));
     for s in families(13_000, 40, 3) {
