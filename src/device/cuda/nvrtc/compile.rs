@@ -122,6 +122,7 @@ impl Drop for Program {
     }
 }
 
-fn done(call: &str, status: sys::nvrtcResult) -> Result<(), String> {
-    status.result().map_err(|error| format!("{call}: {error}"))
+/// An error that names the call.
+pub fn done(call: &str, status: sys::nvrtcResult) -> Result<(), String> {
+    status.result().map_err(|error| format!("{call}: {:?}", error.0))
 }

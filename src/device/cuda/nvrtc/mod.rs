@@ -45,12 +45,12 @@ fn architecture(context: &Context) -> Result<i32> {
     readable(version, context.driver_version()?).map_err(unavailable)?;
     let mut count = 0;
     // SAFETY: writes one integer.
-    let done = unsafe { sys::nvrtcGetNumSupportedArchs(&mut count) }.result();
-    done.map_err(|error| unavailable(format!("nvrtcGetNumSupportedArchs: {error}")))?;
+    let counted = unsafe { sys::nvrtcGetNumSupportedArchs(&mut count) };
+    compile::done("nvrtcGetNumSupportedArchs", counted).map_err(unavailable)?;
     let mut known = vec![0; count.max(0) as usize];
     // SAFETY: as many integers as it says.
-    let done = unsafe { sys::nvrtcGetSupportedArchs(known.as_mut_ptr()) }.result();
-    done.map_err(|error| unavailable(format!("nvrtcGetSupportedArchs: {error}")))?;
+    let listed = unsafe { sys::nvrtcGetSupportedArchs(known.as_mut_ptr()) };
+    compile::done("nvrtcGetSupportedArchs", listed).map_err(unavailable)?;
     let capability = context.capability()?;
     nearest(capability, &known).ok_or_else(|| {
         unavailable(format!("NVRTC does not compile for compute capability {capability} / 10"))
