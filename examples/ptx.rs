@@ -2,74 +2,23 @@
 //! multiprocessor. Needs NVRTC (`libnvrtc.so.12` of CUDA 12.0), and no GPU.
 //!
 //! `cargo run --features cuda --example ptx` writes the files. Exits with an error when a kernel
-//! spills registers, or when fast-math changes the arithmetic of random numbers.
+//! spills registers, or when `--use_fast_math` changes more of an instruction than what it makes of
+//! subnormal numbers (`.ftz`): no kernel may depend on how it is compiled.
 
-use cudarc::nvrtc::sys;
+#[path = "../src/device/cuda/nvrtc/compile.rs"]
+mod compile;
+
+use compile::{SOURCES, compile, version};
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
+use std::fs;
 use std::path::Path;
-use std::{fs, ptr};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The oldest architecture that is served; the driver translates PTX for later ones.
-const VIRTUAL: &str = "compute_80";
+const VIRTUAL: &str = "--gpu-architecture=compute_80";
 /// What the resources are reported for.
-const REAL: [&str; 2] = ["sm_80", "sm_90"];
-
-/// What the sources include.
-const HEADERS: [&str; 6] =
-    ["common.cuh", "half.cuh", "random.cuh", "permutation.cuh", "sparse.cuh", "transform.cuh"];
-
-struct Compiled {
-    ptx: String,
-    log: String,
-}
-
-/// Compiles a file of `cuda/`; headers come from there too.
-fn compile(folder: &Path, file: &str, architecture: &str, more: &[&str]) -> Result<Compiled> {
-    let text = |path: &Path| -> Result<CString> { Ok(CString::new(fs::read_to_string(path)?)?) };
-    let source = text(&folder.join(file))?;
-    // A fixed name, so that every checkout gives the same bytes.
-    let name = CString::new(format!("/randnla/cuda/{file}"))?;
-    let headers = HEADERS.map(|name| text(&folder.join(name)));
-    let headers = headers.into_iter().collect::<Result<Vec<_>>>()?;
-    let names = HEADERS.map(|name| CString::new(name).unwrap());
-    let mut options = vec![format!("--gpu-architecture={architecture}"), "--std=c++17".into()];
-    options.extend(more.iter().map(|option| option.to_string()));
-    let options: Vec<CString> = options.into_iter().map(|o| CString::new(o).unwrap()).collect();
-    let options: Vec<_> = options.iter().map(|option| option.as_ptr()).collect();
-    let mut program = ptr::null_mut();
-    let headers: Vec<_> = headers.iter().map(|header| header.as_ptr()).collect();
-    let names: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
-    // SAFETY: every text ends with a zero and outlives the program; sizes are asked for first.
-    unsafe {
-        sys::nvrtcCreateProgram(
-            &mut program,
-            source.as_ptr(),
-            name.as_ptr(),
-            headers.len() as i32,
-            headers.as_ptr(),
-            names.as_ptr(),
-        )
-        .result()?;
-        let done = sys::nvrtcCompileProgram(program, options.len() as i32, options.as_ptr());
-        let mut size = 0;
-        sys::nvrtcGetProgramLogSize(program, &mut size).result()?;
-        let mut log = vec![0u8; size.max(1)];
-        sys::nvrtcGetProgramLog(program, log.as_mut_ptr().cast()).result()?;
-        let log = CStr::from_bytes_until_nul(&log)?.to_string_lossy().into_owned();
-        if done.result().is_err() {
-            return Err(format!("{file} does not compile:\n{log}").into());
-        }
-        sys::nvrtcGetPTXSize(program, &mut size).result()?;
-        let mut ptx = vec![0u8; size.max(1)];
-        sys::nvrtcGetPTX(program, ptx.as_mut_ptr().cast()).result()?;
-        let ptx = CStr::from_bytes_until_nul(&ptx)?.to_str()?.to_owned();
-        sys::nvrtcDestroyProgram(&mut program).result()?;
-        Ok(Compiled { ptx, log })
-    }
-}
+const REAL: [&str; 2] = ["--gpu-architecture=sm_80", "--gpu-architecture=sm_90"];
 
 /// Registers, bytes of spills and of static shared memory of each kernel, from the assembler's log.
 fn resources(log: &str) -> BTreeMap<String, [u32; 3]> {
@@ -110,35 +59,44 @@ fn threads(ptx: &str, kernel: &str) -> Option<u32> {
 
 fn main() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda");
-    // SAFETY: only tries to open the library.
-    if !unsafe { sys::is_culib_present() } {
-        return Err("there is no NVRTC (libnvrtc) on this machine".into());
+    version()?;
+    let files =
+        fs::read_dir(&folder)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let files = files.filter(|name| name.ends_with(".cu")).count();
+    if files != SOURCES.len() {
+        return Err(format!("{files} files in cuda/, {} in compile.rs", SOURCES.len()).into());
     }
-    let mut files: Vec<String> = fs::read_dir(&folder)?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".cu"))
-        .collect();
-    files.sort();
     let mut table = String::from(
         "# Made by examples/ptx.rs with NVRTC 12.0. Registers a thread, occupancy by registers.\n",
     );
     let mut spilled = Vec::new();
-    for file in &files {
-        let stem = file.trim_end_matches(".cu");
-        let compiled = compile(&folder, file, VIRTUAL, &[])?;
-        fs::write(folder.join("ptx").join(format!("{stem}.ptx")), &compiled.ptx)?;
+    for source in SOURCES {
+        let stem = source.0;
+        let (ptx, _) = compile(source, &[VIRTUAL])?;
+        fs::write(folder.join("ptx").join(format!("{stem}.ptx")), &ptx)?;
+        let (fast, _) = compile(source, &[VIRTUAL, "--use_fast_math"])?;
+        if fast.replace(".ftz", "") != ptx {
+            return Err(format!("fast-math changes instructions of {stem}.cu").into());
+        }
         table += &format!(
-            "\n{file:<34}{:>9}{:>7}{:>7}{:>7}{:>7}{:>7}{:>7}\n",
-            "threads", "r80", "occ80", "r90", "occ90", "spills", "shared"
+            "\n{:<34}{:>9}{:>7}{:>7}{:>7}{:>7}{:>7}{:>7}\n",
+            format!("{stem}.cu"),
+            "threads",
+            "r80",
+            "occ80",
+            "r90",
+            "occ90",
+            "spills",
+            "shared"
         );
         let assembled = REAL.map(|real| {
-            compile(&folder, file, real, &["--ptxas-options=-v"]).map(|c| resources(&c.log))
+            compile(source, &[real, "--ptxas-options=-v"]).map(|(_, log)| resources(&log))
         });
         let [old, new] = assembled;
         let (old, new) = (old?, new?);
         for (kernel, [r80, s80, shared]) in &old {
             let [r90, s90, _] = new[kernel];
-            let t = threads(&compiled.ptx, kernel).ok_or_else(|| format!("{kernel}: no bound"))?;
+            let t = threads(&ptx, kernel).ok_or_else(|| format!("{kernel}: no bound"))?;
             let (o80, o90, spills) = (occupancy(*r80, t), occupancy(r90, t), s80 + s90);
             table += &format!(
                 "  {kernel:<32}{t:>9}{r80:>7}{:>7}{r90:>7}{:>7}{spills:>7}{shared:>7}\n",

@@ -99,6 +99,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `cuda` | off | `Cuda`: an NVIDIA GPU as a device; driver and cuBLAS are loaded at run time |
+//! | `nvrtc` | off | `cuda`, its kernels compiled from source for the GPU at hand; NVRTC is loaded at run time |
 //! | `ndarray` | off | views of two-dimensional ndarray arrays as [`MatRef`] and [`MatMut`], without copies |
 #![deny(missing_docs, unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 

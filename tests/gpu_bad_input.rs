@@ -9,6 +9,7 @@ use randnla::{
     Blas, Cpu, Csr, Cuda, Device, Error, Family, Mat, MatRef, Op, Result, Sketch, SparseKernels,
     TransformKernels,
 };
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,11 +23,13 @@ struct Scenario {
     run: fn(),
 }
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: &[Scenario] = &[
     Scenario { name: "no driver", machine: &[], run: no_driver },
     Scenario { name: "an old driver", machine: &[("RNLA_SIM_DRIVER", "11080")], run: old_driver },
     Scenario { name: "an old GPU", machine: &[("RNLA_SIM_CAPABILITY", "75")], run: old_gpu },
     Scenario { name: "no GPU", machine: &[("RNLA_SIM_DEVICES", "0")], run: no_gpu },
+    #[cfg(feature = "nvrtc")]
+    Scenario { name: "no NVRTC", machine: &[], run: no_nvrtc },
     Scenario { name: "no cuBLAS", machine: &[], run: no_cublas },
     Scenario { name: "a broken cuBLAS", machine: &[("RNLA_SIM_BLAS", "0")], run: broken_cublas },
     Scenario { name: "two GPUs", machine: &[("RNLA_SIM_DEVICES", "2")], run: two_gpus },
@@ -42,14 +45,15 @@ const SCENARIOS: [Scenario; 10] = [
 #[test]
 fn gpu_bad_machines_are_clear_errors_and_leak_nothing() {
     let simulated = simulator_is_there();
-    for scenario in &SCENARIOS {
+    for scenario in SCENARIOS {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", "gpu_scenario_of_a_child", "--nocapture"]);
         child.env(SCENARIO, scenario.name).envs(scenario.machine.iter().copied());
         match scenario.name {
             "no driver" => child.env_remove("LD_LIBRARY_PATH"),
             _ if !simulated => continue,
-            "no cuBLAS" => child.env("LD_LIBRARY_PATH", driver_alone()),
+            "no cuBLAS" => child.env("LD_LIBRARY_PATH", driver_and_all_but("libcublas")),
+            "no NVRTC" => child.env("LD_LIBRARY_PATH", driver_and_all_but("libnvrtc")),
             _ => &mut child,
         };
         let output = child.output().unwrap();
@@ -75,19 +79,24 @@ fn simulator_is_there() -> bool {
     }
 }
 
-/// A directory with the simulator's link for the driver and none for cuBLAS.
-fn driver_alone() -> PathBuf {
+/// The search path of libraries without those places that hold one, but with the simulator's link for
+/// the driver.
+fn driver_and_all_but(library: &str) -> OsString {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver-alone");
     std::fs::create_dir_all(&directory).unwrap();
     let paths = std::env::var_os("LD_LIBRARY_PATH").unwrap();
-    let driver = std::env::split_paths(&paths)
-        .map(|path| path.join("libcuda.so"))
-        .find(|path| path.exists())
-        .unwrap();
+    let paths: Vec<PathBuf> = std::env::split_paths(&paths).collect();
+    let mut places = paths.iter().map(|path| path.join("libcuda.so"));
+    let driver = places.find(|place| place.exists()).unwrap();
     let link = directory.join("libcuda.so");
     let _ = std::fs::remove_file(&link);
     std::os::unix::fs::symlink(driver.canonicalize().unwrap(), link).unwrap();
-    directory
+    let holds = |path: &&PathBuf| {
+        let names = path.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names.into_iter().any(|name| name.to_string_lossy().starts_with(library))
+    };
+    let others = paths.iter().filter(|path| !holds(path)).cloned();
+    std::env::join_paths([directory].into_iter().chain(others)).unwrap()
 }
 
 /// What a child runs; nothing in the parent.
@@ -151,6 +160,14 @@ fn old_gpu() {
 
 fn no_gpu() {
     is_unavailable(Cuda::new(0), &["cuInit", "CUDA_ERROR_NO_DEVICE"]);
+}
+
+#[cfg(feature = "nvrtc")]
+fn no_nvrtc() {
+    match Cuda::new(0) {
+        Ok(_) => eprintln!("SKIPPED no NVRTC: this machine has one elsewhere"),
+        failed => is_unavailable(failed, &["no NVRTC", "libnvrtc"]),
+    }
 }
 
 /// Products fail; what needs no cuBLAS works.

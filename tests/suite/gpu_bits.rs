@@ -2,14 +2,15 @@
 //! lie.
 //!
 //! The statistics of operators are tested on the CPU alone; this is why that is enough. A million
-//! entries a family are compared.
+//! entries a family and type are compared, of sparse operators a million that are not zero.
 
 use crate::common::{
     FAMILIES, Layout, Place, Plain, Stored, assert_columns_within, assert_same_bits, cpus, noise,
     place, sketch,
 };
 use randnla::{
-    Backend, Cpu, Cuda, Family, MatMut, MatRef, Op, Result, Scalar, Sketch, SketchKernels,
+    Backend, BlockPermParams, Cpu, Csr, Cuda, Device, Element, Family, Half, Mat, MatMut, MatRef,
+    Op, Result, Scalar, Sketch, SketchBackend, SketchKernels, TensorSketch, bf16, f16,
 };
 
 const SEEDED: u64 = 0xfeed_5eed_0123_4567;
@@ -48,6 +49,54 @@ where
     }
 }
 
+/// One row of a long transform: all of its signs, and the row of a million that was drawn.
+fn long_rows_are_those_of_the_cpu<T: Scalar>(place: &Place<Cuda>)
+where
+    Cuda: Backend<T>,
+    Cpu: Backend<T>,
+{
+    let m = 1 << 20;
+    for s in [Sketch::srht(m, m, SEEDED), Sketch::hadamard_diagonal(m, m, SEEDED)] {
+        let s = s.unwrap().rows(777_777..777_778);
+        let got = Plain::of(s.to_mat::<T, Cuda>(place.device()).unwrap().as_ref());
+        let expected = Plain::of(s.to_mat::<T, Cpu>(&cpus()[2]).unwrap().as_ref());
+        assert_same_bits(&format!("{} {:?}", T::NAME, s.family()), &got, &expected);
+    }
+}
+
+/// The kernels that multiply what they generate give single entries when they meet the identity.
+fn generated_factors_are_those_of_the_cpu<T: Scalar>(place: &Place<Cuda>)
+where
+    Cuda: Backend<T>,
+    Cpu: Backend<T>,
+{
+    let identity = Mat::<T, Cuda>::identity(place.device(), 4).unwrap();
+    for family in [Family::Gaussian, Family::Rademacher, Family::Uniform] {
+        let what = format!("{} {family:?}", T::NAME);
+        let s = sketch(family, 250_000, 4, SEEDED).unwrap().raw();
+        let expected = Plain::of(s.to_mat::<T, Cpu>(&cpus()[2]).unwrap().as_ref());
+        assert_same_bits(&what, &Plain::of(s.apply(&identity).unwrap().as_ref()), &expected);
+        let s = sketch(family, 4, 250_000, SEEDED).unwrap().raw();
+        let expected = Plain::of(s.to_mat::<T, Cpu>(&cpus()[2]).unwrap().as_ref());
+        let got = s.apply_adjoint(&identity).unwrap();
+        assert_same_bits(&what, &Plain::of(got.as_ref()).transpose(), &expected);
+    }
+}
+
+fn halves_are_those_of_the_cpu<H: Half>(place: &Place<Cuda>)
+where
+    Cuda: SketchBackend<H>,
+    Cpu: SketchBackend<H>,
+{
+    // The others are rounded from their entries in f32 by the same kernel.
+    for family in [Family::Gaussian, Family::Rademacher, Family::Uniform, Family::SparseStack] {
+        let s = million(family);
+        let got = Plain::of(s.to_mat::<H, Cuda>(place.device()).unwrap().as_ref());
+        let expected = Plain::of(s.to_mat::<H, Cpu>(&cpus()[2]).unwrap().as_ref());
+        assert_same_bits(&format!("{} {family:?}", H::NAME), &got, &expected);
+    }
+}
+
 fn positions<T: Scalar, D: SketchKernels<T>>(s: &Sketch, device: &D) -> Vec<u32> {
     device.download_indices(&device.indices(s).unwrap()).unwrap()
 }
@@ -58,15 +107,52 @@ where
     Cuda: Backend<T>,
     Cpu: Backend<T>,
 {
-    for (family, m) in [
-        (Family::SparseSign, 125_000),
-        (Family::SparseStack, 125_000),
-        (Family::CountSketch, 1_000_000),
+    let tensor = TensorSketch::new(300, &[1_000_000, 1_000_000], SEEDED).unwrap();
+    for s in [
+        sketch(Family::SparseSign, 300, 125_000, SEEDED).unwrap(),
+        sketch(Family::SparseStack, 300, 125_000, SEEDED).unwrap(),
+        sketch(Family::CountSketch, 300, 1_000_000, SEEDED).unwrap(),
+        tensor.factor(0),
+        tensor.factor(1),
     ] {
-        let s = sketch(family, 300, m, SEEDED).unwrap();
         let got = positions::<T, Cuda>(&s, place.device());
-        assert!(got == positions::<T, Cpu>(&s, &cpus()[2]), "{family:?}");
+        assert!(got == positions::<T, Cpu>(&s, &cpus()[2]), "{s:?}");
         assert_eq!(got.len(), 1_000_000);
+    }
+}
+
+/// Where rows begin, columns, bits of the values.
+fn parts<T: Scalar, D: Device>(x: &Csr<T, D>) -> (Vec<usize>, Vec<u32>, Vec<u64>) {
+    fn read<E: Element, D: Device>(device: &D, from: *const E, len: usize) -> Vec<E> {
+        let mut host = vec![E::default(); len];
+        // SAFETY: the matrix holds as many.
+        unsafe { device.download_from(from, &mut host) }.unwrap();
+        host
+    }
+    let (x, device) = (x.as_ref(), x.as_ref().device());
+    let starts = read(device, x.row_ptr(), x.nrows() + 1);
+    // A GPU keeps room for draws that turn out to be equal.
+    let stored = starts[x.nrows()];
+    let values = read(device, x.values(), stored).into_iter().map(|x| x.to_f64().to_bits());
+    (starts, read(device, x.col_idx(), stored), values.collect())
+}
+
+/// Positions and values of a million entries, for families that are drawn otherwise than by column.
+fn compressed_rows_are_those_of_the_cpu<T: Scalar>(place: &Place<Cuda>)
+where
+    Cuda: Backend<T>,
+    Cpu: Backend<T>,
+{
+    let wired = BlockPermParams::new().blocks(7).wirings(4).nnz(2);
+    for s in [
+        Sketch::laso(125_000, 1_700_000, 8, SEEDED),
+        Sketch::row_sampling(1_000_000, 1_700_000, SEEDED),
+        Sketch::block_perm_sjlt(300, 125_000, wired, SEEDED),
+    ] {
+        let s = s.unwrap();
+        let got = parts(&s.to_csr::<T, Cuda>(place.device()).unwrap());
+        assert!(got == parts(&s.to_csr::<T, Cpu>(&cpus()[2]).unwrap()), "{} {s:?}", T::NAME);
+        assert!(got.1.len() > 990_000, "{s:?}: {}", got.1.len());
     }
 }
 
@@ -135,19 +221,22 @@ where
 }
 
 macro_rules! on_a_gpu {
-    ($($name:ident: $test:ident),* $(,)?) => {$(
+    ($($name:ident: $test:ident $($scalar:ident)+),* $(,)?) => {$(
         #[test]
         fn $name() {
             let Some(place) = &place::gpu(concat!("gpu_bits::", stringify!($name))) else { return };
-            $test::<f32>(place);
-            $test::<f64>(place);
+            $($test::<$scalar>(place);)+
         }
     )*};
 }
 
 on_a_gpu! {
-    a_million_entries_a_family: entries_are_those_of_the_cpu,
-    a_million_positions_a_sparse_family: indices_are_those_of_the_cpu,
-    factors_are_rounded_where_the_cpu_rounds_them: scaled_entries_are_those_of_the_cpu,
-    layouts_and_runs_give_the_same_bits: bits_do_not_depend_on_layouts_or_runs,
+    a_million_entries_a_family: entries_are_those_of_the_cpu f32 f64,
+    a_million_entries_in_halves: halves_are_those_of_the_cpu f16 bf16,
+    a_million_entries_generated_in_products: generated_factors_are_those_of_the_cpu f32 f64,
+    a_million_entries_of_a_row: long_rows_are_those_of_the_cpu f32 f64,
+    a_million_positions_a_sparse_family: indices_are_those_of_the_cpu f32 f64,
+    a_million_positions_in_compressed_rows: compressed_rows_are_those_of_the_cpu f32 f64,
+    factors_are_rounded_where_the_cpu_rounds_them: scaled_entries_are_those_of_the_cpu f32 f64,
+    layouts_and_runs_give_the_same_bits: bits_do_not_depend_on_layouts_or_runs f32 f64,
 }

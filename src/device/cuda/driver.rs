@@ -128,6 +128,30 @@ impl Context {
         Ok(Self { device, raw, ordinal, pools, reads_host, l2_bytes, processors, capture_info })
     }
 
+    /// The compute capability of the device, times ten.
+    #[cfg(feature = "nvrtc")]
+    pub(super) fn capability(&self) -> Result<i32> {
+        use sys::CUdevice_attribute_enum::{
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+        };
+        let attribute = |name| {
+            // SAFETY: the device exists.
+            unsafe { result::device::get_attribute(self.device, name) }
+                .map_err(|error| explain("cuDeviceGetAttribute", error, 0))
+        };
+        Ok(10 * attribute(MAJOR)? + attribute(MINOR)?)
+    }
+
+    /// The CUDA version of the driver, 12040 for 12.4.
+    #[cfg(feature = "nvrtc")]
+    pub(super) fn driver_version(&self) -> Result<i32> {
+        let mut version = 0;
+        // SAFETY: writes one integer.
+        let found = unsafe { sys::cuDriverGetVersion(&mut version) }.result();
+        found.map(|()| version).map_err(|error| explain("cuDriverGetVersion", error, 0))
+    }
+
     /// Makes the context current on this thread until the guard is dropped.
     pub(super) fn enter(&self) -> Result<Current> {
         // SAFETY: the context is retained.

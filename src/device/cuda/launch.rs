@@ -67,10 +67,10 @@ pub(super) fn arg<A: Copy>(argument: &A) -> *mut c_void {
     core::ptr::from_ref(argument).cast_mut().cast()
 }
 
-/// The kernels of one PTX file.
+/// The kernels of one file of `cuda/`.
 #[derive(Debug)]
 pub(super) struct Module {
-    source: &'static str,
+    file: &'static str,
     state: Mutex<Loaded>,
 }
 
@@ -115,14 +115,16 @@ fn load(source: &str) -> Result<sys::CUmodule> {
 }
 
 impl Module {
-    pub(super) fn new(source: &'static str) -> Self {
-        Self { source, state: Mutex::new(Loaded { module: None, functions: HashMap::new() }) }
+    pub(super) fn new(file: &'static str) -> Self {
+        Self { file, state: Mutex::default() }
     }
 
-    /// Loads the module, which the driver refuses while any graph is captured. The context is
-    /// current.
-    pub(super) fn load(&self) -> Result<()> {
-        self.state().module = Some(Handle(load(self.source)?));
+    /// Loads the module from the PTX of all files, which the driver refuses while any graph is
+    /// captured. The context is current.
+    pub(super) fn load<S: AsRef<str>>(&self, ptx: &[(&'static str, S)]) -> Result<()> {
+        let (_, source) =
+            ptx.iter().find(|(file, _)| *file == self.file).expect("PTX of each file");
+        self.state().module = Some(Handle(load(source.as_ref())?));
         Ok(())
     }
 

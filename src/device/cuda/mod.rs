@@ -3,13 +3,15 @@
 //! The driver and cuBLAS are loaded at run time, so the crate builds and links with no CUDA on the
 //! machine; without a driver, [`Cuda::new`] returns
 //! [`Error::DeviceUnavailable`]. A driver for CUDA 12.0 or later and
-//! a GPU of compute capability 8.0 or later are needed, and nothing of the toolkit but cuBLAS.
+//! a GPU of compute capability 8.0 or later are needed, and nothing of the toolkit but cuBLAS, and NVRTC
+//! with the feature `nvrtc`.
 //!
 //! | file | what |
 //! |---|---|
 //! | `driver` | the driver API: primary context, streams, events |
 //! | `queue` | what is kept for a stream |
 //! | `memory` | device memory in the order of a stream, and its pool |
+//! | `shipped`, `nvrtc` | the PTX of the kernels: what ships, or compiled for the GPU at hand (feature `nvrtc`) |
 //! | `launch` | how kernels are found and launched |
 //! | `blas`, `norms`, `product`, `cublas` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
@@ -75,10 +77,14 @@ mod half;
 mod launch;
 mod memory;
 mod norms;
+#[cfg(feature = "nvrtc")]
+mod nvrtc;
 mod permutation;
 mod product;
 mod queue;
 mod rows;
+#[cfg(not(feature = "nvrtc"))]
+mod shipped;
 mod sketch;
 mod sort;
 mod sparse;
@@ -182,30 +188,45 @@ impl Cuda {
     /// the first call of any can be captured in a graph: the driver loads none during a capture. It
     /// compiles them for the GPU the first time, which takes seconds, and keeps them in its cache.
     ///
+    /// With the feature `nvrtc`, the first handle of a process compiles the kernels from source for the
+    /// compute capability of its GPU, ten seconds more; later ones use the same PTX. Operators have the
+    /// same bits.
+    ///
     /// # Errors
     /// [`Error::DeviceUnavailable`] without a driver, or when driver
-    /// or GPU are too old; [`Error::InvalidArgument`] when there are
+    /// or GPU are too old; with the feature `nvrtc`, without NVRTC of CUDA 12.0 or later, or when it is
+    /// newer than the driver. [`Error::InvalidArgument`] when there are
     /// not that many GPUs.
     pub fn new(ordinal: usize) -> Result<Self> {
+        let context = Context::retain(ordinal)?;
+        #[cfg(feature = "nvrtc")]
+        let ptx = &*nvrtc::compiled(&context)?;
+        #[cfg(not(feature = "nvrtc"))]
+        let ptx = &shipped::PTX;
+        Self::with_ptx(context, ptx)
+    }
+
+    /// A handle with the kernels of this PTX, which is by file.
+    fn with_ptx<S: AsRef<str>>(context: Context, ptx: &[(&'static str, S)]) -> Result<Self> {
         let mut gpu = Gpu {
-            context: Context::retain(ordinal)?,
+            context,
             pool: None,
             queues: Mutex::new(Vec::new()),
             tables: Mutex::new(KeptTables::default()),
-            blas: Module::new(include_str!("../../../cuda/ptx/blas.ptx")),
-            block_perm: Module::new(include_str!("../../../cuda/ptx/block_perm.ptx")),
-            dense: Module::new(include_str!("../../../cuda/ptx/dense.ptx")),
-            rows: Module::new(include_str!("../../../cuda/ptx/rows.ptx")),
-            half: Module::new(include_str!("../../../cuda/ptx/half.ptx")),
-            half_dense: Module::new(include_str!("../../../cuda/ptx/half_dense.ptx")),
-            sort: Module::new(include_str!("../../../cuda/ptx/sort.ptx")),
-            sparse: Module::new(include_str!("../../../cuda/ptx/sparse.ptx")),
-            transform: Module::new(include_str!("../../../cuda/ptx/transform.ptx")),
-            fourier: Module::new(include_str!("../../../cuda/ptx/fourier.ptx")),
+            blas: Module::new("blas"),
+            block_perm: Module::new("block_perm"),
+            dense: Module::new("dense"),
+            rows: Module::new("rows"),
+            half: Module::new("half"),
+            half_dense: Module::new("half_dense"),
+            sort: Module::new("sort"),
+            sparse: Module::new("sparse"),
+            transform: Module::new("transform"),
+            fourier: Module::new("fourier"),
         };
         let queue = {
             let _current = gpu.context.enter()?;
-            gpu.modules().into_iter().try_for_each(Module::load)?;
+            gpu.modules().into_iter().try_for_each(|module| module.load(ptx))?;
             if gpu.context.pools {
                 gpu.pool = Some(Pool::new(&gpu.context)?);
             }
