@@ -17,7 +17,7 @@
 //! breakdowns are ours.
 
 use super::basis::scale_exactly;
-use super::cholesky_qr::{far_exponent, normalise, pass, upper};
+use super::cholesky_qr::{far_exponent, normalise, pass, shifted_pass, upper};
 use super::estimate::{ErrorEstimate, ErrorKind};
 use super::explain_non_finite;
 use super::pivoted::{Pivoted, pivoted_qr};
@@ -229,16 +229,14 @@ fn orthonormalise<T: Scalar, D: Backend<T>>(
 ) -> Result<(Mat<T, D>, faer::Mat<f64>, f64)> {
     /// Up to this condition a pass leaves Q orthonormal to 100u.
     const WELL_CONDITIONED: f64 = 10.0;
-    let (m, mut shifted) = (q.nrows(), false);
+    let mut shifted = false;
     loop {
         match pass(q.as_mut(), &mut r, 0.0)? {
             Ok(condition) if condition <= WELL_CONDITIONED => return Ok((q, r, condition)),
             Ok(_) => {}
             Err(_) if !shifted => {
                 shifted = true;
-                let (k, norm) = (q.ncols(), norm_fro(q.as_ref())?);
-                let shift = 11.0 * (m + k + 1) as f64 * k as f64 * T::UNIT_ROUNDOFF * norm * norm;
-                if pass(q.as_mut(), &mut r, shift)?.is_err() {
+                if shifted_pass(q.as_mut(), &mut r)?.is_err() {
                     return Err(Error::NoConvergence { op, iterations: 1 });
                 }
             }
