@@ -53,6 +53,14 @@ pub enum Error {
         /// The scalar type.
         dtype: &'static str,
     },
+    /// Columns that had to be independent are not, to working precision.
+    #[error("{op}: column {column} depends on those before it to working precision")]
+    Singular {
+        /// The function that was called.
+        op: &'static str,
+        /// The first column that depends on those before it.
+        column: usize,
+    },
     /// An iteration ended before it reached what was asked.
     #[error("{op}: no convergence after {iterations} iterations")]
     NoConvergence {

@@ -7,6 +7,7 @@
 pub mod bandwidth;
 pub mod clock;
 mod dense;
+mod qr;
 pub mod rsvd;
 mod sparse;
 mod transform;
@@ -68,7 +69,7 @@ impl Row {
 
 /// Every row, in the order of the table.
 pub fn all() -> Vec<Row> {
-    [dense::rows(), sparse::rows(), transform::rows(), vec![rsvd::row()]]
+    [dense::rows(), sparse::rows(), transform::rows(), vec![rsvd::row(), qr::row()]]
         .into_iter()
         .flatten()
         .collect()

@@ -19,7 +19,7 @@
 //! gives exactly its rank. All work on long vectors is products: 4ml² + 4mkl flops a stage for l
 //! columns next to a basis of k; the host sees l×l matrices only.
 
-use super::host::{PivotedCholesky, cholesky, pivoted_cholesky};
+use super::host::{cholesky, pivoted_cholesky};
 use crate::{Backend, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar};
 
 /// Orthonormal columns of length m.
@@ -149,11 +149,12 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         let threshold = 64.0 * (l as f64).sqrt() * T::UNIT_ROUNDOFF;
         let floor: Vec<f64> = (0..l).map(|j| (threshold * gram[j * l + j]).max(least[j])).collect();
         let factor = pivoted_cholesky(&gram, &floor);
-        let taken = self.take_clear(&factor, noise);
+        let inverse = factor.inverse();
+        let taken = self.take_clear(&factor.pivots, &inverse, noise);
         if taken == 0 {
             return Ok(Vec::new());
         }
-        let combination: Vec<T> = factor.combination(l, taken).map(T::from_f64).collect();
+        let combination: Vec<T> = factor.combination(&inverse, l, taken).map(T::from_f64).collect();
         let combination = Mat::from_column_major(device, &combination, l, taken)?;
         let start = self.len;
         let new = self.grow(taken)?;
@@ -177,13 +178,11 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
     }
 
     /// How many of the pivots are clear of the errors that they combine; notes these errors.
-    fn take_clear(&mut self, factor: &PivotedCholesky, noise: &[f64]) -> usize {
-        let r = factor.pivots.len();
+    fn take_clear(&mut self, pivots: &[usize], inverse: &faer::Mat<f64>, noise: &[f64]) -> usize {
+        let r = pivots.len();
         for j in 0..r {
-            let combined = (0..=j)
-                .map(|k| (factor.inverse[(k, j)] * noise[factor.pivots[k]]).powi(2))
-                .sum::<f64>()
-                .sqrt();
+            let combined =
+                (0..=j).map(|k| (inverse[(k, j)] * noise[pivots[k]]).powi(2)).sum::<f64>().sqrt();
             // The first one is clear because its residual is above the floor.
             if j > 0 && combined * CLEARANCE > 1.0 {
                 return j;
@@ -195,7 +194,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
 }
 
 /// `Y ← Y − Q (Qᵀ Y)`; returns YᵀQ.
-fn project<T: Scalar, D: Backend<T>>(
+pub(super) fn project<T: Scalar, D: Backend<T>>(
     q: MatRef<'_, T, D>,
     mut y: MatMut<'_, T, D>,
 ) -> Result<Option<Mat<T, D>>> {
@@ -211,7 +210,7 @@ fn project<T: Scalar, D: Backend<T>>(
 
 /// The second pass of CholeskyQR2 on new columns, in place, next to the columns `known`; returns how
 /// many of them, from the first on, the first pass left well conditioned. The others are garbage.
-fn settle<T: Scalar, D: Backend<T>>(
+pub(super) fn settle<T: Scalar, D: Backend<T>>(
     op: &'static str,
     known: MatRef<'_, T, D>,
     mut new: MatMut<'_, T, D>,
@@ -242,7 +241,10 @@ fn settle<T: Scalar, D: Backend<T>>(
 }
 
 /// `Y ← 2^e Y`, exact, in two steps since 2^e itself may lie outside of the range of T.
-fn scale_exactly<T: Scalar, D: Backend<T>>(y: &mut MatMut<'_, T, D>, e: i32) -> Result<()> {
+pub(super) fn scale_exactly<T: Scalar, D: Backend<T>>(
+    y: &mut MatMut<'_, T, D>,
+    e: i32,
+) -> Result<()> {
     let device = y.device();
     for e in [e / 2, e - e / 2] {
         device.scale(T::from_f64(scalar::scale_by_power(1.0, e)), y.as_mut())?;

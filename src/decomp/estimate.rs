@@ -10,6 +10,8 @@ use core::fmt;
 pub enum ErrorKind {
     /// ‖A‖² − ‖B‖² = ‖A − QB‖², exact but for rounding (Pythagoras).
     Identity,
+    /// The norm of the difference itself, computed: exact but for rounding.
+    Residual,
     /// The mean of ‖(A − QB)ω‖² over `probes` independent Gaussian ω: unbiased for the square, with
     /// a relative standard deviation of at most √(2/probes).
     Estimate {
@@ -28,6 +30,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity => f.write_str("exact identity"),
+            Self::Residual => f.write_str("norm of the residual"),
             Self::Estimate { probes } => write!(f, "unbiased estimate from {probes} probes"),
             Self::Bound { failure_probability } => {
                 write!(f, "bound that fails with probability {failure_probability:e}")

@@ -41,17 +41,34 @@ pub(super) fn small_svd(op: &'static str, a: MatRef<'_, f64>) -> Result<SmallSvd
 pub(super) struct PivotedCholesky {
     /// The columns taken, in order.
     pub(super) pivots: Vec<usize>,
-    /// The inverse of the upper triangular factor of the taken columns.
-    pub(super) inverse: Mat<f64>,
+    /// Row k of R over all columns of G is column k, for each pivot.
+    pub(super) rows: Mat<f64>,
+    /// What the pivots leave of the diagonal of G.
+    pub(super) residual: Vec<f64>,
 }
 
 impl PivotedCholesky {
+    /// The inverse of the upper triangular factor of the taken columns.
+    pub(super) fn inverse(&self) -> Mat<f64> {
+        let r = self.pivots.len();
+        let upper = |i: usize, j: usize| if i <= j { self.rows[(self.pivots[j], i)] } else { 0.0 };
+        let factor = Mat::from_fn(r, r, upper);
+        let mut inverse = Mat::zeros(r, r);
+        invert_upper_triangular(inverse.as_mut(), factor.as_ref(), Par::Seq);
+        inverse
+    }
+
     /// The l×`taken` matrix X, column by column, such that Y·X are the first `taken` pivots made
-    /// orthonormal.
-    pub(super) fn combination(&self, l: usize, taken: usize) -> impl Iterator<Item = f64> {
+    /// orthonormal, from the inverse of the factor.
+    pub(super) fn combination(
+        &self,
+        inverse: &Mat<f64>,
+        l: usize,
+        taken: usize,
+    ) -> impl Iterator<Item = f64> {
         let mut x = vec![0.0; l * taken];
         for j in 0..taken {
-            (0..=j).for_each(|k| x[j * l + self.pivots[k]] = self.inverse[(k, j)]);
+            (0..=j).for_each(|k| x[j * l + self.pivots[k]] = inverse[(k, j)]);
         }
         x.into_iter()
     }
@@ -97,12 +114,8 @@ pub(super) fn pivoted_cholesky(g: &[f64], floor: &[f64]) -> PivotedCholesky {
         taken[p] = true;
         pivots.push(p);
     }
-    let r = pivots.len();
-    let upper = |i: usize, j: usize| if i <= j { rows[(pivots[j], i)] } else { 0.0 };
-    let factor = Mat::from_fn(r, r, upper);
-    let mut inverse = Mat::zeros(r, r);
-    invert_upper_triangular(inverse.as_mut(), factor.as_ref(), Par::Seq);
-    PivotedCholesky { pivots, inverse }
+    rows.truncate(n, pivots.len());
+    PivotedCholesky { pivots, rows, residual }
 }
 
 /// `G ← G − X Xᵀ`, the lower triangle.
@@ -123,6 +136,57 @@ pub(super) fn cholesky(g: &[f64], ld: usize, n: usize) -> core::result::Result<V
         Ok(_) => Ok(factor),
         Err(LltError::NonPositivePivot { index }) => Err(index.min(n - 1)),
     }
+}
+
+/// The condition number of a lower triangular L of order n, column-major: the ratio of its extreme singular
+/// values by some steps of power iteration, a little below the truth.
+pub(super) fn triangular_condition(l: &[f64], n: usize) -> f64 {
+    /// Each step squares the distance to the other singular values; a factor of 2 is good enough.
+    const STEPS: usize = 4;
+    let column = |j: usize| &l[j * n + j..(j + 1) * n];
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let normalise = |x: &mut [f64]| {
+        let norm = dot(x, x).sqrt();
+        x.iter_mut().for_each(|x| *x /= norm);
+        norm
+    };
+    // Fixed numbers without a pattern that L could share.
+    let start = |j: usize| (1.0 + j as f64 * 0.618_033_988_749_894_9).fract() - 0.5;
+    let (mut large, mut small): (Vec<f64>, Vec<f64>) = (0..n).map(|j| (start(j), start(j))).unzip();
+    let (mut largest, mut smallest) = (0.0, 0.0);
+    for _ in 0..STEPS {
+        normalise(&mut large);
+        // LᵀL x, from the first row of Lᵀ on: row j of it needs entries from j on.
+        (0..n).for_each(|j| large[j] = dot(column(j), &large[j..]));
+        largest = normalise(&mut large);
+        for j in (0..n).rev() {
+            let factor = core::mem::replace(&mut large[j], 0.0);
+            large[j..].iter_mut().zip(column(j)).for_each(|(x, l)| *x += factor * l);
+        }
+        normalise(&mut small);
+        // L⁻ᵀL⁻¹ x.
+        for j in 0..n {
+            small[j] /= column(j)[0];
+            let factor = small[j];
+            small[j + 1..].iter_mut().zip(&column(j)[1..]).for_each(|(x, l)| *x -= factor * l);
+        }
+        smallest = normalise(&mut small);
+        for j in (0..n).rev() {
+            small[j] = (small[j] - dot(&column(j)[1..], &small[j + 1..])) / column(j)[0];
+        }
+    }
+    largest * smallest
+}
+
+/// R ← Lᵀ R for a lower triangular L of order n, column-major, and an upper triangular R.
+pub(super) fn times_upper(l: &[f64], r: &Mat<f64>) -> Mat<f64> {
+    let n = r.nrows();
+    let upper = BlockStructure::TriangularUpper;
+    let l = MatRef::from_column_major_slice(l, n, n).transpose();
+    let mut product = Mat::zeros(n, n);
+    let to = product.as_mut();
+    triangular::matmul(to, upper, Accum::Replace, l, upper, r.as_ref(), upper, 1.0, Par::Seq);
+    product
 }
 
 /// X ← X(3I − XᵀX)/2: columns that are orthonormal to a small ε become so to ε² (Newton-Schulz).
@@ -160,14 +224,34 @@ mod tests {
         let g: Vec<f64> = (0..n * n).map(|k| gram[(k % n, k / n)]).collect();
         let factor = pivoted_cholesky(&g, &vec![0.0; n]);
         assert_eq!(factor.pivots.len(), n);
-        let x = factor.combination(n, n).collect::<Vec<_>>();
+        let inverse = factor.inverse();
+        let x = factor.combination(&inverse, n, n).collect::<Vec<_>>();
         let q = &a * MatRef::from_column_major_slice(&x, n, n);
         // cond(A)² u bounds the loss of orthogonality; the matrix is that well conditioned.
         let loss = (q.transpose() * &q - Mat::<f64>::identity(n, n)).norm_l2();
         assert!(loss < 1e-6, "{loss:e}");
         // Pivots fall: the diagonal of R does.
-        let diagonal: Vec<f64> = (0..n).map(|j| 1.0 / factor.inverse[(j, j)]).collect();
+        let diagonal: Vec<f64> = (0..n).map(|j| 1.0 / inverse[(j, j)]).collect();
         assert!(diagonal.windows(2).all(|d| d[1] <= d[0] * (1.0 + 1e-6)));
+    }
+
+    #[test]
+    fn the_condition_of_a_triangle() {
+        for n in [1, 2, 7, 40] {
+            let wave = |i: usize, j: usize| ((3 * i * i + 7 * j * j + i * j) as f64).sin();
+            let l = Mat::from_fn(n, n, |i, j| match i.cmp(&j) {
+                core::cmp::Ordering::Less => 0.0,
+                core::cmp::Ordering::Equal => f64::powi(2.0, (i % 7) as i32),
+                core::cmp::Ordering::Greater => wave(i, j),
+            });
+            let slice: Vec<f64> = (0..n * n).map(|k| l[(k % n, k / n)]).collect();
+            let s = l.singular_values().unwrap();
+            let ratio = triangular_condition(&slice, n) / (s[0] / s[n - 1]);
+            assert!((0.5..=1.0 + 1e-9).contains(&ratio), "{n}: {ratio}");
+            let r = l.transpose().to_owned();
+            let gap = times_upper(&slice, &r) - l.transpose() * &r;
+            assert!(gap.norm_l2() <= 1e-12 * s[0] * s[0]);
+        }
     }
 
     #[test]
@@ -178,7 +262,7 @@ mod tests {
         let g: Vec<f64> = (0..16).map(|k| dot(a[k / 4], a[k % 4])).collect();
         let factor = pivoted_cholesky(&g, &[1e-10; 4]);
         assert_eq!(factor.pivots, [1, 0]);
-        assert_eq!(factor.inverse, faer::mat![[0.5, 0.0], [0.0, 1.0]]);
+        assert_eq!(factor.inverse(), faer::mat![[0.5, 0.0], [0.0, 1.0]]);
         assert!(pivoted_cholesky(&[0.0], &[0.0]).pivots.is_empty());
         assert!(pivoted_cholesky(&[], &[]).pivots.is_empty());
     }

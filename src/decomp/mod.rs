@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | [`qb`] | A ≈ Q B, Q orthonormal | 2mnl a pass + O((m + n)l²) | 2q + 2 |
 //! | [`rsvd`] | A ≈ U Σ Vᵀ | the same | 2q + 2 |
+//! | [`cqrrpt`](cqrrpt()) | A P ≈ Q R, pivoted, with the rank | 3mn² + O(n³) | 4 of the size of A |
+//! | [`cholesky_qr2`], [`cholesky_qr3`] | A = Q R | 4mn², 6mn² | 4, 6 |
 //!
 //! l is the rank with oversampling and q the number of power passes. Both work to a rank or to a
 //! relative tolerance, on anything that is a [`LinearOperator`], and return
@@ -17,12 +19,17 @@
 //! result can have a smaller rank than was asked for.
 
 mod basis;
+mod cholesky_qr;
+mod cqrrpt;
 mod estimate;
 mod host;
+mod pivoted;
 mod qb;
 mod range;
 mod rsvd;
 
+pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
+pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};
 pub use estimate::{ErrorEstimate, ErrorKind};
 pub use qb::{Qb, QbParams, qb, qb_with_progress};
 pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};

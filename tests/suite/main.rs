@@ -31,6 +31,7 @@ mod decomp_accuracy;
 mod decomp_checks;
 mod decomp_errors;
 mod decomp_invariance;
+mod decomp_pivoted;
 mod decomp_progress;
 #[cfg(feature = "cuda")]
 mod entered;

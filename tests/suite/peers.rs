@@ -3,20 +3,20 @@
 //! Numbers are those of the study of each library. Not here, because the part they concern is not (yet)
 //! in this crate:
 //!
-//! * RandLAPACK 1, 2, 3 and 6: pivoted QR (CQRRPT, BQRRP); 4 and 5: ABRIK (block Lanczos); 8: REVD2.
-//!   The same mistakes in an SVD (absolute tolerances, a leading dimension taken for a size, outputs
-//!   that must be zeroed, input that is zero or NaN) are tested here.
+//! * RandLAPACK 2 and 3: BQRRP; 4 and 5: ABRIK (block Lanczos); 8: REVD2. The same mistakes in an SVD
+//!   and in CQRRPT (absolute tolerances, a leading dimension taken for a size, outputs that must be zeroed,
+//!   input that is zero or NaN) are tested here.
 //! * RandBLAS 10: sampling from weights; 11: templates that fail to link; 12: leaks, which ownership
 //!   excludes.
-//! * Panther 1–4, 9–12, 17–20, 22, 24: neural layers, attention, GPU kernels, tuner; 5–7: pivoted QR.
+//! * Panther 1–4, 9–12, 17–20, 22, 24: neural layers, attention, GPU kernels, tuner.
 
 use crate::common::spectra::{geometric, harmonic, with_spectrum};
 use crate::common::{
-    FAMILIES, Layout, Place, Plain, Stored, assert_within, cpus, cuts, noise, on_every_device,
-    sketch, spectra,
+    Backends, FAMILIES, Layout, Place, Plain, Stored, assert_within, cpus, cuts, noise,
+    on_every_device, sketch, spectra,
 };
 use crate::decomp_checks::{check_svd, checked_rsvd};
-use randnla::decomp::{QbParams, RsvdParams, qb, rsvd};
+use randnla::decomp::{CqrrptParams, QbParams, RsvdParams, cqrrpt, qb, rsvd};
 use randnla::random::{index, laso_row};
 use randnla::{Backend, Cpu, Csr, Error, Family, MatRef, Sketch};
 
@@ -132,6 +132,82 @@ fn randlapack_3_and_4_ranks_do_not_depend_on_scale<D: Backend<f64>>(place: &Plac
         let (error, svd) = checked_rsvd::<f64, D>("scaled", &scaled, params, device);
         assert_eq!(svd.rank(), 20, "×{scale:e}");
         assert!(error <= 1e-3 && (svd.s[0] / scale - 1.0).abs() < 1e-9, "×{scale:e}");
+    }
+}
+
+/// A leading dimension above m gave wrong pivots, and a small scale rank 0 (BQRRP).
+fn randlapack_2_and_3_pivots_know_no_leading_dimension_and_no_scale<D: Backend<f64>>(
+    place: &Place<D>,
+) {
+    let device = place.device();
+    let large = |j: usize| if j % 3 == 1 { 1000.0 } else { 1.0 };
+    let a = Plain::from_fn(400, 30, |i, j| noise(8, i, j) * large(j));
+    let padded = Plain::from_fn(450, 30, |i, j| if i < 400 { a.get(i, j) } else { f64::NAN });
+    let params = CqrrptParams::default();
+    let compact = cqrrpt(a.to_mat::<f64, D>(device).as_ref(), params).unwrap();
+    let window = padded.to_mat::<f64, D>(device);
+    let window = cqrrpt(window.rows(0..400), params).unwrap();
+    assert_eq!(window.pivots, compact.pivots);
+    assert!(compact.pivots[..10].iter().all(|p| p % 3 == 1), "{:?}", compact.pivots);
+    for scale in [1e-17, 1e-200] {
+        let scaled = a.map(|x| x * scale).to_mat::<f64, D>(device);
+        assert_eq!(cqrrpt(scaled.as_ref(), params).unwrap().rank(), 30, "×{scale:e}");
+    }
+}
+
+/// CQRRPT left `rank`, R and J as they were for A = 0, and called NaN full rank.
+fn randlapack_6_pivoted_qr_of_zero_and_nan<D: Backend<f64>>(place: &Place<D>) {
+    let device = place.device();
+    let params = CqrrptParams::default();
+    let zero = cqrrpt(Plain::zeros(100, 8).to_mat::<f64, D>(device).as_ref(), params).unwrap();
+    assert_eq!((zero.rank(), zero.r.shape(), zero.pivots), (0, (0, 8), (0..8).collect()));
+    let mut nan = Plain::from_fn(100, 8, |i, j| noise(1, i, j));
+    nan.set(70, 5, f64::NAN);
+    let result = cqrrpt(nan.to_mat::<f64, D>(device).as_ref(), params);
+    assert!(matches!(result, Err(Error::NonFinite { row: 70, col: 5, .. })));
+}
+
+/// Gaussian matrices lost columns in f32: here they keep them for 1000 of 1000 seeds. (A Gaussian 200×100
+/// matrix has a condition above 100 with a probability below 10⁻¹⁰⁰.)
+#[test]
+fn panther_5_gaussian_matrices_in_f32_keep_their_rank() {
+    let cpu = &cpus()[0];
+    for n in [5, 20, 100] {
+        for seed in 0..1000 {
+            let m = 200 + (seed as usize * 37) % 201;
+            let s = Sketch::gaussian(m, n, seed).unwrap().raw();
+            let a = s.to_mat::<f32, Cpu>(cpu).unwrap();
+            let qr = cqrrpt(a.as_ref(), CqrrptParams::default().seed(seed)).unwrap();
+            assert_eq!(qr.rank(), n, "{m}×{n}, seed {seed}");
+        }
+    }
+    let s = Sketch::gaussian(300, 300, 4).unwrap().raw();
+    let square = s.to_mat::<f32, Cpu>(cpu).unwrap();
+    assert_eq!(cqrrpt(square.as_ref(), CqrrptParams::default()).unwrap().rank(), 300);
+}
+
+/// The rank decision was absolute: full rank became deficient at 10⁻¹⁴, and rank 5 became 30 at 10³.
+fn panther_6_rank_decisions_are_relative<D: Backends>(place: &Place<D>) {
+    let device = place.device();
+    let full = Plain::from_fn(200, 30, |i, j| noise(1, i, j));
+    let five = Plain::from_fn(200, 5, |i, j| noise(2, i, j));
+    let five = five.times(&Plain::from_fn(5, 30, |i, j| noise(3, i, j)));
+    for (a, rank) in [(&full, 30), (&five, 5)] {
+        for scale in [1.0, 1e-8, 1e-14, 1e3, 1e14] {
+            let a = a.map(|x| x * scale);
+            let params = CqrrptParams::default();
+            let double = cqrrpt(a.to_mat::<f64, D>(device).as_ref(), params).unwrap();
+            let single = cqrrpt(a.to_mat::<f32, D>(device).as_ref(), params).unwrap();
+            assert_eq!((double.rank(), single.rank()), (rank, rank), "×{scale:e}");
+        }
+    }
+}
+
+/// Two columns or fewer sampled from an empty range.
+fn panther_7_few_columns<D: Backend<f64>>(place: &Place<D>) {
+    for (m, n) in [(3, 1), (3, 2), (100, 1), (100, 2), (2, 2), (1, 3)] {
+        let a = Plain::from_fn(m, n, |i, j| noise(4, i, j)).to_mat::<f64, D>(place.device());
+        assert_eq!(cqrrpt(a.as_ref(), CqrrptParams::default()).unwrap().rank(), m.min(n));
     }
 }
 
@@ -279,6 +355,10 @@ fn panther_23_rsvd_reads_sparse_input_as_it_is<D: Backend<f64>>(place: &Place<D>
 }
 
 on_every_device! {
+    randlapack_2_and_3_pivots_know_no_leading_dimension_and_no_scale,
+    randlapack_6_pivoted_qr_of_zero_and_nan,
+    panther_6_rank_decisions_are_relative,
+    panther_7_few_columns,
     randblas_double_operators_are_not_single_precision_samples,
     randblas_sketch_vector_takes_any_stride,
     randblas_windows_of_sparse_operators_do_not_sample_the_whole,

@@ -151,6 +151,7 @@ cuts! {
         EXTREME_SCALES = 3, "decompositions at extreme scales";
         RANKS = 5, "decompositions to a rank, spectra, shapes, seeds and passes";
         TOLERANCES = 5, "decompositions to a tolerance, spectra, shapes and tolerances";
+        PIVOTED = 5, "pivoted QR, conditions, sizes and scales";
         BOUNDS = 10, "bounds on an error, seeds";
         GRADED = 17, "graded blocks, seeds";
         PROPERTIES = 7, "properties, random cases";

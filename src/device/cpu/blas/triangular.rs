@@ -14,12 +14,16 @@ const SHORT: usize = 512;
 /// Rows a chunk of a Gram matrix, and rows a panel of a triangular solve.
 const CHUNK: usize = 1024;
 const PANEL: usize = 256;
+/// Columns a tile of a larger Gram matrix.
+const TILE: usize = 256;
 
 /// `G ← AᵀA`: each chunk reads its rows once, so the bound is one pass over A or mn² flops.
 pub(super) fn gram<T: CpuScalar>(cpu: &Cpu, a: MatRef<'_, T>, mut g: MatMut<'_, T>) -> Result<()> {
     let (m, n) = a.shape();
     let work = (m as u64) * (n as u64) * (n as u64);
-    if n > SHORT || m <= 2 * CHUNK {
+    if n > SHORT {
+        lower_tiles(cpu, a, &mut g);
+    } else if m <= 2 * CHUNK {
         // The order of a sum must not depend on where it is cut for threads: faer's does not.
         let work = if n == 1 { 0 } else { work };
         cpu.with_par(work, |par| lower_gram(a, g.as_mut(), par));
@@ -40,6 +44,34 @@ pub(super) fn gram<T: CpuScalar>(cpu: &Cpu, a: MatRef<'_, T>, mut g: MatMut<'_, 
     }
     mirror_lower(g);
     Ok(())
+}
+
+/// The tiles of the lower triangle, a task each: they share the work more evenly than faer's recursion,
+/// which takes 1.4 times as long on two threads.
+fn lower_tiles<T: CpuScalar>(cpu: &Cpu, a: MatRef<'_, T>, g: &mut MatMut<'_, T>) {
+    let (m, n) = a.shape();
+    let (row_stride, col_stride) = (g.row_stride(), g.col_stride());
+    let base = SharedMut(g.as_mut_ptr());
+    let tiles = n.div_ceil(TILE);
+    let lower: Vec<(usize, usize)> =
+        (0..tiles).flat_map(|j| (j..tiles).map(move |i| (i, j))).collect();
+    let columns = |tile: usize| tile * TILE..n.min((tile + 1) * TILE);
+    cpu.for_each(lower.len(), (m as u64) * (n as u64) * (n as u64), |task| {
+        let (i, j) = lower[task];
+        let (left, right) = (a.columns(columns(i)), a.columns(columns(j)));
+        let offset = (i * TILE) as isize * row_stride + (j * TILE) as isize * col_stride;
+        let (start, strides) = (base.get().wrapping_offset(offset), (row_stride, col_stride));
+        let shape = (left.ncols(), right.ncols());
+        // SAFETY: tasks own disjoint tiles of G, which is borrowed uniquely.
+        let tile = unsafe { MatMut::from_parts_unchecked(cpu, start, shape, strides) };
+        if i == j {
+            lower_gram(left, tile, Par::Seq);
+        } else {
+            let (left, right) = (faer::MatRef::from(left), faer::MatRef::from(right));
+            let (tile, add) = (faer::MatMut::from(tile), Accum::Replace);
+            faer::linalg::matmul::matmul(tile, add, left.transpose(), right, T::one(), Par::Seq);
+        }
+    });
 }
 
 fn lower_gram<T: CpuScalar>(a: MatRef<'_, T>, g: MatMut<'_, T>, par: Par) {

@@ -1,0 +1,266 @@
+//! CholeskyQR with randomised pivoting for tall matrices: A P = Q R.
+//!
+//! 1. A sketch S·A of d = γn rows keeps the geometry of the column space of A, so a pivoted QR of it gives
+//!    pivots, the rank k, and a triangle R̂ (see `pivoted`).
+//! 2. A\[:, pivots\]·R̂⁻¹ has a condition of about (1 + √(n/d))/(1 − √(n/d)), 6 for γ = 2, whatever that
+//!    of A. One pass of CholeskyQR makes it orthonormal: Q, and R = R_c·R̂.
+//! 3. The columns that the rank leaves out get R = Qᵀ·A\[:, others\].
+//!
+//! Where the sketch has missed something the Gram matrix of step 2 shows it: a high condition costs a
+//! second pass; one that is not positive definite a shifted pass; and what then still is not, columns.
+//!
+//! Limits: 3mn² flops at the rate of products (2mn² of them in triangular solves), and six passes over mn
+//! entries, which bound it for n of some tens.
+//!
+//! Source: Melnichenko, Balabanov, Murray, Demmel, Mahoney and Luszczek, "CholeskyQR with randomization and
+//! pivoting for tall matrices (CQRRPT)", arXiv 2311.08316. The pivoted QR of the sketch and the treatment of
+//! breakdowns are ours.
+
+use super::basis::scale_exactly;
+use super::cholesky_qr::{far_exponent, normalise, pass, shifted_pass, upper};
+use super::estimate::{ErrorEstimate, ErrorKind};
+use super::explain_non_finite;
+use super::pivoted::{Pivoted, pivoted_qr};
+use crate::operator::norm_fro;
+use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar};
+
+/// What [`cqrrpt`] is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CqrrptParams {
+    embedding_factor: f64,
+    nnz: usize,
+    tolerance: Option<f64>,
+    seed: u64,
+}
+
+impl Default for CqrrptParams {
+    fn default() -> Self {
+        Self { embedding_factor: 2.0, nnz: 8, tolerance: None, seed: 0 }
+    }
+}
+
+impl CqrrptParams {
+    /// γ: the sketch has ⌈γn⌉ rows, n + 8 at least. At least 1, default 2: below, cond(A·R̂⁻¹) grows and costs digits
+    /// of orthogonality or a second pass; above, the Gram matrix of the sketch costs γn³ flops.
+    pub fn embedding_factor(self, embedding_factor: f64) -> Self {
+        Self { embedding_factor, ..self }
+    }
+
+    /// ζ: entries a column of the SparseStack that sketches A. Default 8.
+    pub fn nnz(self, nnz: usize) -> Self {
+        Self { nnz, ..self }
+    }
+
+    /// Columns whose residual is below this fraction of the largest column are dependent. Default
+    /// 8u√n: what rounding makes of an exactly dependent column is below.
+    pub fn tolerance(self, tolerance: f64) -> Self {
+        Self { tolerance: Some(tolerance), ..self }
+    }
+
+    /// The seed of the sketch. Default 0.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    fn check(&self, op: &'static str) -> Result<()> {
+        let gamma = self.embedding_factor;
+        if !(gamma >= 1.0 && gamma.is_finite()) {
+            return Err(Error::invalid(op, "embedding_factor", gamma, "at least 1, finite"));
+        }
+        if self.nnz == 0 {
+            return Err(Error::invalid(op, "nnz", 0, "at least 1"));
+        }
+        match self.tolerance {
+            Some(tol) if !(tol > 0.0 && tol < 1.0) => {
+                Err(Error::invalid(op, "tolerance", tol, "between 0 and 1, both excluded"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A P ≈ Q R, as LAPACK's `geqp3` with explicit Q.
+#[derive(Debug)]
+pub struct PivotedQr<T: Scalar, D: Device = Cpu> {
+    /// m×k, orthonormal columns.
+    pub q: Mat<T, D>,
+    /// k×n, upper trapezoidal, positive on the diagonal.
+    pub r: Mat<T, D>,
+    /// Column j of A P is column `pivots[j]` of A.
+    pub pivots: Vec<usize>,
+    /// ‖A P − Q R‖_F: what the rank leaves out. For k = min(m, n) that is nothing but rounding.
+    pub error: ErrorEstimate,
+    /// An estimate of ‖QᵀQ − I‖_F/√k: u·cond², for the condition of what the last pass of CholeskyQR met.
+    pub orthogonality: f64,
+}
+
+impl<T: Scalar, D: Device> PivotedQr<T, D> {
+    /// k: the numerical rank of A.
+    pub fn rank(&self) -> usize {
+        self.q.ncols()
+    }
+}
+
+/// QR with column pivoting of a tall matrix, at the speed of matrix products.
+///
+/// The pivots are those of pivoted QR of a sketch of A, and reveal the rank as well. A that is not tall, m ≤
+/// ⌈γn⌉, is factored without a sketch by the pivoted QR that serves the sketch, which takes memory for n² entries.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
+/// [`Error::Overflow`] when the sketch leaves the range of T; [`Error::OutOfMemory`]. A of deficient rank,
+/// zero or empty is no error.
+///
+/// # Cost
+/// 3mk² + 2mk(n − k) + 2ζmn flops on long columns, γn³ on the sketch, n³ on the host; memory for Q, and for the columns
+/// that are left out.
+///
+/// ```
+/// use randnla::{Cpu, Mat, decomp::{CqrrptParams, cqrrpt}};
+/// // Twelve columns, of which three are independent.
+/// let a = Mat::from_fn(&Cpu::new(), 500, 12, |i, j| (i as f64 + (j % 3) as f64 * 50.0).cos().powi(1 + j as i32 % 3))?;
+/// let qr = cqrrpt(a.as_ref(), CqrrptParams::default())?;
+/// assert_eq!((qr.rank(), qr.q.shape(), qr.r.shape()), (3, (500, 3), (3, 12)));
+/// assert!(qr.error.relative < 1e-14 && qr.orthogonality < 1e-14);
+/// # Ok::<(), randnla::Error>(())
+/// ```
+pub fn cqrrpt<T: Scalar, D: Backend<T>>(
+    a: MatRef<'_, T, D>,
+    params: CqrrptParams,
+) -> Result<PivotedQr<T, D>> {
+    let op = "cqrrpt";
+    params.check(op)?;
+    let ((m, n), device) = (a.shape(), a.device());
+    let tolerance = params.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt());
+    // A factor beyond the range of usize saturates, and A is not tall.
+    let d = ((params.embedding_factor * n as f64).ceil() as usize).max(n.saturating_add(8));
+    if n == 0 || m <= d {
+        return directly(op, a, tolerance);
+    }
+    let mut sketch = Sketch::sparse_stack(d, m, params.nnz.min(d), params.seed)?.apply(a)?;
+    let largest = device.max_abs(sketch.as_ref())?;
+    let Some(exponent) = far_exponent(largest) else {
+        explain_non_finite(op, &a, sketch.as_ref())?;
+        unreachable!("the largest entry is not finite");
+    };
+    if largest == 0.0 {
+        // A is zero, or the sketch has met the rare matrix that it cannot see.
+        return directly(op, a, tolerance);
+    }
+    if exponent != 0 {
+        scale_exactly(&mut sketch.as_mut(), -exponent)?;
+    }
+    let sketched = pivoted_qr(op, sketch.as_mut(), tolerance, false)?;
+    let mut order = sketched.permutation();
+    let k = sketched.pivots.len();
+    let mut q = columns(a, &order[..k], exponent)?;
+    let r = triangle::<T, D>(&sketched);
+    let entries: Vec<T> = upper(&r, 0).collect();
+    let preconditioner = Mat::from_column_major(device, &entries, k, k)?;
+    device.trsm_right(Uplo::Upper, Op::NoTrans, preconditioner.as_ref(), q.as_mut())?;
+    let (q, r, condition) = orthonormalise(op, q, r)?;
+    let k = q.ncols();
+    order[k..].sort_unstable();
+    let mut full = Mat::scratch(device, k, n)?;
+    let (mut square, mut others) = full.as_mut().split_at_col(k);
+    let entries: Vec<T> = upper(&r, 0).collect();
+    let r = Mat::<T, D>::from_column_major(device, &entries, k, k)?;
+    device.axpby(T::one(), r.as_ref(), T::zero(), square.as_mut())?;
+    let mut tail = 0.0;
+    if k < n {
+        let mut left = columns(a, &order[k..], exponent)?;
+        let (q, one) = (q.as_ref(), T::one());
+        device.gemm(one, q.transpose(), left.as_ref(), T::zero(), others.as_mut())?;
+        device.gemm(-one, q, others.as_ref(), one, left.as_mut())?;
+        tail = scalar::scale_by_power(norm_fro(left.as_ref())?, exponent);
+    }
+    if exponent != 0 {
+        scale_exactly(&mut full.as_mut(), exponent)?;
+    }
+    let orthogonality = T::UNIT_ROUNDOFF * condition * condition;
+    Ok(PivotedQr { q, r: full, pivots: order, error: residual(a, tail)?, orthogonality })
+}
+
+/// Pivoted QR without a sketch.
+fn directly<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: MatRef<'_, T, D>,
+    tolerance: f64,
+) -> Result<PivotedQr<T, D>> {
+    let ((m, n), device) = (a.shape(), a.device());
+    let mut w = Mat::scratch(device, m, n)?;
+    device.axpby(T::one(), a, T::zero(), w.as_mut())?;
+    let exponent = normalise(op, a, &mut w.as_mut())?;
+    let found = pivoted_qr(op, w.as_mut(), tolerance, true)?;
+    let (order, k) = (found.permutation(), found.pivots.len());
+    let scaled = |(i, j): (usize, usize)| scalar::scale_by_power(found.rows[(j, i)], exponent);
+    let entries: Vec<T> = order
+        .iter()
+        .flat_map(|&j| (0..k).map(move |i| (i, j)))
+        .map(|at| T::from_f64(scaled(at)))
+        .collect();
+    let r = Mat::from_column_major(device, &entries, k, n)?;
+    let error = residual(a, scalar::scale_by_power(found.tail, exponent))?;
+    let q = found.q.truncate_columns(k);
+    Ok(PivotedQr { q, r, pivots: order, error, orthogonality: T::UNIT_ROUNDOFF })
+}
+
+/// Columns `index` of A·2^-exponent.
+fn columns<T: Scalar, D: Backend<T>>(
+    a: MatRef<'_, T, D>,
+    index: &[usize],
+    exponent: i32,
+) -> Result<Mat<T, D>> {
+    let device = a.device();
+    let mut gathered = Mat::scratch(device, a.nrows(), index.len())?;
+    device.gather_rows(index, a.transpose(), gathered.as_mut().transpose())?;
+    if exponent != 0 {
+        scale_exactly(&mut gathered.as_mut(), -exponent)?;
+    }
+    Ok(gathered)
+}
+
+/// CholeskyQR of Q, whose condition the sketch has made small, until it is orthonormal; R gains the factors. Fewer
+/// columns come back when the sketch did not see that they depend on those before.
+fn orthonormalise<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    mut q: Mat<T, D>,
+    mut r: faer::Mat<f64>,
+) -> Result<(Mat<T, D>, faer::Mat<f64>, f64)> {
+    /// Up to this condition a pass leaves Q orthonormal to 100u.
+    const WELL_CONDITIONED: f64 = 10.0;
+    let mut shifted = false;
+    loop {
+        match pass(q.as_mut(), &mut r, 0.0)? {
+            Ok(condition) if condition <= WELL_CONDITIONED => return Ok((q, r, condition)),
+            Ok(_) => {}
+            Err(_) if !shifted => {
+                shifted = true;
+                if shifted_pass(q.as_mut(), &mut r)?.is_err() {
+                    return Err(Error::NoConvergence { op, iterations: 1 });
+                }
+            }
+            Err(0) => return Err(Error::NoConvergence { op, iterations: 2 }),
+            Err(column) => {
+                q = q.truncate_columns(column);
+                r.truncate(column, column);
+            }
+        }
+    }
+}
+
+/// R̂ of the columns taken.
+fn triangle<T: Scalar, D: Backend<T>>(sketched: &Pivoted<T, D>) -> faer::Mat<f64> {
+    let k = sketched.pivots.len();
+    // As T holds it, since that is what A is divided by.
+    let rounded = |x: f64| T::from_f64(x).to_f64();
+    faer::Mat::from_fn(k, k, |i, j| {
+        if i <= j { rounded(sketched.rows[(sketched.pivots[j], i)]) } else { 0.0 }
+    })
+}
+
+/// The error that leaves out a part of A of norm `tail`.
+fn residual<T: Scalar, D: Backend<T>>(a: MatRef<'_, T, D>, tail: f64) -> Result<ErrorEstimate> {
+    let norm = if tail == 0.0 { 1.0 } else { norm_fro(a)? };
+    Ok(ErrorEstimate { absolute: tail, relative: tail / norm, kind: ErrorKind::Residual })
+}
