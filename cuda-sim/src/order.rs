@@ -32,12 +32,14 @@ impl Front {
         self.0.get(&operation.stream).is_some_and(|&tick| tick >= operation.tick)
     }
 
-    fn add(&mut self, operation: Operation) {
+    /// Comes after an operation, too.
+    pub fn add(&mut self, operation: Operation) {
         let tick = self.0.entry(operation.stream).or_default();
         *tick = operation.tick.max(*tick);
     }
 
-    fn join(&mut self, other: &Self) {
+    /// Comes after all that another one comes after.
+    pub fn join(&mut self, other: &Self) {
         for (&stream, &tick) in &other.0 {
             self.add(Operation { stream, tick });
         }

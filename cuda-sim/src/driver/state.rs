@@ -1,6 +1,6 @@
 //! Everything the driver knows, behind one lock.
 
-use super::capture::{Capture, Origin};
+use super::capture::Capture;
 use super::event::Event;
 use super::graph::Graph;
 use super::module::{Function, LoadedModule};
@@ -187,7 +187,7 @@ impl State {
     pub fn enqueue(&mut self, stream: Handle, work: Work) -> Result<(), Status> {
         self.check_sticky()?;
         match self.capture_of(stream)? {
-            Some(id) => self.record(id, Origin::of(stream), work),
+            Some(id) => self.record(id, stream::id(stream), work),
             None => {
                 self.check_legacy(stream)?;
                 self.device.sim.order.begin(stream::id(stream));
