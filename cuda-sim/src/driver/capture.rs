@@ -4,7 +4,7 @@
 //! they were given must come before the last work of the first one when it ends. Whatever would have to
 //! wait for work that is only recorded is an error and spoils the capture.
 
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::state::{State, Work};
 use super::{Handle, Status, stream};
 use crate::order::{Front, Operation, StreamId};
@@ -45,7 +45,7 @@ pub struct Capture {
     origin: StreamId,
     mode: Mode,
     thread: ThreadId,
-    work: Vec<Work>,
+    nodes: Vec<Node>,
     /// Memory allocated by the graph.
     pub allocations: Vec<u64>,
     invalid: bool,
@@ -96,7 +96,7 @@ impl State {
             origin: stream::id(stream),
             mode,
             thread: std::thread::current().id(),
-            work: Vec::new(),
+            nodes: Vec::new(),
             allocations: Vec::new(),
             invalid: false,
             lines: HashMap::from([(stream::id(stream), Line::default())]),
@@ -111,8 +111,10 @@ impl State {
         if capture.invalid {
             return Err(Status::STREAM_CAPTURE_INVALIDATED);
         }
-        capture.work.push(work);
-        capture.lines.entry(stream).or_default().last += 1;
+        let line = capture.lines.entry(stream).or_default();
+        line.last += 1;
+        let after = line.front.clone();
+        capture.nodes.push(Node { work, operation: Operation { stream, tick: line.last }, after });
         Ok(())
     }
 
@@ -143,7 +145,8 @@ impl State {
                 false => Status::STREAM_CAPTURE_UNJOINED,
             });
         }
-        let graph = Graph { work: capture.work, allocations: capture.allocations };
+        let Capture { origin, nodes, allocations, .. } = capture;
+        let graph = Graph { origin, nodes, allocations };
         Ok(self.graphs.insert(Arc::new(graph)))
     }
 
