@@ -59,8 +59,8 @@ fn run_node(
     let Operation { stream: line, tick } = node.operation;
     let mut before = Front::default();
     for Operation { stream, tick } in node.after.operations() {
-        let done = branches.get(&stream).into_iter().flat_map(|branch| &branch.done);
-        if let Some((_, front)) = done.filter(|(number, _)| *number <= tick).last() {
+        let done = branches.get(&stream).map_or(&[][..], |branch| &branch.done);
+        if let Some((_, front)) = done.iter().rfind(|(number, _)| *number <= tick) {
             before.join(front);
         }
     }
