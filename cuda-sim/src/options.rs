@@ -12,6 +12,7 @@
 //! | `RNLA_SIM_BLAS` | 0: cuBLAS cannot make handles | 1 |
 //! | `RNLA_SIM_FAIL_LAUNCH` | the number, from 1 on, of the launch that fails (0: none) | 0 |
 //! | `RNLA_SIM_FAIL_ALLOCATION` | the number, from 1 on, of the allocation that fails (0: none) | 0 |
+//! | `RNLA_SIM_LEAKS` | 1: what lives at exit is reported on the standard error output | 0 |
 //! | `RNLA_SIM_STATS` | file to which the counters of every kernel are appended at exit | none |
 //! | `RNLA_SIM_LAUNCHES` | the same without counting transactions, which takes time | none |
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub fail_launch: u64,
     /// Which allocation fails, counted down; 0 for none.
     pub fail_allocation: u64,
+    /// Whether what lives at exit is reported.
+    pub leaks: bool,
     /// Where the counters go at exit.
     pub stats: Option<PathBuf>,
     /// Where they go when only launches and instructions are counted.
@@ -57,6 +60,7 @@ impl Default for Options {
             blas: true,
             fail_launch: 0,
             fail_allocation: 0,
+            leaks: false,
             stats: None,
             launches: None,
         }
@@ -80,14 +84,21 @@ impl Options {
         number(&lookup, "RNLA_SIM_CAPABILITY", &mut options.capability);
         number(&lookup, "RNLA_SIM_FAIL_LAUNCH", &mut options.fail_launch);
         number(&lookup, "RNLA_SIM_FAIL_ALLOCATION", &mut options.fail_allocation);
-        let mut blas = u8::from(options.blas);
+        let (mut blas, mut leaks) = (u8::from(options.blas), 0u8);
         number(&lookup, "RNLA_SIM_BLAS", &mut blas);
+        number(&lookup, "RNLA_SIM_LEAKS", &mut leaks);
+        options.leaks = leaks != 0;
         options.blas = blas != 0;
         let path = |name| lookup(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         options.stats = path("RNLA_SIM_STATS");
         options.launches = path("RNLA_SIM_LAUNCHES");
         options.schedule.count_transactions = options.stats.is_some();
         options
+    }
+
+    /// Whether anything is written when the process ends.
+    pub fn writes_at_exit(&self) -> bool {
+        self.leaks || self.stats.is_some() || self.launches.is_some()
     }
 }
 
@@ -112,6 +123,7 @@ mod tests {
             "RNLA_SIM_STATS" => Some("out".into()),
             "RNLA_SIM_DRIVER" => Some("11080".into()),
             "RNLA_SIM_BLAS" => Some("0".into()),
+            "RNLA_SIM_LEAKS" => Some("1".into()),
             "RNLA_SIM_FAIL_LAUNCH" => Some("3".into()),
             _ => None,
         });
@@ -119,6 +131,8 @@ mod tests {
         assert_eq!(options.memory, 4096);
         assert_eq!((options.driver, options.blas, options.fail_launch), (11_080, false, 3));
         assert!(options.schedule.count_transactions && options.stats.is_some());
-        assert_eq!(Options::from_lookup(|_| None), Options::default());
+        assert!(options.leaks && options.writes_at_exit());
+        let defaults = Options::from_lookup(|_| None);
+        assert!(defaults == Options::default() && !defaults.writes_at_exit());
     }
 }

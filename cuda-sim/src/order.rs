@@ -13,6 +13,9 @@ pub type StreamId = usize;
 /// The default stream, which waits for every blocking stream and they for it.
 pub const LEGACY: StreamId = 0;
 
+/// Streams of branches have greater numbers, which are no handles.
+const BRANCHES: StreamId = 1 << 60;
+
 /// An operation: the n-th of its stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Operation {
@@ -32,12 +35,19 @@ impl Front {
         self.0.get(&operation.stream).is_some_and(|&tick| tick >= operation.tick)
     }
 
-    fn add(&mut self, operation: Operation) {
+    /// The operations, of each stream the last one.
+    pub fn operations(&self) -> impl Iterator<Item = Operation> {
+        self.0.iter().map(|(&stream, &tick)| Operation { stream, tick })
+    }
+
+    /// Comes after an operation, too.
+    pub fn add(&mut self, operation: Operation) {
         let tick = self.0.entry(operation.stream).or_default();
         *tick = operation.tick.max(*tick);
     }
 
-    fn join(&mut self, other: &Self) {
+    /// Comes after all that another one comes after.
+    pub fn join(&mut self, other: &Self) {
         for (&stream, &tick) in &other.0 {
             self.add(Operation { stream, tick });
         }
@@ -66,6 +76,8 @@ pub struct Order {
     /// The operation that runs.
     now: Operation,
     launches: HashMap<StreamId, VecDeque<Launch>>,
+    /// Branches of graphs so far.
+    branches: usize,
 }
 
 impl Default for Order {
@@ -75,6 +87,7 @@ impl Default for Order {
             done: Front::default(),
             now: Operation { stream: LEGACY, tick: 0 },
             launches: HashMap::new(),
+            branches: 0,
         };
         order.begin(LEGACY);
         order
@@ -85,6 +98,20 @@ impl Order {
     /// A new stream.
     pub fn create(&mut self, stream: StreamId, is_blocking: bool) {
         self.streams.insert(stream, Stream { is_blocking, last: 0, front: Front::default() });
+    }
+
+    /// A stream for a branch of a graph, whose operations come after `front`.
+    pub fn branch(&mut self, front: &Front) -> StreamId {
+        self.branches += 1;
+        let stream = BRANCHES + self.branches;
+        self.create(stream, false);
+        self.wait(stream, front);
+        stream
+    }
+
+    /// Forgets the stream of a branch, which others have waited for.
+    pub fn end_branch(&mut self, stream: StreamId) {
+        self.streams.remove(&stream);
     }
 
     /// A stream; those that nobody created are default streams.
@@ -174,6 +201,7 @@ impl Order {
     pub fn finish_all(&mut self) {
         let mut front = Front::default();
         for (&stream, state) in &self.streams {
+            front.join(&state.front);
             front.add(Operation { stream, tick: state.last });
         }
         self.finish_front(&front);
@@ -271,6 +299,26 @@ mod tests {
         assert!(!order.is_before(legacy));
         issue(&mut order, BLOCKING);
         assert!(order.is_before(legacy));
+    }
+
+    #[test]
+    fn branches_come_after_their_root() {
+        let mut order = order();
+        let root = issue(&mut order, A);
+        let front = order.mark(A);
+        let (left, right) = (order.branch(&front), order.branch(&front));
+        let in_left = issue(&mut order, left);
+        assert!(order.is_before(root));
+        issue(&mut order, right);
+        assert!(order.is_before(root) && !order.is_before(in_left));
+        let front = order.mark(left);
+        order.wait(A, &front);
+        order.end_branch(left);
+        issue(&mut order, A);
+        assert!(order.is_before(in_left));
+        order.finish_all();
+        issue(&mut order, B);
+        assert!(order.is_before(in_left) && order.is_done(in_left));
     }
 
     #[test]

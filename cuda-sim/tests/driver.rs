@@ -310,6 +310,40 @@ fn modules() {
     }
 }
 
+/// The simulated driver is one of CUDA 12.4, which knows PTX 8.4, and the device has capability 8.0.
+#[test]
+fn modules_that_are_too_new() {
+    let _alone = alone();
+    for (version, target, expected) in [
+        ("8.4", "sm_80", 0),
+        ("7.8", "sm_70", 0),
+        ("8.5", "sm_80", 222),
+        ("9.0", "sm_90", 222),
+        ("8.0", "sm_86", 209),
+        ("8.0", "sm_80a", 0),
+        ("8.0", "sm_90a, debug", 209),
+        ("8.0", "sm_75a", 209),
+    ] {
+        // What follows may be in words that an older driver does not know.
+        let body = if expected == 0 { "" } else { "frobnicate" };
+        let image = c(&format!(".version {version}\n.target {target}\n{body}\n"));
+        // SAFETY: all pointers are valid.
+        unsafe {
+            let mut module = null_mut();
+            let loaded = cuModuleLoadData(&mut module, image.as_ptr().cast());
+            assert_eq!(loaded, expected, "{version} {target}");
+            if loaded == 0 {
+                assert_eq!(cuModuleUnload(module), 0);
+            }
+        }
+    }
+    // SAFETY: the pointers are valid.
+    unsafe {
+        assert_eq!(text(|t| cuGetErrorName(222, t)), "CUDA_ERROR_UNSUPPORTED_PTX_VERSION");
+        assert_eq!(text(|t| cuGetErrorName(209, t)), "CUDA_ERROR_NO_BINARY_FOR_GPU");
+    }
+}
+
 #[test]
 fn launches() {
     let _alone = alone();

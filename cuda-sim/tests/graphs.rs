@@ -143,7 +143,7 @@ fn modes() {
         assert_eq!(cuStreamBeginCapture_v2(s, 2), 0, "relaxed");
         let x = alloc(4);
         free(&[x]);
-        assert_eq!(cuStreamBeginCapture_v2(s, 0), 1, "captures already");
+        assert_eq!(cuStreamBeginCapture_v2(s, 0), 401, "captures already");
         let executable = end(s);
         assert_eq!(cuGraphExecDestroy(executable), 0);
 
@@ -156,7 +156,7 @@ fn modes() {
         });
         assert_eq!(cuMemAlloc_v2(&mut 0, 4), 900);
         assert_eq!(cuStreamEndCapture(s, &mut null_mut()), 901);
-        assert_eq!(cuStreamEndCapture(s, &mut null_mut()), 1, "does not capture");
+        assert_eq!(cuStreamEndCapture(s, &mut null_mut()), 401, "does not capture");
 
         let blocking = handle(|s| cuStreamCreate(s, 0));
         let x = upload(&[0u32]);
@@ -217,6 +217,57 @@ fn other_streams_join_and_leave() {
         }
     }
     free(&[x]);
+}
+
+/// Branches of a graph are in no order but that of their events.
+#[test]
+fn branches_race() {
+    let _alone = alone();
+    let (f, x, y) = (add_function(), upload(&[1u32]), upload(&[1u32]));
+    let (s, side, other) = (stream(), stream(), stream());
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let (fork, join) = (handle(|e| cuEventCreate(e, 2)), handle(|e| cuEventCreate(e, 2)));
+        // What each stream adds to between fork and join, and whether that is right.
+        for (on_side, on_main, code) in [(y, x, 0), (x, x, 719)] {
+            begin(s);
+            assert_eq!(add(f, x, 10, s), 0);
+            assert_eq!(cuEventRecord(fork, s), 0);
+            assert_eq!(cuStreamWaitEvent(side, fork, 0), 0);
+            assert_eq!(add(f, on_side, 100, side), 0);
+            assert_eq!(cuEventRecord(join, side), 0);
+            assert_eq!(add(f, on_main, 1000, s), 0);
+            assert_eq!(cuStreamWaitEvent(s, join, 0), 0);
+            assert_eq!(add(f, on_side, 10_000, s), 0);
+            let executable = end(s);
+            for _ in 0..2 {
+                assert_eq!(cuGraphLaunch(executable, s), code);
+            }
+            if code == 0 {
+                // The next work of the stream comes after all branches, that of others does not.
+                assert_eq!(add(f, y, 0, s), 0);
+                assert_eq!(add(f, y, 0, other), 719);
+                cuda_sim_reset_fault();
+                assert_eq!(download::<u32>(x, 1), [1 + 2 * 1010]);
+                assert_eq!(download::<u32>(y, 1), [1 + 2 * 10_100]);
+                assert_eq!(cuGraphLaunch(executable, s), 0);
+                assert_eq!(cuCtxSynchronize(), 0);
+                assert_eq!(add(f, y, 0, other), 0, "the host has waited");
+                assert_eq!(cuCtxSynchronize(), 0);
+            } else {
+                assert!(last_fault().contains("not ordered after"), "{}", last_fault());
+                cuda_sim_reset_fault();
+            }
+            assert_eq!(cuGraphExecDestroy(executable), 0);
+        }
+        for event in [fork, join] {
+            assert_eq!(cuEventDestroy_v2(event), 0);
+        }
+        for stream in [s, side, other] {
+            assert_eq!(cuStreamDestroy_v2(stream), 0);
+        }
+    }
+    free(&[x, y]);
 }
 
 #[test]

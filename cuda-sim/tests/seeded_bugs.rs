@@ -1,8 +1,8 @@
-//! Kernels compiled by NVRTC, clean and with seeded bugs: the clean ones compute what they must under
-//! every schedule, and every bug is found with the right diagnosis.
+//! Kernels with seeded bugs, small ones compiled with each bug and the library's own with edits of their
+//! PTX: the clean ones compute what they must under every schedule, and every bug is found.
 
-#[path = "kernels/mod.rs"]
 mod kernels;
+mod shipped;
 
 use cuda_sim::exec::Schedule;
 use cuda_sim::fault::FaultKind::{
@@ -10,6 +10,7 @@ use cuda_sim::fault::FaultKind::{
     Uninitialised, WrongSpace,
 };
 use kernels::{KERNELS, Outcome, bits, run};
+use shipped::Edit::{self, Constant, Plain, Remove, Replace};
 use std::collections::HashSet;
 
 /// Kernel, number of the bug, the faults that are right diagnoses, and a part of the message.
@@ -137,4 +138,148 @@ fn transactions_are_counted() {
     let normal = of("normal");
     // Four stores of every fourth word: each moves all 126 sectors, the last one but the tail's.
     assert_eq!((normal.bytes_requested, normal.bytes_moved), (4012, 32 * (4 * 126 - 1)));
+}
+
+/// Kernel of the library, what is done to its PTX, and the faults that are right diagnoses; none where
+/// only the numbers are wrong.
+type ShippedBug = (&'static str, Edit, &'static [FaultKind]);
+
+const SHIPPED_BUGS: &[ShippedBug] = &[
+    // No barrier after loading a tile, after the diagonal between rounds, after butterflies.
+    ("hadamard_f32", Remove("bar.sync", 1), &[Race, Uninitialised]),
+    ("hadamard_f32", Remove("bar.sync", 2), &[Race]),
+    ("hadamard_f32", Remove("bar.sync", 6), &[Race]),
+    // An entry that nobody loads, and one beside its place.
+    ("hadamard_f32", Remove("st.shared", 2), &[Uninitialised]),
+    ("hadamard_f32", Replace("st.shared", 3, "]", "+4]"), &[Race]),
+    // Philox: a multiplier and a step of the key.
+    ("draw", Constant("-766435501", "-766435500"), &[]),
+    ("draw", Constant("-1640531527", "-1640531526"), &[]),
+    // A thread more than there is work for.
+    ("draw", Replace("setp.lt", 4, "lt", "le"), &[OutOfBounds]),
+    // No barrier after loading, after butterflies, after storing.
+    ("cosine_f32", Remove("bar.sync", 1), &[Race, Uninitialised]),
+    ("cosine_f32", Remove("bar.sync", 5), &[Race]),
+    ("cosine_f32", Remove("bar.sync", 6), &[Race]),
+    // Half an entry off, and a row more than there is.
+    ("cosine_f32", Replace("ld.shared", 7, "]", "+4]"), &[Misaligned]),
+    ("cosine_f32", Replace("setp.ge", 19, "ge", "gt"), &[OutOfBounds]),
+    // Counters that are not zero, or read before they are whole, or not counted atomically.
+    ("digit_counts", Remove("st.shared", 0), &[Uninitialised]),
+    ("digit_counts", Remove("bar.sync", 0), &[Race, Uninitialised]),
+    ("digit_counts", Remove("bar.sync", 1), &[Race]),
+    ("digit_counts", Plain("atom.shared.add", 0), &[Race]),
+    ("digit_counts", Replace("setp.lt", 0, "lt", "le"), &[OutOfBounds]),
+    ("scan_tiles", Remove("bar.sync", 0), &[Uninitialised]),
+    ("scan_tiles", Remove("bar.sync", 1), &[Race]),
+    ("scan_tiles", Remove("shfl", 0), &[]),
+    // No barrier after clearing, before and after the ranks are summed, before they are cleared again.
+    ("place_pairs", Remove("bar.sync", 0), &[Race]),
+    ("place_pairs", Remove("bar.sync", 1), &[Race]),
+    ("place_pairs", Remove("bar.sync", 2), &[Race]),
+    ("place_pairs", Remove("bar.sync", 3), &[Race]),
+    ("place_pairs", Remove("bar.warp.sync", 0), &[Race]),
+    ("place_pairs", Remove("bar.warp.sync", 1), &[Race]),
+    ("place_pairs", Remove("st.shared", 0), &[Uninitialised]),
+    ("place_pairs", Replace("setp.ge", 7, "ge", "gt"), &[OutOfBounds]),
+    // No barrier before a tile of A is overwritten, and after.
+    ("signs_times_f16", Remove("bar.sync", 0), &[Race]),
+    ("signs_times_f16", Remove("bar.sync", 1), &[Race]),
+    ("signs_times_f16", Replace("ld.global.v4", 1, "]", "+4]"), &[Misaligned]),
+    ("signs_times_f16", Replace("ldmatrix", 0, "]", "+8]"), &[Misaligned]),
+    // Into the padding of a line.
+    ("signs_times_f16", Replace("ldmatrix", 0, "]", "+16]"), &[Uninitialised]),
+    ("signs_times_f16", Remove("st.shared.v4", 1), &[Uninitialised]),
+    // Sums that are not zero, or met by other lanes too early; pieces of 16 bytes off by one entry.
+    ("block_perm_rows_f32", Remove("st.shared", 0), &[Uninitialised]),
+    ("block_perm_rows_f32", Remove("bar.warp.sync", 0), &[Race]),
+    ("block_perm_rows_f32", Remove("bar.warp.sync", 1), &[Race]),
+    ("block_perm_rows_f32", Remove("bar.warp.sync", 2), &[Race]),
+    ("block_perm_rows_f32", Replace("ld.global.v4", 0, "]", "+4]"), &[Misaligned]),
+    ("block_perm_rows_f32", Replace("st.global.v4", 0, "]", "+4]"), &[Misaligned]),
+    ("block_perm_cols_f32", Remove("bar.warp.sync", 2), &[Race]),
+    ("block_perm_cols_f32", Remove("bar.warp.sync", 3), &[Race, Uninitialised]),
+    ("block_perm_cols_f32", Remove("bar.warp.sync", 4), &[Race]),
+    ("transpose_f32", Remove("bar.sync", 0), &[Race, Uninitialised]),
+    ("transpose_f32", Remove("bar.sync", 1), &[Race]),
+    ("transpose_f32", Replace("setp.ge", 4, "ge", "gt"), &[OutOfBounds]),
+    ("largest_f32", Plain("atom.global.max", 0), &[Race]),
+    ("largest_f32", Replace("setp.ge", 0, "ge", "gt"), &[OutOfBounds]),
+    ("turn_f16_f32", Remove("bar.sync", 0), &[Race, Uninitialised]),
+    ("turn_f16_f32", Remove("bar.sync", 1), &[Race]),
+    ("turn_f16_f32", Replace("setp.ge", 4, "ge", "gt"), &[OutOfBounds]),
+    // Lanes search what the first one has not written yet, or a column more.
+    ("sparse_sign_wide", Remove("bar.warp.sync", 0), &[Race, Uninitialised]),
+    ("sparse_sign_wide", Replace("setp.lt", 2, "lt", "le"), &[OutOfBounds]),
+    ("stored_meets_stored_f32", Remove("bar.warp.sync", 0), &[Race, Uninitialised]),
+    ("stored_meets_stored_f32", Remove("bar.warp.sync", 1), &[Race]),
+    ("stored_meets_stored_f32", Remove("st.shared", 0), &[Uninitialised]),
+    ("count_draws", Plain("atom.global.add", 0), &[Race]),
+    ("count_draws", Replace("setp.ge", 0, "ge", "gt"), &[OutOfBounds]),
+    ("uniform_f32", Replace("st.global.v4", 0, "]", "+4]"), &[Misaligned]),
+    ("uniform_f32", Replace("setp.ge", 0, "ge", "gt"), &[OutOfBounds]),
+    ("uniform_f32", Constant("-845247145", "-845247144"), &[]),
+];
+
+const SCHEDULES: [(u64, u64); 3] = [(1, 0), (2, 0), (3, 7)];
+
+#[test]
+fn the_kernels_of_the_library_are_right() {
+    for scene in &shipped::SCENES {
+        for (seed, preempt) in SCHEDULES {
+            match shipped::run(scene, None, schedule(seed, preempt)) {
+                shipped::Outcome::Right => {}
+                shipped::Outcome::Wrong => panic!("{} {seed} {preempt} is wrong", scene.kernel),
+                shipped::Outcome::Fault(diagnosis) => panic!("{seed} {preempt}: {diagnosis}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_bug_in_the_kernels_of_the_library_is_found() {
+    let mut misses = Vec::new();
+    for (kernel, edit, kinds) in SHIPPED_BUGS {
+        let scene = shipped::SCENES.iter().find(|scene| scene.kernel == *kernel).unwrap();
+        for (seed, preempt) in SCHEDULES {
+            match shipped::run(scene, Some(*edit), schedule(seed, preempt)) {
+                shipped::Outcome::Fault(d) if kinds.contains(&d.fault.kind) => {
+                    assert!(d.kernel == *kernel && d.line > 0, "{d}");
+                }
+                shipped::Outcome::Wrong if kinds.is_empty() => {}
+                shipped::Outcome::Fault(d) => misses.push(format!("{kernel} {edit:?}: {d}")),
+                shipped::Outcome::Wrong => misses.push(format!("{kernel} {edit:?}: only wrong")),
+                shipped::Outcome::Right => misses.push(format!("{kernel} {edit:?}: not found")),
+            }
+        }
+    }
+    assert!(misses.is_empty(), "{}", misses.join("\n"));
+}
+
+/// Barriers that a launch reaches and could do without: the threads that meet there touch what is their
+/// own, or another barrier follows.
+const REDUNDANT: &[(&str, &str, usize)] = &[
+    ("hadamard_f32", "bar.sync", 7),
+    ("place_pairs", "bar.warp.sync", 15),
+    ("block_perm_cols_f32", "bar.warp.sync", 1),
+    ("stored_meets_stored_f32", "bar.warp.sync", 2),
+];
+
+#[test]
+fn every_barrier_that_is_needed_is_missed() {
+    let is_fault = |scene, edit| {
+        matches!(shipped::run(scene, Some(edit), schedule(1, 0)), shipped::Outcome::Fault(_))
+    };
+    for scene in &shipped::SCENES {
+        for name in ["bar.sync", "bar.warp.sync"] {
+            for n in 0..shipped::count(scene, name) {
+                // Instead of the barrier the kernel stops, if it gets there.
+                let is_reached = is_fault(scene, Replace(name, n, name, "trap; //"));
+                let redundant = REDUNDANT.contains(&(scene.kernel, name, n));
+                let is_missed = is_fault(scene, Remove(name, n));
+                let expected = is_reached && !redundant;
+                assert_eq!(is_missed, expected, "{} without {name} {n}", scene.kernel);
+            }
+        }
+    }
 }

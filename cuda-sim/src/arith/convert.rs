@@ -1,8 +1,7 @@
 //! `cvt`.
 
-use super::float::{finish, flush};
 use super::mode::{Mode, format_of};
-use super::soft::{self, Number, Rounding};
+use super::soft::{self, Format, Number, Rounding};
 use crate::ptx::Type;
 
 /// Conversion between any two numeric types.
@@ -41,54 +40,50 @@ pub fn f32_from_u32(a: u64, _: u64, _: u64, _: u64) -> u64 {
 /// Exact double of a single.
 pub fn f64_from_f32(a: u64, _: u64, _: u64, _: u64) -> u64 {
     let x = f32::from_bits(a as u32);
-    if x.is_nan() { soft::Format::F64.nan() } else { f64::from(x).to_bits() }
+    if x.is_nan() { Format::F64.nan() } else { f64::from(x).to_bits() }
 }
 
 /// Nearest single of a double.
 pub fn f32_from_f64(a: u64, _: u64, _: u64, _: u64) -> u64 {
     let x = f64::from_bits(a) as f32;
-    if x.is_nan() { soft::Format::F32.nan() } else { u64::from(x.to_bits()) }
+    if x.is_nan() { Format::F32.nan() } else { u64::from(x.to_bits()) }
+}
+
+/// A single limited to [0, 1]; NaN and -0 become +0.
+pub fn f32_saturated(a: u64, _: u64, _: u64, _: u64) -> u64 {
+    let x = f32::from_bits(a as u32);
+    let limited = if x > 0.0 { x.min(1.0) } else { 0.0 };
+    u64::from(limited.to_bits())
 }
 
 /// Converts one value.
-pub fn convert(mode: Mode, a: u64) -> u64 {
+fn convert(mode: Mode, a: u64) -> u64 {
     match (format_of(mode.from), format_of(mode.to)) {
-        (None, None) => narrow(mode.to, mode.saturate, integer(mode.from, a)),
+        (None, None) => narrow(mode.to, integer(mode.from, a)),
         (None, Some(to)) => {
             let value = integer(mode.from, a);
-            let magnitude = value.unsigned_abs();
-            finish(mode, soft::pack(to, mode.rounding, value < 0, magnitude, 0, false))
+            soft::pack(to, mode.rounding, value < 0, value.unsigned_abs(), 0, false)
         }
-        (Some(_), None) => to_integer(mode, a),
-        (Some(from), Some(to)) => {
-            let a = source(mode, a);
-            let converted = if mode.integral {
-                integral(mode, a)
-            } else {
-                soft::convert(to, mode.rounding, from, a)
-            };
-            finish(mode, converted)
-        }
+        (Some(from), None) => to_integer(mode, from, source(mode, a)),
+        (Some(from), Some(_)) if mode.integral => integral(from, mode.rounding, source(mode, a)),
+        (Some(from), Some(to)) => soft::convert(to, mode.rounding, from, source(mode, a)),
     }
 }
 
-/// The operand, cut to its width and flushed if asked.
+/// The operand, cut to its width.
 fn source(mode: Mode, a: u64) -> u64 {
-    match mode.from {
-        Type::F64 => a,
-        Type::F32 if mode.ftz => u64::from(flush(f32::from_bits(a as u32)).to_bits()),
-        Type::F16 | Type::BF16 => a & 0xFFFF,
+    match mode.from.bytes() {
+        8 => a,
+        2 => a & 0xFFFF,
         _ => a & 0xFFFF_FFFF,
     }
 }
 
 fn integer(ty: Type, a: u64) -> i128 {
     match ty {
-        Type::U8 | Type::B8 => i128::from(a as u8),
-        Type::S8 => i128::from(a as i8),
-        Type::U16 | Type::B16 => i128::from(a as u16),
+        Type::U16 => i128::from(a as u16),
         Type::S16 => i128::from(a as i16),
-        Type::U32 | Type::B32 => i128::from(a as u32),
+        Type::U32 => i128::from(a as u32),
         Type::S32 => i128::from(a as i32),
         Type::S64 => i128::from(a as i64),
         _ => i128::from(a),
@@ -100,37 +95,26 @@ fn range(ty: Type) -> (i128, i128) {
     if ty.is_signed() { (-1 << (bits - 1), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
 }
 
-/// The low bits of `value` in type `ty`. Types narrower than any register are extended to fill one.
-fn narrow(ty: Type, saturate: bool, value: i128) -> u64 {
-    let (low, high) = range(ty);
-    let value = if saturate { value.clamp(low, high) } else { value };
-    match ty {
-        Type::S8 => value as i8 as u64,
-        Type::S16 => value as i16 as u64,
-        Type::U8 => value as u8 as u64,
-        Type::U16 => value as u16 as u64,
-        Type::U32 | Type::S32 => value as u32 as u64,
-        _ => value as u64,
+/// The low bits of `value` in type `ty`.
+fn narrow(ty: Type, value: i128) -> u64 {
+    match ty.bytes() {
+        8 => value as u64,
+        2 => u64::from(value as u16),
+        _ => u64::from(value as u32),
     }
 }
 
 /// Rounds to an integer of limited range. NaN gives zero, or the top bit alone where a 64-bit type
 /// takes part.
-fn to_integer(mode: Mode, a: u64) -> u64 {
+fn to_integer(mode: Mode, from: Format, a: u64) -> u64 {
     let (low, high) = range(mode.to);
-    let format = format_of(mode.from).expect("checked by the caller");
-    let value = match soft::unpack(format, source(mode, a)) {
+    let value = match soft::unpack(from, a) {
         Number::Nan if mode.from == Type::F64 || mode.to.bytes() == 8 => {
             1i128 << (8 * mode.to.bytes() - 1)
         }
         Number::Nan => 0,
-        Number::Infinite { negative } => {
-            if negative {
-                low
-            } else {
-                high
-            }
-        }
+        Number::Infinite { negative: true } => low,
+        Number::Infinite { negative: false } => high,
         Number::Finite { negative, mantissa, exponent } => {
             let magnitude = if exponent > 64 && mantissa != 0 {
                 1 << 100
@@ -140,19 +124,17 @@ fn to_integer(mode: Mode, a: u64) -> u64 {
             (if negative { -magnitude } else { magnitude }).clamp(low, high)
         }
     };
-    narrow(mode.to, false, value)
+    narrow(mode.to, value)
 }
 
 /// Rounds to an integral value of the same type; the sign of zero is kept.
-fn integral(mode: Mode, a: u64) -> u64 {
-    let format = format_of(mode.from).expect("checked by the caller");
+fn integral(format: Format, rounding: Rounding, a: u64) -> u64 {
     match soft::unpack(format, a) {
         Number::Nan => format.nan(),
         Number::Infinite { .. } => a,
         Number::Finite { exponent: 0.., .. } => a,
         Number::Finite { negative, mantissa, exponent } => {
-            let rounded =
-                soft::round_to(mode.rounding, negative, mantissa.into(), -exponent, false);
+            let rounded = soft::round_to(rounding, negative, mantissa.into(), -exponent, false);
             soft::pack(format, Rounding::Nearest, negative, rounded, 0, false)
         }
     }

@@ -1,32 +1,24 @@
-//! Rounding modes, flags and types, packed into a constant operand of the rarer instructions.
+//! Types, rounding and flags of a conversion, packed into a constant operand.
 
 use super::soft::{Format, Rounding};
 use crate::ptx::Type;
 
-/// Everything about an instruction that is not in its registers.
+/// Everything about a `cvt` that is not in its registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode {
     /// Type of the result.
     pub to: Type,
-    /// Type of the operands.
+    /// Type of the operand.
     pub from: Type,
     /// Direction of rounding.
     pub rounding: Rounding,
-    /// The result is an integral value (`.rni` and its kin).
+    /// The result is an integral value (`.rni`, `.rzi`).
     pub integral: bool,
-    /// Subnormal singles count as zero.
-    pub ftz: bool,
-    /// The result is limited to `[0, 1]`, or to the range of an integer.
+    /// The result is limited to `[0, 1]`.
     pub saturate: bool,
-    /// Negative results become zero.
-    pub relu: bool,
-    /// NaN wins over numbers in `min` and `max`.
-    pub nan: bool,
 }
 
-const TYPES: [Type; 15] = [
-    Type::U8,
-    Type::S8,
+const TYPES: [Type; 12] = [
     Type::U16,
     Type::S16,
     Type::U32,
@@ -35,51 +27,30 @@ const TYPES: [Type; 15] = [
     Type::S64,
     Type::F16,
     Type::BF16,
-    Type::TF32,
     Type::F32,
     Type::F64,
     Type::F16x2,
     Type::BF16x2,
 ];
-const ROUNDINGS: [Rounding; 5] =
-    [Rounding::Nearest, Rounding::Zero, Rounding::Down, Rounding::Up, Rounding::NearestAway];
+const ROUNDINGS: [Rounding; 2] = [Rounding::Nearest, Rounding::Zero];
 
 impl Mode {
-    /// Rounding to nearest within type `ty`, without flags.
-    pub fn plain(ty: Type) -> Self {
-        Self {
-            to: ty,
-            from: ty,
-            rounding: Rounding::Nearest,
-            integral: false,
-            ftz: false,
-            saturate: false,
-            relu: false,
-            nan: false,
-        }
-    }
-
     /// The mode as a constant; `None` for types without arithmetic.
     pub fn pack(self) -> Option<u64> {
         let index = |ty| TYPES.iter().position(|&t| t == ty).map(|i| i as u64);
         let rounding = ROUNDINGS.iter().position(|&r| r == self.rounding)? as u64;
-        let flags = [self.integral, self.ftz, self.saturate, self.relu, self.nan];
-        let flags = flags.iter().rev().fold(0, |all, &flag| all << 1 | u64::from(flag));
+        let flags = u64::from(self.integral) | u64::from(self.saturate) << 1;
         Some(index(self.to)? | index(self.from)? << 8 | rounding << 16 | flags << 24)
     }
 
     /// Inverse of [`Mode::pack`].
     pub fn unpack(packed: u64) -> Self {
-        let flag = |bit: u32| packed >> (24 + bit) & 1 != 0;
         Self {
             to: TYPES[packed as usize & 15],
             from: TYPES[(packed >> 8) as usize & 15],
-            rounding: ROUNDINGS[(packed >> 16) as usize & 7],
-            integral: flag(0),
-            ftz: flag(1),
-            saturate: flag(2),
-            relu: flag(3),
-            nan: flag(4),
+            rounding: ROUNDINGS[(packed >> 16) as usize & 1],
+            integral: packed >> 24 & 1 != 0,
+            saturate: packed >> 25 & 1 != 0,
         }
     }
 }
@@ -87,9 +58,8 @@ impl Mode {
 /// The floating-point format of a type, if it is one.
 pub fn format_of(ty: Type) -> Option<Format> {
     Some(match ty {
-        Type::F16 | Type::F16x2 => Format::F16,
-        Type::BF16 | Type::BF16x2 => Format::BF16,
-        Type::TF32 => Format::TF32,
+        Type::F16 => Format::F16,
+        Type::BF16 => Format::BF16,
         Type::F32 => Format::F32,
         Type::F64 => Format::F64,
         _ => return None,
@@ -104,19 +74,11 @@ mod tests {
     fn packing_is_reversible() {
         for (i, &to) in TYPES.iter().enumerate() {
             for (j, &rounding) in ROUNDINGS.iter().enumerate() {
-                let mode = Mode {
-                    to,
-                    from: TYPES[(i + j) % TYPES.len()],
-                    rounding,
-                    integral: i % 2 == 0,
-                    ftz: i % 3 == 0,
-                    saturate: j % 2 == 0,
-                    relu: j % 3 == 0,
-                    nan: (i + j) % 2 == 0,
-                };
+                let from = TYPES[(i + j) % TYPES.len()];
+                let (integral, saturate) = (i % 2 == 0, (i + j) % 3 == 0);
+                let mode = Mode { to, from, rounding, integral, saturate };
                 assert_eq!(Mode::unpack(mode.pack().unwrap()), mode);
             }
         }
-        assert_eq!(Mode::plain(Type::Pred).pack(), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Products of singles on tensor cores, with operands of lower precision.
 
 use super::scalar::Scalar;
-use crate::arith::soft::{Format, Rounding, convert};
+use crate::arith::soft::{self, Format, Rounding, convert};
 use std::ffi::c_int;
 
 /// What the singles of A and B are rounded to before they are multiplied.
@@ -50,7 +50,7 @@ impl Precision {
         };
         for value in values {
             let narrow = convert(format, Rounding::Nearest, Format::F64, value.to_bits());
-            *value = f64::from_bits(convert(Format::F64, Rounding::Nearest, format, narrow));
+            *value = soft::value(format, narrow);
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Element types.
 
-use crate::arith::compare::small_float;
-use crate::arith::soft::{Format, Rounding, convert};
-use crate::ptx::Type;
+use crate::arith::soft::{self, Format, Rounding, convert};
 
 /// An element type of matrices in device memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,8 +35,8 @@ impl Scalar {
     pub fn decode(self, bytes: &[u8]) -> f64 {
         let half = || u64::from(u16::from_le_bytes([bytes[0], bytes[1]]));
         match self {
-            Self::F16 => small_float(Type::F16, half()),
-            Self::BF16 => small_float(Type::BF16, half()),
+            Self::F16 => soft::value(Format::F16, half()),
+            Self::BF16 => soft::value(Format::BF16, half()),
             Self::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).into(),
             Self::F64 => {
                 let mut all = [0; 8];

@@ -3,7 +3,7 @@
 use super::Step;
 use super::translate::{Outcome, Translator};
 use crate::arith::{Compute, integer};
-use crate::memory::{LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES};
+use crate::memory::{LOCAL_WINDOW, SHARED_WINDOW};
 use crate::ptx::syntax::{Instruction, Name};
 use crate::ptx::{Error, Type};
 
@@ -23,34 +23,17 @@ impl Translator<'_> {
     }
 }
 
+/// `cvta` from or to the addresses of a space.
 pub fn translate(t: &mut Translator, i: &Instruction) -> Outcome {
-    let space = i.modifiers.iter().find_map(|m| match m.as_str() {
-        "shared" | "shared::cta" => Some((SHARED_WINDOW, is_shared as Compute)),
-        "local" => Some((LOCAL_WINDOW, is_local as Compute)),
-        "global" | "const" | "param" => Some((0, is_global as Compute)),
-        _ => None,
-    });
-    let Some((window, test)) = space else { return t.unsupported(i) };
-    if i.opcode == "isspacep" {
-        return t.compute(i, test, Type::U64);
-    }
-    let ty = i.types().first().copied().unwrap_or(Type::U64);
-    let d = t.destination(t.operand(i, 0)?)?;
-    let a = t.source(t.operand(i, 1)?, ty)?;
+    let window = match () {
+        () if i.has("shared") => SHARED_WINDOW,
+        () if i.has("local") => LOCAL_WINDOW,
+        () => 0,
+    };
     let window = t.constant(window);
     let f: Compute = if i.has("to") { integer::sub::<u64> } else { integer::add::<u64> };
+    let d = t.destination(t.operand(i, 0)?)?;
+    let a = t.source(t.operand(i, 1)?, Type::U64)?;
     t.emit(Step::Compute(f), d, &[a, window]);
     Ok(())
-}
-
-fn is_shared(a: u64, _: u64, _: u64, _: u64) -> u64 {
-    u64::from((SHARED_WINDOW..SHARED_WINDOW + WINDOW_BYTES).contains(&a))
-}
-
-fn is_local(a: u64, _: u64, _: u64, _: u64) -> u64 {
-    u64::from((LOCAL_WINDOW..LOCAL_WINDOW + WINDOW_BYTES).contains(&a))
-}
-
-fn is_global(a: u64, _: u64, _: u64, _: u64) -> u64 {
-    1 - is_shared(a, 0, 0, 0) - is_local(a, 0, 0, 0)
 }

@@ -2,35 +2,31 @@
 
 use super::link::{callee_name, is_builtin};
 use super::translate::{Outcome, Translator};
-use super::{ArgumentCopy, BarrierReduce, Call, Step};
+use super::{ArgumentCopy, Call, Step};
 use crate::ptx::syntax::{Instruction, Name, Operand};
 use crate::ptx::{Error, Type};
 
 pub fn translate(t: &mut Translator, i: &Instruction) -> Outcome {
     let step = match i.opcode.as_str() {
-        "bra" => return jump(t, i, 0, Step::Branch(0)),
-        "brx" => return jump(t, i, 1, Step::BranchTable(0)),
+        "bra" => return jump(t, i),
         "call" => return call(t, i),
-        "bar" | "barrier" => return barrier(t, i),
+        "bar" if i.has("warp") => return super::warp::barrier(t, i),
+        "bar" => return barrier(t, i),
         "ret" => Step::Return,
         "exit" => Step::Exit,
-        "trap" | "brkpt" => Step::Trap,
-        "membar" | "fence" | "nanosleep" | "pmevent" => Step::Nothing,
+        "trap" => Step::Trap,
+        "membar" => Step::Nothing,
         _ => return t.unsupported(i),
     };
     t.emit(step, t.sink(), &[]);
     Ok(())
 }
 
-fn jump(t: &mut Translator, i: &Instruction, at: usize, step: Step) -> Outcome {
-    let Operand::Symbol(Name::Global(label), 0) = t.operand(i, at)? else {
+fn jump(t: &mut Translator, i: &Instruction) -> Outcome {
+    let Operand::Symbol(Name::Global(label), 0) = t.operand(i, 0)? else {
         return t.error("a jump needs a label");
     };
-    let mut sources = Vec::new();
-    if at == 1 {
-        sources.push(t.source(t.operand(i, 0)?, Type::U32)?);
-    }
-    t.emit_jump(step, label, &sources);
+    t.emit_jump(label);
     Ok(())
 }
 
@@ -79,38 +75,11 @@ fn local_offset(t: &Translator, operand: &Operand) -> Result<u32, Error> {
 }
 
 fn barrier(t: &mut Translator, i: &Instruction) -> Outcome {
-    if i.has("warp") {
-        return super::warp::barrier(t, i);
-    }
-    if i.has("cluster") {
-        return t.unsupported(i);
-    }
-    let reduces = i.has("red");
-    let first = usize::from(reduces);
-    let id = t.source(t.operand(i, first)?, Type::U32)?;
-    let has_predicate = usize::from(reduces);
-    let has_count = i.operands.len() > first + 1 + has_predicate;
-    let count = match has_count {
-        true => t.source(t.operand(i, first + 1)?, Type::U32)?,
-        false => t.sink(),
+    let id = t.source(t.operand(i, 0)?, Type::U32)?;
+    let count = match i.operands.get(1) {
+        Some(count) => t.source(count, Type::U32)?,
+        None => t.sink(),
     };
-    if i.has("arrive") {
-        if !has_count {
-            return t.error("bar.arrive needs a number of threads");
-        }
-        t.emit(Step::Arrive, t.sink(), &[id, count]);
-    } else if reduces {
-        let reduce = match (i.has("popc"), i.has("and")) {
-            (true, _) => BarrierReduce::Count,
-            (_, true) => BarrierReduce::And,
-            _ => BarrierReduce::Or,
-        };
-        let d = t.destination(t.operand(i, 0)?)?;
-        let last = i.operands.len() - 1;
-        let predicate = t.source(t.operand(i, last)?, Type::Pred)?;
-        t.emit(Step::BarrierReduce(reduce, has_count), d, &[id, count, predicate]);
-    } else {
-        t.emit(Step::Barrier(has_count), t.sink(), &[id, count]);
-    }
+    t.emit(Step::Barrier(i.operands.len() > 1), t.sink(), &[id, count]);
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! Moves and conversions.
 
 use super::Step;
-use super::arithmetic::emit_move;
-use super::float::{mode, rounding};
 use super::translate::{Outcome, Translator};
 use crate::arith::mode::Mode;
 use crate::arith::soft::Rounding;
@@ -10,9 +8,8 @@ use crate::arith::{Compute, bits, convert};
 use crate::ptx::Type;
 use crate::ptx::syntax::{Instruction, Operand};
 
-pub fn translate(t: &mut Translator, i: &Instruction) -> Outcome {
-    let types = i.types();
-    match (i.opcode.as_str(), types.as_slice()) {
+pub fn translate(t: &mut Translator, i: &Instruction, types: &[Type]) -> Outcome {
+    match (i.opcode.as_str(), types) {
         ("mov", &[ty]) => mov(t, i, ty),
         ("cvt", &[to, from]) => cvt(t, i, to, from),
         _ => t.unsupported(i),
@@ -25,7 +22,6 @@ fn mov(t: &mut Translator, i: &Instruction, ty: Type) -> Outcome {
         (whole, Operand::Vector(parts)) => pack(t, whole, parts, ty),
         _ => {
             let f: Compute = match ty.bytes() {
-                1 => bits::mov::<u8>,
                 2 => bits::mov::<u16>,
                 4 => bits::mov::<u32>,
                 _ => bits::mov::<u64>,
@@ -41,12 +37,12 @@ fn unpack(t: &mut Translator, parts: &[Operand], whole: &Operand, ty: Type) -> O
     let whole = t.source(whole, ty)?;
     // A part may be the register that holds the whole.
     let copy = t.temporary();
-    emit_move(t, copy, whole);
+    t.emit(Step::Compute(bits::mov::<u64>), copy, &[whole]);
     let length = t.constant(width);
     for (index, part) in parts.iter().enumerate() {
         if *part != Operand::Sink {
             let (d, position) = (t.destination(part)?, t.constant(index as u64 * width));
-            t.emit(Step::Compute(bits::bfe::<u64>), d, &[copy, position, length]);
+            t.emit(Step::Compute(bits::field), d, &[copy, position, length]);
         }
     }
     Ok(())
@@ -69,46 +65,34 @@ fn pack(t: &mut Translator, whole: &Operand, parts: &[Operand], ty: Type) -> Out
 }
 
 fn cvt(t: &mut Translator, i: &Instruction, to: Type, from: Type) -> Outcome {
-    if i.has("satfinite") || i.has("rs") {
-        return t.unsupported(i);
-    }
-    let mode = mode(i, to, from);
+    let mode = Mode {
+        to,
+        from,
+        rounding: if i.has("rzi") { Rounding::Zero } else { Rounding::Nearest },
+        integral: i.has("rni") || i.has("rzi"),
+        saturate: i.has("sat"),
+    };
     if to.half().is_some() {
         return t.compute_with(i, convert::cvt_pack, from, mode.pack());
     }
-    if let Some(f) = fast(i, mode) {
-        return t.compute(i, f, from);
-    }
-    let (Some(to), Some(from)) = (arithmetic_type(to), arithmetic_type(from)) else {
-        return t.unsupported(i);
-    };
-    t.compute_with(i, convert::cvt, from, Mode { to, from, ..mode }.pack())
-}
-
-/// The numeric type that stands for an untyped one.
-fn arithmetic_type(ty: Type) -> Option<Type> {
-    match ty {
-        Type::B8 => Some(Type::U8),
-        Type::B16 => Some(Type::U16),
-        Type::B32 => Some(Type::U32),
-        Type::B64 => Some(Type::U64),
-        Type::Pred | Type::B128 => None,
-        other => Some(other),
+    match fast(mode) {
+        Some(f) => t.compute(i, f, from),
+        None => t.compute_with(i, convert::cvt, from, mode.pack()),
     }
 }
 
-fn fast(i: &Instruction, mode: Mode) -> Option<Compute> {
-    if mode.ftz || mode.saturate || rounding(i) != Rounding::Nearest || mode.integral {
+fn fast(mode: Mode) -> Option<Compute> {
+    if mode.integral {
         return None;
     }
     Some(match (mode.to, mode.from) {
-        (Type::U64 | Type::S64, Type::S32) => convert::s64_from_s32,
-        (Type::U64 | Type::S64, Type::U32) => convert::low_word,
-        (Type::U32 | Type::S32, Type::U64 | Type::S64) => convert::low_word,
+        (Type::S64, Type::S32) => convert::s64_from_s32,
+        (Type::U64, Type::U32) | (Type::U32, Type::U64) => convert::low_word,
         (Type::F32, Type::S32) => convert::f32_from_s32,
         (Type::F32, Type::U32) => convert::f32_from_u32,
         (Type::F64, Type::F32) => convert::f64_from_f32,
         (Type::F32, Type::F64) => convert::f32_from_f64,
+        (Type::F32, Type::F32) if mode.saturate => convert::f32_saturated,
         _ => return None,
     })
 }

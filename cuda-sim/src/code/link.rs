@@ -53,7 +53,6 @@ fn link_kernel(module: &Module, kernel: &Function, symbols: &Symbols) -> Result<
         name: kernel.name.clone(),
         code: code.code,
         places: code.places,
-        tables: code.tables,
         calls: code.calls,
         copies: code.copies,
         matrices: code.matrices,

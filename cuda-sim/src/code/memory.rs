@@ -22,6 +22,17 @@ pub enum Space {
     Param,
 }
 
+impl Space {
+    /// The address in a register plus an offset. Addresses of shared and local memory have 32 bits, and
+    /// wrap around as such, unless the register holds more.
+    #[inline]
+    pub fn address(self, register: u64, offset: i64) -> u64 {
+        let sum = register.wrapping_add(offset as u64);
+        let narrow = matches!(self, Self::Shared | Self::Local) && register >> 32 == 0;
+        if narrow { sum & 0xFFFF_FFFF } else { sum }
+    }
+}
+
 /// The ordering of an access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
@@ -29,8 +40,6 @@ pub enum Order {
     Weak,
     /// Through the cache that is not coherent.
     NonCoherent,
-    /// Relaxed or stronger, which volatile is too: may meet atomics of other threads.
-    Strong,
 }
 
 /// A load or a store.
@@ -42,8 +51,6 @@ pub struct Transfer {
     pub bytes: u8,
     /// Number of elements, 1 to 4.
     pub count: u8,
-    /// Elements are sign-extended.
-    pub signed: bool,
     /// Ordering.
     pub order: Order,
     /// Added to the address.
@@ -57,13 +64,9 @@ pub enum AtomicKind {
     Add,
     Min,
     Max,
-    Exch,
-    Cas,
     And,
     Or,
     Xor,
-    Inc,
-    Dec,
 }
 
 /// An atomic instruction.
@@ -75,8 +78,6 @@ pub struct Atomic {
     pub kind: AtomicKind,
     /// Type of the operands.
     pub ty: Type,
-    /// Only threads of the block may meet it (`.cta`).
-    pub of_block: bool,
     /// Added to the address.
     pub offset: i64,
 }
@@ -86,7 +87,7 @@ fn space(i: &Instruction) -> Space {
         return match modifier.as_str() {
             "global" => Space::Global,
             "const" => Space::Const,
-            "shared" | "shared::cta" => Space::Shared,
+            "shared" => Space::Shared,
             "local" => Space::Local,
             "param" => Space::Param,
             _ => continue,
@@ -95,15 +96,11 @@ fn space(i: &Instruction) -> Space {
     Space::Generic
 }
 
-pub fn translate(t: &mut Translator, i: &Instruction) -> Outcome {
+pub fn translate(t: &mut Translator, i: &Instruction, ty: Type) -> Outcome {
     match i.opcode.as_str() {
-        "ld" | "ldu" => transfer(t, i, true),
-        "st" => transfer(t, i, false),
-        "atom" | "red" => atomic(t, i),
-        _ => {
-            t.emit(Step::Nothing, t.sink(), &[]);
-            Ok(())
-        }
+        "ld" => transfer(t, i, ty, true),
+        "st" => transfer(t, i, ty, false),
+        _ => atomic(t, i, ty),
     }
 }
 
@@ -138,8 +135,7 @@ fn param_space(t: &Translator, variable: usize) -> Space {
     if of_kernel { Space::Param } else { Space::Local }
 }
 
-fn transfer(t: &mut Translator, i: &Instruction, is_load: bool) -> Outcome {
-    let Some(&ty) = i.types().first() else { return t.unsupported(i) };
+fn transfer(t: &mut Translator, i: &Instruction, ty: Type, is_load: bool) -> Outcome {
     let (value, place) = if is_load { (0, 1) } else { (1, 0) };
     let (base, offset, space) = address(t, t.operand(i, place)?, space(i))?;
     let value = t.operand(i, value)?;
@@ -147,75 +143,51 @@ fn transfer(t: &mut Translator, i: &Instruction, is_load: bool) -> Outcome {
         Operand::Vector(parts) => parts.as_slice(),
         single => std::slice::from_ref(single),
     };
-    if parts.is_empty() || parts.len() > 4 || parts.len() == 3 || ty.bytes() > 8 {
-        return t.unsupported(i);
-    }
-    let order = if i.has("nc") {
-        Order::NonCoherent
-    } else if ["relaxed", "acquire", "release", "volatile", "mmio"].iter().any(|m| i.has(m)) {
-        Order::Strong
-    } else {
-        Order::Weak
+    let count = match (i.has("v2"), i.has("v4")) {
+        (true, _) => 2,
+        (_, true) => 4,
+        _ => 1,
     };
-    let (bytes, count, signed) = (ty.bytes() as u8, parts.len() as u8, ty.is_signed());
-    if usize::from(bytes * count) > 16 {
-        return t.error(format!("{} accesses more than 16 bytes", i.name()));
+    if parts.len() != count {
+        return t.error(format!("{} of {} registers", i.name(), parts.len()));
     }
+    let order = if i.has("nc") { Order::NonCoherent } else { Order::Weak };
+    let (bytes, count) = (ty.bytes() as u8, count as u8);
     let mut registers = [t.sink(); 4];
     for (register, part) in registers.iter_mut().zip(parts) {
         *register = if is_load { t.destination(part)? } else { t.source(part, ty)? };
     }
-    let transfer = Transfer { space, bytes, count, signed, order, offset };
+    let transfer = Transfer { space, bytes, count, order, offset };
     let step = if is_load { Step::Load(transfer) } else { Step::Store(transfer) };
     let [d, b, c, e] = registers;
     t.emit(step, d, &[base, b, c, e]);
     Ok(())
 }
 
-fn atomic(t: &mut Translator, i: &Instruction) -> Outcome {
+fn atomic(t: &mut Translator, i: &Instruction, ty: Type) -> Outcome {
     let kinds = [
         ("add", AtomicKind::Add),
         ("min", AtomicKind::Min),
         ("max", AtomicKind::Max),
-        ("exch", AtomicKind::Exch),
-        ("cas", AtomicKind::Cas),
         ("and", AtomicKind::And),
         ("or", AtomicKind::Or),
         ("xor", AtomicKind::Xor),
-        ("inc", AtomicKind::Inc),
-        ("dec", AtomicKind::Dec),
     ];
     let kind = kinds.iter().find(|(name, _)| i.has(name)).map(|(_, kind)| *kind);
-    let (Some(kind), Some(&ty)) = (kind, i.types().first()) else { return t.unsupported(i) };
-    let float = ty.is_float() || ty.half().is_some();
-    if (float && kind != AtomicKind::Add) || ty.bytes() < 2 || ty.bytes() > 8 {
-        return t.unsupported(i);
-    }
+    let Some(kind) = kind else { return t.unsupported(i) };
     let returns = i.opcode == "atom";
     let first = usize::from(returns);
     let d = if returns { t.destination(t.operand(i, 0)?)? } else { t.sink() };
     let (base, offset, space) = address(t, t.operand(i, first)?, space(i))?;
     let b = t.source(t.operand(i, first + 1)?, ty)?;
-    let c = match kind {
-        AtomicKind::Cas => t.source(t.operand(i, first + 2)?, ty)?,
-        _ => t.sink(),
-    };
-    let of_block = i.has("cta");
-    t.emit(Step::Atomic(Atomic { space, kind, ty, of_block, offset }), d, &[base, b, c]);
+    t.emit(Step::Atomic(Atomic { space, kind, ty, offset }), d, &[base, b]);
     Ok(())
 }
 
 /// `cp.async` and its waits.
 pub fn translate_copy(t: &mut Translator, i: &Instruction) -> Outcome {
-    if !i.has("async") || i.has("bulk") || i.has("mbarrier") {
-        return t.unsupported(i);
-    }
     if i.has("commit_group") {
         t.emit(Step::CopyCommit, t.sink(), &[]);
-        return Ok(());
-    }
-    if i.has("wait_all") {
-        t.emit(Step::CopyWaitAll, t.sink(), &[]);
         return Ok(());
     }
     if i.has("wait_group") {
@@ -228,6 +200,9 @@ pub fn translate_copy(t: &mut Translator, i: &Instruction) -> Outcome {
     let Operand::Immediate(bytes @ (4 | 8 | 16)) = *t.operand(i, 2)? else {
         return t.error("cp.async copies 4, 8 or 16 bytes");
     };
+    if i.has("cg") && bytes != 16 {
+        return t.error("cp.async.cg copies 16 bytes");
+    }
     let size = match i.operands.get(3) {
         Some(operand) => t.source(operand, Type::U32)?,
         None => t.sink(),

@@ -11,6 +11,7 @@ mod arithmetic;
 mod control;
 mod convert;
 mod float;
+mod forms;
 mod layout;
 mod link;
 mod logic;
@@ -20,9 +21,10 @@ mod special;
 mod translate;
 mod warp;
 
-use crate::arith::{Compute, ComputePair};
+use crate::arith::Compute;
+pub use forms::{expand, forms};
 pub use link::{Symbols, link};
-pub use matrix::{Element, LoadMatrix, Matrix};
+pub use matrix::{LoadMatrix, Matrix};
 pub use memory::{Atomic, AtomicKind, Order, Space, Transfer};
 pub use special::Special;
 pub use warp::{Exchange, WarpOp};
@@ -35,12 +37,8 @@ pub const UNGUARDED: u32 = u32::MAX;
 pub enum Step {
     /// `d = f(a, b, c, e)`.
     Compute(Compute),
-    /// `(d, d2) = f(a, b, c, e)`.
-    ComputePair(ComputePair),
     /// Goes to an instruction.
     Branch(u32),
-    /// Goes to entry `a` of a table.
-    BranchTable(u32),
     /// Calls a function, described in [`Program::calls`].
     Call(u32),
     /// Returns from a function, or ends the thread.
@@ -53,18 +51,12 @@ pub enum Step {
     Load(Transfer),
     /// Stores `d`, `b`, `c`, `e` to `a` plus an offset.
     Store(Transfer),
-    /// Combines `b` (and `c`) with memory at `a` plus an offset; the old value to `d`.
+    /// Combines `b` with memory at `a` plus an offset; the old value to `d`.
     Atomic(Atomic),
     /// Waits at barrier `a` for the block, or for `b` threads if the flag is set.
     Barrier(bool),
-    /// Arrives at barrier `a` of `b` threads without waiting.
-    Arrive,
-    /// Waits at barrier `a` for the block and combines a predicate `c` into `d`.
-    BarrierReduce(BarrierReduce, bool),
     /// Waits for other lanes and exchanges values with them.
     Warp(WarpOp),
-    /// Lanes that are executing: the mask of the warp's running lanes to `d`.
-    ActiveMask,
     /// Copies from global `b` to shared `a`, to take place later; the offsets are in
     /// [`Program::copies`].
     CopyAsync(u32),
@@ -72,27 +64,12 @@ pub enum Step {
     CopyCommit,
     /// Waits until at most `a` groups of copies are outstanding.
     CopyWait,
-    /// Waits for all copies.
-    CopyWaitAll,
     /// Multiplies matrices spread over the warp, described in [`Program::matrices`].
     Matrix(u32),
     /// Loads matrices into the warp, described in [`Program::matrix_loads`].
     LoadMatrix(u32),
-    /// Instructions executed so far to `d`.
-    Clock,
-    /// Nothing (fences and hints: memory here is sequentially consistent).
+    /// Nothing (fences: memory here is sequentially consistent).
     Nothing,
-}
-
-/// How a barrier combines predicates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BarrierReduce {
-    /// Whether all are true.
-    And,
-    /// Whether any is true.
-    Or,
-    /// How many are true.
-    Count,
 }
 
 /// An instruction; the meaning of the registers depends on the step.
@@ -106,7 +83,7 @@ pub struct Instr {
     pub skip_if: u32,
     /// First result.
     pub d: u32,
-    /// Second result.
+    /// Second result, of a shuffle.
     pub d2: u32,
     /// First operand.
     pub a: u32,
@@ -188,8 +165,6 @@ pub struct Program {
     pub code: Vec<Instr>,
     /// Where each comes from.
     pub places: Vec<Place>,
-    /// Jump tables.
-    pub tables: Vec<Vec<u32>>,
     /// Calls.
     pub calls: Vec<Call>,
     /// Asynchronous copies.

@@ -27,12 +27,8 @@ pub enum Special {
     MaskGreater,
     /// Mask of the lanes from this one on.
     MaskGreaterEqual,
-    /// Size of dynamic shared memory.
-    DynamicShared,
     /// Size of all shared memory.
     TotalShared,
-    /// A fixed value: the simulator has one multiprocessor and one grid.
-    Fixed(u32),
 }
 
 impl Special {
@@ -53,11 +49,7 @@ impl Special {
             "%lanemask_le" => Self::MaskLessEqual,
             "%lanemask_gt" => Self::MaskGreater,
             "%lanemask_ge" => Self::MaskGreaterEqual,
-            "%dynamic_smem_size" => Self::DynamicShared,
             "%total_smem_size" => Self::TotalShared,
-            "WARP_SZ" => Self::Fixed(32),
-            "%smid" | "%gridid" => Self::Fixed(0),
-            "%nsmid" => Self::Fixed(1),
             _ => {
                 if let Some(axis) = axis("%tid.") {
                     Self::Thread(axis)

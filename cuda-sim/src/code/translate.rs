@@ -1,5 +1,6 @@
 //! From the syntax tree to instructions.
 
+use super::forms::forms;
 use super::layout::Layout;
 use super::link::Symbols;
 use super::special::Special;
@@ -7,7 +8,7 @@ use super::{
     Call, CopyAsync, Instr, LoadMatrix, Matrix, Place, Step, UNGUARDED, address, arithmetic,
     control, convert, float, logic, matrix, memory, warp,
 };
-use crate::arith::{Compute, ComputePair};
+use crate::arith::Compute;
 use crate::ptx::syntax::{Function, Instruction, Operand, Statement};
 use crate::ptx::{Error, Type};
 use std::collections::{BTreeMap, HashMap};
@@ -17,7 +18,6 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Code {
     pub code: Vec<Instr>,
     pub places: Vec<Place>,
-    pub tables: Vec<Vec<u32>>,
     pub calls: Vec<Call>,
     pub copies: Vec<CopyAsync>,
     pub matrices: Vec<Matrix>,
@@ -40,16 +40,12 @@ pub struct Translator<'m> {
     specials: BTreeMap<Special, u32>,
     /// A register that takes unwanted results.
     sink: u32,
-    /// The carry flag.
-    pub(super) carry: u32,
     /// First instruction of every function, where known.
     starts: Vec<u32>,
     /// Labels of the current function.
     labels: HashMap<String, u32>,
-    /// Instructions of the current function whose target is still a label.
+    /// Jumps of the current function, whose target is still a label.
     jumps: Vec<(usize, String)>,
-    /// Jump tables of the current function by label.
-    table_labels: HashMap<String, Vec<String>>,
     /// The guard of the current instruction.
     guard: (u32, u32),
     /// The place of the current instruction.
@@ -68,15 +64,13 @@ impl<'m> Translator<'m> {
             symbols,
             current: 0,
             code: Code::default(),
-            next_register: first + 2,
+            next_register: first + 1,
             constants: HashMap::new(),
             specials: BTreeMap::new(),
             sink: first,
-            carry: first + 1,
             starts: Vec::new(),
             labels: HashMap::new(),
             jumps: Vec::new(),
-            table_labels: HashMap::new(),
             guard: (UNGUARDED, 0),
             place: Place { line: 0, source_line: 0 },
         }
@@ -88,15 +82,11 @@ impl<'m> Translator<'m> {
         self.starts.push(self.code.code.len() as u32);
         self.labels.clear();
         self.jumps.clear();
-        self.table_labels.clear();
         let function = self.functions[index];
         for statement in &function.body {
             match statement {
                 Statement::Label(name) => {
                     self.labels.insert(name.clone(), self.code.code.len() as u32);
-                }
-                Statement::BranchTargets(name, targets) => {
-                    self.table_labels.insert(name.clone(), targets.clone());
                 }
                 Statement::Instruction(instruction) => self.instruction(instruction)?,
             }
@@ -109,20 +99,7 @@ impl<'m> Translator<'m> {
     fn resolve_jumps(&mut self) -> Outcome {
         for (at, label) in std::mem::take(&mut self.jumps) {
             let line = self.code.places[at].line;
-            match self.code.code[at].step {
-                Step::Branch(_) => {
-                    self.code.code[at].step = Step::Branch(self.label(line, &label)?);
-                }
-                _ => {
-                    let Some(names) = self.table_labels.get(&label) else {
-                        return Err(Error::new(line, format!("no jump table '{label}'")));
-                    };
-                    let targets = names.iter().map(|name| self.label(line, name));
-                    let targets = targets.collect::<Result<_, _>>()?;
-                    self.code.code[at].step = Step::BranchTable(self.code.tables.len() as u32);
-                    self.code.tables.push(targets);
-                }
-            }
+            self.code.code[at].step = Step::Branch(self.label(line, &label)?);
         }
         Ok(())
     }
@@ -150,34 +127,30 @@ impl<'m> Translator<'m> {
             Some((register, negated)) => (self.register(register), u32::from(negated)),
             None => (UNGUARDED, 0),
         };
-        let opcode = i.opcode.as_str();
-        match opcode {
-            "add" | "sub" | "mul" | "mad" | "fma" | "div" | "rem" | "neg" | "abs" | "min"
-            | "max" | "rcp" | "sqrt" | "copysign" | "testp" | "ex2" | "lg2" | "sin" | "cos"
-            | "tanh" | "rsqrt"
-                if float::applies(i) =>
+        if !forms().contains(&i.name()) {
+            return self.unsupported(i);
+        }
+        let types = i.types();
+        let ty = types.first().copied().unwrap_or(Type::U64);
+        match i.opcode.as_str() {
+            "add" | "sub" | "mul" | "fma" | "div" | "rcp" | "sqrt" | "neg" | "abs" | "min"
+            | "max" | "ex2"
+                if ty.is_float() =>
             {
-                float::translate(self, i)
+                float::translate(self, i, ty)
             }
-            "add" | "sub" | "mul" | "mad" | "mul24" | "mad24" | "sad" | "div" | "rem" | "neg"
-            | "abs" | "min" | "max" | "addc" | "subc" | "madc" | "dp4a" => {
-                arithmetic::translate(self, i)
+            "add" | "sub" | "mul" | "mad" | "div" | "rem" | "neg" | "min" | "max" => {
+                arithmetic::translate(self, i, ty)
             }
-            "and" | "or" | "xor" | "not" | "cnot" | "lop3" | "shl" | "shr" | "shf" | "bfe"
-            | "bfi" | "brev" | "clz" | "popc" | "bfind" | "prmt" | "selp" | "slct" | "setp"
-            | "set" => logic::translate(self, i),
-            "mov" | "cvt" => convert::translate(self, i),
-            "cvta" | "isspacep" => address::translate(self, i),
-            "ld" | "ldu" | "st" | "atom" | "red" | "prefetch" | "prefetchu" | "applypriority"
-            | "discard" | "createpolicy" => memory::translate(self, i),
+            "and" | "or" | "xor" | "not" | "shl" | "shr" | "shf" | "bfi" | "brev" | "popc"
+            | "prmt" | "selp" | "setp" => logic::translate(self, i, ty),
+            "mov" | "cvt" => convert::translate(self, i, &types),
+            "cvta" => address::translate(self, i),
+            "ld" | "st" | "atom" | "red" => memory::translate(self, i, ty),
             "cp" => memory::translate_copy(self, i),
-            "bra" | "brx" | "call" | "ret" | "exit" | "trap" | "brkpt" | "bar" | "barrier"
-            | "membar" | "fence" | "nanosleep" | "griddepcontrol" | "pmevent" | "setmaxnreg" => {
-                control::translate(self, i)
-            }
-            "shfl" | "vote" | "match" | "redux" | "activemask" => warp::translate(self, i),
-            "mma" | "ldmatrix" => matrix::translate(self, i),
-            _ => self.unsupported(i),
+            "shfl" | "vote" | "match" | "redux" => warp::translate(self, i, &types),
+            "mma" | "ldmatrix" => matrix::translate(self, i, &types),
+            _ => control::translate(self, i),
         }
     }
 
@@ -289,17 +262,12 @@ impl<'m> Translator<'m> {
     }
 
     fn special(&mut self, name: &str) -> Result<u32, Error> {
-        if name.starts_with("%clock") || name.starts_with("%globaltimer") {
-            let result = self.temporary();
-            self.emit(Step::Clock, result, &[]);
-            return Ok(result);
+        if name == "WARP_SZ" {
+            return Ok(self.constant(32));
         }
         let Some(special) = Special::named(name) else {
             return self.error(format!("special register {name} is not supported"));
         };
-        if let Special::Fixed(value) = special {
-            return Ok(self.constant(value.into()));
-        }
         let next = &mut self.next_register;
         Ok(*self.specials.entry(special).or_insert_with(|| {
             *next += 1;
@@ -322,9 +290,9 @@ impl<'m> Translator<'m> {
     }
 
     /// Appends a jump to a label.
-    pub fn emit_jump(&mut self, step: Step, label: &str, sources: &[u32]) {
+    pub fn emit_jump(&mut self, label: &str) {
         self.jumps.push((self.code.code.len(), label.to_string()));
-        self.emit(step, self.sink, sources);
+        self.emit(Step::Branch(0), self.sink, &[]);
     }
 
     /// `operands[0] = f(operands[1..])`, all of type `ty`.
@@ -345,21 +313,6 @@ impl<'m> Translator<'m> {
         Ok(())
     }
 
-    /// `(operands[0], second) = f(operands[1..])`, with `fourth` as the fourth operand.
-    pub fn compute_pair(
-        &mut self,
-        i: &Instruction,
-        f: ComputePair,
-        ty: Type,
-        second: u32,
-        fourth: u32,
-    ) -> Outcome {
-        let (d, mut sources) = self.operands(i, ty, Some(0))?;
-        sources[3] = fourth;
-        self.emit_pair(Step::ComputePair(f), d, second, &sources);
-        Ok(())
-    }
-
     fn operands(
         &mut self,
         i: &Instruction,
@@ -369,8 +322,7 @@ impl<'m> Translator<'m> {
         let Some((destination, rest)) = i.operands.split_first() else {
             return self.error("operands are missing");
         };
-        let most = if constant.is_some() { 3 } else { 4 };
-        if rest.len() > most {
+        if rest.len() != arity(i) {
             return self.error(format!("{} with {} operands", i.name(), i.operands.len()));
         }
         let mut sources = [self.sink; 4];
@@ -389,5 +341,16 @@ impl<'m> Translator<'m> {
             Some(operand) => Ok(operand),
             None => self.error(format!("{} has too few operands", i.name())),
         }
+    }
+}
+
+/// How many operands an instruction of arithmetic or logic has beside its result.
+fn arity(i: &Instruction) -> usize {
+    match i.opcode.as_str() {
+        "cvt" if i.has("f16x2") || i.has("bf16x2") => 2,
+        "mov" | "cvt" | "neg" | "abs" | "not" | "sqrt" | "rcp" | "ex2" | "brev" | "popc" => 1,
+        "mad" | "fma" | "shf" | "prmt" | "selp" => 3,
+        "bfi" => 4,
+        _ => 2,
     }
 }

@@ -24,55 +24,27 @@ pub enum Exchange {
     All,
     /// Whether any is.
     Any,
-    /// Whether all are equal.
-    Uniform,
     /// The mask of lanes with the same value.
     MatchAny,
-    /// The mask if all values are equal, else 0.
-    MatchAll,
     /// Sum.
     Add,
     /// Least value.
     Min,
     /// Greatest value.
     Max,
-    /// Bitwise and.
-    And,
-    /// Bitwise or.
-    Or,
-    /// Bitwise exclusive or.
-    Xor,
-    /// All lanes multiply or load matrices.
-    Matrix,
 }
 
-/// An exchange, the type of the values, and whether a predicate is wanted in `d2`.
+/// An exchange and the type of the values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WarpOp {
     /// What is exchanged.
     pub exchange: Exchange,
     /// Values are signed.
     pub signed: bool,
-    /// Values have 64 bits.
-    pub wide: bool,
 }
 
-impl WarpOp {
-    fn plain(exchange: Exchange) -> Self {
-        Self { exchange, signed: false, wide: false }
-    }
-}
-
-pub fn translate(t: &mut Translator, i: &Instruction) -> Outcome {
-    if i.opcode == "activemask" {
-        let d = t.destination(t.operand(i, 0)?)?;
-        t.emit(Step::ActiveMask, d, &[]);
-        return Ok(());
-    }
-    if !i.has("sync") {
-        return t.error(format!("{} without .sync is not supported", i.name()));
-    }
-    let Some(&ty) = i.types().last() else { return t.unsupported(i) };
+pub fn translate(t: &mut Translator, i: &Instruction, types: &[Type]) -> Outcome {
+    let Some(&ty) = types.last() else { return t.unsupported(i) };
     let has = |names: &[(&str, Exchange)]| {
         names.iter().find(|(name, _)| i.has(name)).map(|(_, exchange)| *exchange)
     };
@@ -83,24 +55,14 @@ pub fn translate(t: &mut Translator, i: &Instruction) -> Outcome {
             ("bfly", Exchange::ShuffleXor),
             ("idx", Exchange::ShuffleIndex),
         ]),
-        "vote" => has(&[
-            ("ballot", Exchange::Ballot),
-            ("all", Exchange::All),
-            ("any", Exchange::Any),
-            ("uni", Exchange::Uniform),
-        ]),
-        "match" => has(&[("any", Exchange::MatchAny), ("all", Exchange::MatchAll)]),
-        _ => has(&[
-            ("add", Exchange::Add),
-            ("min", Exchange::Min),
-            ("max", Exchange::Max),
-            ("and", Exchange::And),
-            ("or", Exchange::Or),
-            ("xor", Exchange::Xor),
-        ]),
+        "vote" => {
+            has(&[("ballot", Exchange::Ballot), ("all", Exchange::All), ("any", Exchange::Any)])
+        }
+        "match" => Some(Exchange::MatchAny),
+        _ => has(&[("add", Exchange::Add), ("min", Exchange::Min), ("max", Exchange::Max)]),
     };
     let Some(exchange) = exchange else { return t.unsupported(i) };
-    let op = WarpOp { exchange, signed: ty.is_signed(), wide: ty.bytes() == 8 };
+    let op = WarpOp { exchange, signed: ty.is_signed() };
     let (d, second) = t.destinations(t.operand(i, 0)?)?;
     let value_type = if i.opcode == "vote" { Type::Pred } else { ty };
     let a = t.source(t.operand(i, 1)?, value_type)?;
@@ -119,7 +81,7 @@ pub fn translate(t: &mut Translator, i: &Instruction) -> Outcome {
 pub fn barrier(t: &mut Translator, i: &Instruction) -> Outcome {
     let mask = t.source(t.operand(i, 0)?, Type::U32)?;
     let sink = t.sink();
-    let step = Step::Warp(WarpOp::plain(Exchange::Barrier));
+    let step = Step::Warp(WarpOp { exchange: Exchange::Barrier, signed: false });
     t.emit(step, sink, &[sink, sink, sink, mask]);
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Capturing a graph: calls on a stream are recorded instead of done.
 //!
-//! A capture begins on one stream; others join it by waiting for an event recorded in it and must be
-//! joined back before it ends. Whatever would have to wait for work that is only recorded is an error
-//! and spoils the capture.
+//! A capture begins on one stream; others join it by waiting for an event recorded in it, and all that
+//! they were given must come before the last work of the first one when it ends. Whatever would have to
+//! wait for work that is only recorded is an error and spoils the capture.
 
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::state::{State, Work};
-use super::{Handle, Status};
+use super::{Handle, Status, stream};
+use crate::order::{Front, Operation, StreamId};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
@@ -21,27 +23,50 @@ pub enum Mode {
     Relaxed,
 }
 
-/// A stream as far as a capture is concerned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Origin(usize);
+/// What a stream was given in a capture.
+#[derive(Default)]
+struct Line {
+    /// Number of operations; joining is the first one of a stream that joins.
+    last: u64,
+    /// What they come after.
+    front: Front,
+}
 
-impl Origin {
-    pub fn of(stream: Handle) -> Self {
-        Self(stream as usize)
-    }
+/// What an event stands for that was recorded in a capture.
+#[derive(Clone)]
+pub struct Captured {
+    /// The capture.
+    pub id: u64,
+    front: Front,
 }
 
 /// A capture that runs.
 pub struct Capture {
-    origin: Origin,
+    origin: StreamId,
     mode: Mode,
     thread: ThreadId,
-    work: Vec<Work>,
+    nodes: Vec<Node>,
     /// Memory allocated by the graph.
     pub allocations: Vec<u64>,
     invalid: bool,
-    /// Streams other than the first that took part, and whether their work was joined back.
-    joined: Vec<(Origin, bool)>,
+    /// The streams that take part.
+    lines: HashMap<StreamId, Line>,
+}
+
+impl Capture {
+    /// All that a stream was given so far, and what that comes after.
+    fn front(&self, stream: StreamId) -> Front {
+        let Some(line) = self.lines.get(&stream) else { return Front::default() };
+        let mut front = line.front.clone();
+        front.add(Operation { stream, tick: line.last });
+        front
+    }
+
+    /// Whether all work comes before the last work of the first stream.
+    fn is_joined(&self) -> bool {
+        let end = self.front(self.origin);
+        self.lines.iter().all(|(&stream, line)| end.covers(Operation { stream, tick: line.last }))
+    }
 }
 
 impl State {
@@ -63,63 +88,85 @@ impl State {
         let id = self.next_capture;
         let entry = self.streams.get_mut(stream)?;
         if entry.capture.is_some() {
-            return Err(Status::INVALID_VALUE);
+            return Err(Status::ILLEGAL_STATE);
         }
         entry.capture = Some(id);
         self.next_capture += 1;
         let capture = Capture {
-            origin: Origin::of(stream),
+            origin: stream::id(stream),
             mode,
             thread: std::thread::current().id(),
-            work: Vec::new(),
+            nodes: Vec::new(),
             allocations: Vec::new(),
             invalid: false,
-            joined: Vec::new(),
+            lines: HashMap::from([(stream::id(stream), Line::default())]),
         };
         self.captures.insert(id, capture);
         Ok(())
     }
 
     /// Adds work to a capture.
-    pub fn record(&mut self, id: u64, origin: Origin, work: Work) -> Result<(), Status> {
+    pub fn record(&mut self, id: u64, stream: StreamId, work: Work) -> Result<(), Status> {
         let capture = self.captures.get_mut(&id).ok_or(Status::INVALID_HANDLE)?;
         if capture.invalid {
             return Err(Status::STREAM_CAPTURE_INVALIDATED);
         }
-        capture.work.push(work);
-        if let Some((_, joined)) = capture.joined.iter_mut().find(|(stream, _)| *stream == origin) {
-            *joined = false;
-        }
+        let line = capture.lines.entry(stream).or_default();
+        line.last += 1;
+        let after = line.front.clone();
+        capture.nodes.push(Node { work, operation: Operation { stream, tick: line.last }, after });
         Ok(())
+    }
+
+    /// What an event stands for that is recorded in a capture now.
+    pub fn mark_captured(&self, id: u64, stream: StreamId) -> Option<Captured> {
+        let front = self.captures.get(&id)?.front(stream);
+        Some(Captured { id, front })
     }
 
     /// Ends a capture and gives its graph.
     pub fn end_capture(&mut self, stream: Handle) -> Result<Handle, Status> {
         let Some(id) = self.capture_of(stream)? else {
-            return Err(Status::INVALID_VALUE);
+            return Err(Status::ILLEGAL_STATE);
         };
         let capture = self.captures.get(&id).ok_or(Status::INVALID_HANDLE)?;
-        if capture.origin != Origin::of(stream) {
+        if capture.origin != stream::id(stream) {
             self.invalidate(id);
             return Err(Status::STREAM_CAPTURE_UNMATCHED);
         }
-        if capture.mode == Mode::ThreadLocal && capture.thread != std::thread::current().id() {
+        if capture.mode != Mode::Relaxed && capture.thread != std::thread::current().id() {
             return Err(Status::STREAM_CAPTURE_WRONG_THREAD);
         }
-        for other in self.streams.values_mut().filter(|other| other.capture == Some(id)) {
-            other.capture = None;
-        }
-        let capture = self.captures.remove(&id).ok_or(Status::INVALID_HANDLE)?;
-        let unjoined = capture.joined.iter().any(|(_, joined)| !joined);
-        if capture.invalid || unjoined {
+        let capture = self.forget_capture(id).ok_or(Status::INVALID_HANDLE)?;
+        if capture.invalid || !capture.is_joined() {
             self.free_graph_memory(&capture.allocations);
             return Err(match capture.invalid {
                 true => Status::STREAM_CAPTURE_INVALIDATED,
                 false => Status::STREAM_CAPTURE_UNJOINED,
             });
         }
-        let graph = Graph { work: capture.work, allocations: capture.allocations };
+        let Capture { origin, nodes, allocations, .. } = capture;
+        let graph = Graph { origin, nodes, allocations };
         Ok(self.graphs.insert(Arc::new(graph)))
+    }
+
+    /// Takes all streams out of a capture.
+    fn forget_capture(&mut self, id: u64) -> Option<Capture> {
+        for other in self.streams.values_mut().filter(|other| other.capture == Some(id)) {
+            other.capture = None;
+        }
+        self.captures.remove(&id)
+    }
+
+    /// A stream that takes part in a capture is destroyed: the end of the capture if it began there,
+    /// else it is spoilt.
+    pub fn destroyed_in_capture(&mut self, stream: Handle, id: u64) {
+        if self.captures.get(&id).is_some_and(|capture| capture.origin != stream::id(stream)) {
+            return self.invalidate(id);
+        }
+        if let Some(capture) = self.forget_capture(id) {
+            self.free_graph_memory(&capture.allocations);
+        }
     }
 
     /// Whether a capture was spoilt by an earlier error.
@@ -134,18 +181,28 @@ impl State {
         }
     }
 
-    /// A call that waits for a stream: an error if the stream captures.
+    /// A call that waits for a stream: an error if the stream captures, and as for any call that may
+    /// block.
     pub fn check_wait(&mut self, stream: Handle) -> Result<(), Status> {
-        match self.capture_of(stream)? {
-            Some(id) => {
-                self.invalidate(id);
-                Err(Status::STREAM_CAPTURE_UNSUPPORTED)
-            }
-            None => self.check_sticky(),
+        if let Some(id) = self.capture_of(stream)? {
+            self.invalidate(id);
+            return Err(Status::STREAM_CAPTURE_UNSUPPORTED);
+        }
+        self.check_legacy(stream)?;
+        self.check_blocking()
+    }
+
+    /// A call that waits for all streams: an error if any captures, in whatever mode.
+    pub fn check_wait_for_all(&mut self) -> Result<(), Status> {
+        let running: Vec<u64> = self.captures.keys().copied().collect();
+        running.iter().for_each(|&id| self.invalidate(id));
+        match running.is_empty() {
+            true => self.check_sticky(),
+            false => Err(Status::STREAM_CAPTURE_UNSUPPORTED),
         }
     }
 
-    /// A call that may wait for the whole device: an error while a capture runs that forbids it.
+    /// A call that may block: an error while a capture runs that forbids it.
     pub fn check_blocking(&mut self) -> Result<(), Status> {
         let here = std::thread::current().id();
         let forbidding = self.captures.iter().find(|(_, capture)| match capture.mode {
@@ -174,43 +231,45 @@ impl State {
         Ok(())
     }
 
-    /// `stream` waits for an event that was recorded on `source` in capture `id`, or outside of any.
+    /// `stream` waits for an event that was recorded in a capture, or outside of any.
     pub fn wait_in_capture(
         &mut self,
         stream: Handle,
-        event: Option<(u64, Origin)>,
+        event: Option<Captured>,
     ) -> Result<(), Status> {
         let own = self.capture_of(stream)?;
-        let event = event.filter(|(id, _)| self.captures.contains_key(id));
-        match (own, event) {
-            (None, None) => Ok(()),
+        let event = event.filter(|event| self.captures.contains_key(&event.id));
+        if own.is_some_and(|id| self.is_invalid(id)) {
+            return Err(Status::STREAM_CAPTURE_INVALIDATED);
+        }
+        if own.is_none() && event.as_ref().is_some_and(|event| self.is_invalid(event.id)) {
+            return Err(Status::INVALID_VALUE);
+        }
+        let Captured { id, front } = match (own, event) {
+            (None, None) => return self.check_legacy(stream),
             (Some(own), None) => {
                 self.invalidate(own);
-                Err(Status::STREAM_CAPTURE_ISOLATION)
+                return Err(Status::STREAM_CAPTURE_ISOLATION);
             }
-            (Some(own), Some((id, _))) if own != id => {
+            (Some(own), Some(event)) if own != event.id => {
                 self.invalidate(own);
+                self.invalidate(event.id);
+                return Err(Status::STREAM_CAPTURE_MERGE);
+            }
+            (_, Some(event)) => event,
+        };
+        if own.is_none() {
+            if (stream as usize) <= 2 {
                 self.invalidate(id);
-                Err(Status::STREAM_CAPTURE_MERGE)
+                return Err(Status::STREAM_CAPTURE_IMPLICIT);
             }
-            (own, Some((id, source))) => {
-                if own.is_none() {
-                    if (stream as usize) <= 2 {
-                        self.invalidate(id);
-                        return Err(Status::STREAM_CAPTURE_IMPLICIT);
-                    }
-                    self.streams.get_mut(stream)?.capture = Some(id);
-                }
-                let capture = self.captures.get_mut(&id).ok_or(Status::INVALID_HANDLE)?;
-                let waiting = Origin::of(stream);
-                if own.is_none() && waiting != capture.origin {
-                    capture.joined.push((waiting, false));
-                }
-                if let Some((_, joined)) = capture.joined.iter_mut().find(|(s, _)| *s == source) {
-                    *joined = true;
-                }
-                Ok(())
-            }
+            self.streams.get_mut(stream)?.capture = Some(id);
         }
+        let capture = self.captures.get_mut(&id).ok_or(Status::INVALID_HANDLE)?;
+        let line = capture.lines.entry(stream::id(stream)).or_default();
+        // Joining must be joined back like work.
+        line.last += u64::from(own.is_none());
+        line.front.join(&front);
+        Ok(())
     }
 }

@@ -158,7 +158,7 @@ api! {
     /// Waits for all streams.
     fn cuCtxSynchronize() {
         with_state(|s| {
-            s.check_blocking()?;
+            s.check_wait_for_all()?;
             s.waited(|order| order.finish_all())
         })
     }

@@ -1,6 +1,6 @@
 //! Events.
 
-use super::capture::Origin;
+use super::capture::Captured;
 use super::state::State;
 use super::{Handle, Status, api, put, stream, with_state};
 use crate::order::Front;
@@ -14,16 +14,16 @@ const DISABLE_TIMING: c_uint = 2;
 pub struct Event {
     recorded: Option<Instant>,
     timed: bool,
-    /// The capture in which it was last recorded, and on which stream.
-    pub captured: Option<(u64, Origin)>,
+    /// What it stands for, if it was last recorded in a capture.
+    captured: Option<Captured>,
     /// What it stands for, unless it was recorded in a capture or not at all.
     front: Option<Front>,
 }
 
 impl Event {
     /// Where it was last recorded: in a capture, or after which operations.
-    pub fn last(&self) -> (Option<(u64, Origin)>, Option<Front>) {
-        (self.captured, self.front.clone())
+    pub fn last(&self) -> (Option<Captured>, Option<Front>) {
+        (self.captured.clone(), self.front.clone())
     }
 }
 
@@ -41,22 +41,23 @@ impl State {
             Some(_) => None,
             None => Some(self.device.sim.order.mark(stream::id(on))),
         };
+        let captured = captured.and_then(|id| self.mark_captured(id, stream::id(on)));
         let event = self.events.get_mut(event)?;
         event.front = front;
-        event.captured = captured.map(|id| (id, stream::origin(on)));
+        event.captured = captured;
         event.recorded = Some(Instant::now());
         Ok(())
     }
 
-    /// Waits for an event, which has always happened; in a running capture that is an error.
+    /// Waits for an event, which has always happened. In a running capture that is an error; and for
+    /// other events too, while a capture runs that forbids what may block.
     fn wait_for_event(&mut self, event: Handle) -> Result<(), Status> {
-        let captured = self.events.get(event)?.captured;
-        if let Some((id, _)) = captured.filter(|(id, _)| self.captures.contains_key(id)) {
+        let (captured, front) = self.events.get(event)?.last();
+        if let Some(Captured { id, .. }) = captured.filter(|c| self.captures.contains_key(&c.id)) {
             self.invalidate(id);
             return Err(Status::CAPTURED_EVENT);
         }
-        self.check_sticky()?;
-        let front = self.events.get(event)?.front.clone();
+        self.check_blocking()?;
         self.waited_for_event(front)
     }
 

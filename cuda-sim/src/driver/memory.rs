@@ -97,7 +97,7 @@ impl State {
     ) -> Result<(), Status> {
         self.record(
             id,
-            stream::origin(on),
+            stream::id(on),
             Arc::new(move |device| match device.sim.memory.locate(address, bytes) {
                 Some((region, offset)) => {
                     region.initialised.clear(offset, bytes);
@@ -249,6 +249,7 @@ api! {
     /// Allocates page-locked host memory.
     fn cuMemHostAlloc(address: *mut *mut c_void, bytes: usize, flags: c_uint) {
         let _ = flags;
+        with_state(State::check_blocking)?;
         let layout = host_layout(bytes)?;
         let memory = std::alloc::alloc(layout);
         if memory.is_null() {
@@ -261,7 +262,10 @@ api! {
     /// Frees page-locked host memory.
     fn cuMemFreeHost(address: *mut c_void) {
         // Like the free of device memory, this waits for what may still use it.
-        with_state(|s| s.waited(|order| order.finish_all()))?;
+        with_state(|s| {
+            s.check_blocking()?;
+            s.waited(|order| order.finish_all())
+        })?;
         let known = with_state(|s| s.pinned.remove(&(address as usize)));
         let bytes = known.ok_or(Status::INVALID_VALUE)?;
         std::alloc::dealloc(address.cast(), host_layout(bytes)?);

@@ -3,6 +3,7 @@
 use super::state::State;
 use super::{Handle, Status, api, put, text, with_state};
 use crate::code::Program;
+use crate::ptx;
 use crate::simulator::{DEFAULT_SHARED, LoadError, MAX_SHARED, MAX_THREADS, Module};
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ impl Function {
 impl State {
     fn load(&mut self, source: &str) -> Result<Handle, Status> {
         self.check_blocking()?;
+        self.check_header(source)?;
         match self.device.sim.load(source) {
             Ok(module) => Ok(self.modules.insert(LoadedModule { module, functions: Vec::new() })),
             Err(LoadError::OutOfMemory) => Err(Status::OUT_OF_MEMORY),
@@ -41,6 +43,24 @@ impl State {
                 Err(Status::INVALID_PTX)
             }
         }
+    }
+
+    /// Whether driver and device are new enough for a module.
+    fn check_header(&mut self, source: &str) -> Result<(), Status> {
+        let header = ptx::header(source);
+        let newest = newest_version(self.options.driver);
+        if let Some((x, y)) = header.version.filter(|&version| version > newest) {
+            let driver = self.options.driver;
+            self.device.report(format!("PTX version {x}.{y} is too new for driver {driver}"));
+            return Err(Status::UNSUPPORTED_PTX_VERSION);
+        }
+        let here = self.options.capability as u32;
+        let fits = |(sm, exact)| if exact { sm == here } else { sm <= here };
+        if let Some((sm, _)) = header.target.filter(|&target| !fits(target)) {
+            self.device.report(format!("PTX for sm_{sm} on a device of sm_{here}"));
+            return Err(Status::NO_BINARY_FOR_GPU);
+        }
+        Ok(())
     }
 
     fn function(&mut self, module: Handle, name: &str) -> Result<Handle, Status> {
@@ -89,6 +109,18 @@ impl State {
             PREFERRED_CARVEOUT => -1,
             _ => return Err(Status::INVALID_VALUE),
         })
+    }
+}
+
+/// The newest version of PTX that a driver of this CUDA version knows.
+fn newest_version(driver: c_int) -> (u32, u32) {
+    let (major, minor) = (driver as u32 / 1000, driver as u32 % 1000 / 10);
+    match (major, minor) {
+        (..=11, _) => (7, minor),
+        (12, ..=5) => (8, minor),
+        // 12.6 brought no new one.
+        (12, _) => (8, minor - 1),
+        _ => (major - 4, minor),
     }
 }
 
@@ -195,5 +227,27 @@ api! {
     fn cuFuncSetCacheConfig(function: Handle, preference: c_int) {
         let _ = preference;
         with_state(|s| s.functions.get(function).map(|_| ()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::newest_version;
+
+    #[test]
+    fn versions_of_the_language() {
+        for (driver, version) in [
+            (11_080, (7, 8)),
+            (12_000, (8, 0)),
+            (12_040, (8, 4)),
+            (12_050, (8, 5)),
+            (12_060, (8, 5)),
+            (12_080, (8, 7)),
+            (12_090, (8, 8)),
+            (13_000, (9, 0)),
+            (13_010, (9, 1)),
+        ] {
+            assert_eq!(newest_version(driver), version);
+        }
     }
 }

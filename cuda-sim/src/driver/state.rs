@@ -1,6 +1,6 @@
 //! Everything the driver knows, behind one lock.
 
-use super::capture::{Capture, Origin};
+use super::capture::Capture;
 use super::event::Event;
 use super::graph::Graph;
 use super::module::{Function, LoadedModule};
@@ -175,19 +175,27 @@ impl State {
         }
     }
 
-    /// Streams, events, modules, graphs, handles of cuBLAS and retained contexts that live.
-    pub fn live_handles(&self) -> usize {
-        let contexts: u32 = self.retained.iter().sum();
-        let graphs = self.graphs.len() + self.executables.len();
-        let work = self.streams.len() + self.events.len() + self.modules.len() + self.blas.len();
-        work + graphs + contexts as usize
+    /// What lives, by kind and number.
+    pub fn live(&self) -> [(&'static str, usize); 10] {
+        [
+            ("allocations", self.device.sim.memory.live()),
+            ("pools", self.pools.len()),
+            ("pinned", self.pinned.len()),
+            ("streams", self.streams.len()),
+            ("events", self.events.len()),
+            ("modules", self.modules.len()),
+            ("graphs", self.graphs.len()),
+            ("executables", self.executables.len()),
+            ("cublas", self.blas.len()),
+            ("contexts", self.retained.iter().sum::<u32>() as usize),
+        ]
     }
 
     /// Does work on a stream, or adds it to the graph that the stream captures.
     pub fn enqueue(&mut self, stream: Handle, work: Work) -> Result<(), Status> {
         self.check_sticky()?;
         match self.capture_of(stream)? {
-            Some(id) => self.record(id, Origin::of(stream), work),
+            Some(id) => self.record(id, stream::id(stream), work),
             None => {
                 self.check_legacy(stream)?;
                 self.device.sim.order.begin(stream::id(stream));
@@ -231,7 +239,7 @@ pub(crate) fn with_state<T>(f: impl FnOnce(&mut State) -> T) -> T {
     let mut guard = lock();
     let state = guard.get_or_insert_with(|| {
         let state = State::new();
-        if state.options.stats.is_some() || state.options.launches.is_some() {
+        if state.options.writes_at_exit() {
             super::symbols::write_at_exit();
         }
         state

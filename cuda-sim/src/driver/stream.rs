@@ -1,6 +1,6 @@
 //! Streams.
 
-use super::capture::{Mode, Origin};
+use super::capture::Mode;
 use super::{Handle, Status, api, put, with_state};
 use crate::order::{LEGACY, StreamId};
 use std::ffi::{c_int, c_uint, c_void};
@@ -69,9 +69,8 @@ api! {
     /// Destroys a stream.
     fn cuStreamDestroy_v2(stream: Handle) {
         with_state(|s| {
-            let stream = s.streams.remove(stream)?;
-            if let Some(id) = stream.capture {
-                s.invalidate(id);
+            if let Some(id) = s.streams.remove(stream)?.capture {
+                s.destroyed_in_capture(stream, id);
             }
             Ok(())
         })
@@ -178,9 +177,4 @@ pub(crate) fn id(stream: Handle) -> StreamId {
         0 | 1 => LEGACY,
         other => other,
     }
-}
-
-/// The stream as the origin of recorded work.
-pub(crate) fn origin(stream: Handle) -> Origin {
-    Origin::of(stream)
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cuda_sim_live_allocations` | allocations and pools of the host program that were not freed |
 //! | `cuda_sim_live_handles` | streams, events, modules, graphs, handles and contexts that live |
+//! | `cuda_sim_live` | length of a line with the number of each of these; its text is copied to a buffer |
 //! | `cuda_sim_fail_launch` | lets the n-th launch from now on fail, once; 0 for none |
 //! | `cuda_sim_fail_allocation` | lets the n-th allocation from now on fail, once; 0 for none |
 //! | `cuda_sim_last_fault` | length of the last diagnosis; its text is copied to a buffer |
@@ -41,7 +42,27 @@ pub extern "C" fn cuda_sim_live_allocations() -> usize {
 /// How many streams, events, modules, graphs, handles of cuBLAS and retained contexts live.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuda_sim_live_handles() -> usize {
-    with_state(|s| s.live_handles())
+    let is_memory = |kind: &str| ["allocations", "pools", "pinned"].contains(&kind);
+    let live = with_state(|s| s.live());
+    live.iter().filter(|(kind, _)| !is_memory(kind)).map(|(_, count)| count).sum()
+}
+
+/// The kinds of which something lives, as `kind=count`.
+fn live_line(live: &[(&str, usize)]) -> String {
+    let alive = live.iter().filter(|(_, count)| *count > 0);
+    alive.map(|(kind, count)| format!("{kind}={count}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Copies what lives to `buffer`, as `kind=count` where there are any, and returns the length of the
+/// text.
+///
+/// # Safety
+/// `buffer` is null or has `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cuda_sim_live(buffer: *mut c_char, size: usize) -> usize {
+    let text = with_state(|s| live_line(&s.live()));
+    // SAFETY: by contract.
+    unsafe { copy_text(&text, buffer, size) }
 }
 
 /// Lets the n-th launch from now on fail, once.
@@ -110,14 +131,18 @@ unsafe extern "C" {
     fn atexit(function: extern "C" fn()) -> c_int;
 }
 
-/// Makes the counters be written when the process ends.
+/// Makes the counters, and what lives, be written when the process ends.
 pub(crate) fn write_at_exit() {
     // SAFETY: `atexit` may be called at any time with a function that does not unwind.
-    unsafe { atexit(write_stats) };
+    unsafe { atexit(report) };
 }
 
-extern "C" fn write_stats() {
+extern "C" fn report() {
     with_state(|s| {
+        let live = live_line(&s.live());
+        if s.options.leaks && !live.is_empty() {
+            eprintln!("cuda-sim: alive at exit: {live}");
+        }
         let lines = s.device.sim.counters.lines();
         for path in [&s.options.stats, &s.options.launches].into_iter().flatten() {
             let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);

@@ -9,7 +9,7 @@ use crate::memory::Access;
 impl Runner<'_> {
     #[inline]
     pub(super) fn load(&mut self, i: &Instr, t: Transfer, site: usize) -> Result<(), Box<Fault>> {
-        let address = self.registers[i.a as usize].wrapping_add(t.offset as u64);
+        let address = t.space.address(self.registers[i.a as usize], t.offset);
         let bytes = usize::from(t.bytes * t.count);
         let value = if t.space == Space::Param {
             self.param(address, bytes)?
@@ -17,7 +17,6 @@ impl Runner<'_> {
             let access = match t.order {
                 Order::Weak => Access::Read,
                 Order::NonCoherent => Access::ReadOnce,
-                Order::Strong => Access::StrongRead,
             };
             let request = Request { space: t.space, address, bytes, access, site };
             let place = self.view.place(&mut self.thread.local, request)?;
@@ -38,7 +37,7 @@ impl Runner<'_> {
     #[inline]
     pub(super) fn store(&mut self, i: &Instr, t: Transfer, site: usize) -> Result<(), Box<Fault>> {
         let r = &*self.registers;
-        let address = r[i.a as usize].wrapping_add(t.offset as u64);
+        let address = t.space.address(r[i.a as usize], t.offset);
         let bytes = usize::from(t.bytes * t.count);
         let mut value = part(r[i.d as usize], 0, t);
         if t.count > 1 {
@@ -50,10 +49,7 @@ impl Runner<'_> {
         if t.space == Space::Param {
             return Err(Fault::new(FaultKind::WrongSpace, "write to the kernel's arguments"));
         }
-        let access = match t.order {
-            Order::Strong => Access::StrongWrite,
-            _ => Access::Write,
-        };
+        let access = Access::Write;
         let request = Request { space: t.space, address, bytes, access, site };
         let place = self.view.place(&mut self.thread.local, request)?;
         place.region.store(place.offset, bytes, value);
@@ -79,7 +75,7 @@ fn element(value: u128, index: u32, t: Transfer) -> u64 {
     let bits = 8 * u32::from(t.bytes);
     let low = (value >> (bits * index)) as u64;
     let unused = 64 - bits;
-    if t.signed { ((low << unused) as i64 >> unused) as u64 } else { low << unused >> unused }
+    low << unused >> unused
 }
 
 #[inline]

@@ -1,12 +1,10 @@
 //! Barriers of a block.
 //!
 //! `bar.sync 0` without a number of threads is `__syncthreads`: every thread of the block must come to
-//! the same instruction. With a number, threads may come from different places (producers and
-//! consumers), and those that merely arrive do not wait.
+//! the same instruction. With a number, threads may come from different places.
 
 use super::thread::State;
 use super::{Machine, WARP};
-use crate::code::BarrierReduce;
 use crate::fault::{Fault, FaultKind};
 
 /// How many barriers a block has.
@@ -17,8 +15,6 @@ pub const BARRIERS: usize = 16;
 pub struct Barrier {
     /// Threads that wait.
     waiting: Vec<u32>,
-    /// Threads that arrived without waiting, and when.
-    arrived: Vec<(u32, u32)>,
     /// Threads expected.
     expected: usize,
     /// The instruction of the first thread.
@@ -28,11 +24,6 @@ pub struct Barrier {
 impl Barrier {
     pub fn reset(&mut self) {
         self.waiting.clear();
-        self.arrived.clear();
-    }
-
-    fn gathered(&self) -> usize {
-        self.waiting.len() + self.arrived.len()
     }
 }
 
@@ -43,7 +34,6 @@ impl Machine<'_> {
         thread: usize,
         id: u64,
         count: Option<u64>,
-        waits: bool,
     ) -> Result<(), Box<Fault>> {
         let block = self.threads.len();
         let at = self.threads[thread].current();
@@ -60,7 +50,7 @@ impl Machine<'_> {
         // A last warp that is not full counts as full.
         let expected = count.map_or(block, |count| (count as usize).min(block));
         let barrier = &mut self.barriers[id as usize];
-        if barrier.gathered() == 0 {
+        if barrier.waiting.is_empty() {
             barrier.expected = expected;
             barrier.at = at;
         }
@@ -69,19 +59,14 @@ impl Machine<'_> {
             let line = self.program.places[barrier.at as usize].line;
             let message = format!(
                 "barrier {id} for {expected} threads, while {} threads wait at PTX line {line} for {}",
-                barrier.gathered(),
+                barrier.waiting.len(),
                 barrier.expected
             );
             return Err(Fault::new(FaultKind::DivergentBarrier, message));
         }
-        if waits {
-            barrier.waiting.push(thread as u32);
-            self.threads[thread].state = State::Barrier;
-        } else {
-            let time = self.clocks.arrival();
-            barrier.arrived.push((thread as u32, time));
-        }
-        if barrier.gathered() >= barrier.expected {
+        barrier.waiting.push(thread as u32);
+        self.threads[thread].state = State::Barrier;
+        if barrier.waiting.len() >= barrier.expected {
             self.release(id as usize);
         }
         Ok(())
@@ -90,38 +75,14 @@ impl Machine<'_> {
     /// Lets the threads of a complete barrier go on.
     fn release(&mut self, id: usize) {
         let waiting = std::mem::take(&mut self.barriers[id].waiting);
-        let arrived = std::mem::take(&mut self.barriers[id].arrived);
         if waiting.len() == self.threads.len() {
             self.clocks.block_barrier();
         } else {
             let warps = waiting.iter().fold(0, |mask, &t| mask | 1 << (t as usize / WARP));
-            let arrived: Vec<_> =
-                arrived.iter().map(|&(t, time)| (t as usize / WARP, time)).collect();
-            self.clocks.partial_barrier(warps, &arrived);
+            self.clocks.partial_barrier(warps);
         }
-        self.reduce(&waiting);
         for thread in waiting {
             self.make_ready(thread as usize);
-        }
-    }
-
-    fn reduce(&mut self, waiting: &[u32]) {
-        let votes = waiting.iter().filter_map(|&t| self.threads[t as usize].reduce);
-        let (mut count, mut voters) = (0, 0);
-        for (_, _, vote) in votes {
-            count += u64::from(vote);
-            voters += 1;
-        }
-        for &thread in waiting {
-            let Some((reduce, register, _)) = self.threads[thread as usize].reduce.take() else {
-                continue;
-            };
-            let value = match reduce {
-                BarrierReduce::And => u64::from(count == voters),
-                BarrierReduce::Or => u64::from(count > 0),
-                BarrierReduce::Count => count,
-            };
-            self.registers[thread as usize * self.program.registers + register as usize] = value;
         }
     }
 

@@ -76,10 +76,6 @@ impl Machine<'_> {
         let mut result = Ok(());
         match stop {
             Stop::Fuel => {}
-            Stop::Arrive { id, count } => {
-                self.ready.push(thread as u32);
-                return self.arrive(thread, id, Some(count), false).map_err(here);
-            }
             Stop::Counting => {
                 self.threads[thread].state = State::Counting;
                 self.warps[warp].running &= !(1 << lane);
@@ -90,7 +86,7 @@ impl Machine<'_> {
             }
             Stop::Barrier { id, count } => {
                 self.warps[warp].running &= !(1 << lane);
-                result = self.arrive(thread, id, count, true).map_err(here);
+                result = self.arrive(thread, id, count).map_err(here);
             }
             Stop::Warp(mask) => {
                 self.threads[thread].state = State::Warp(mask);

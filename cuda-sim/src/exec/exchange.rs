@@ -84,7 +84,7 @@ impl Machine<'_> {
         let mut values = [0; WARP];
         for lane in lanes(members) {
             let value = self.registers[file(lane) + instr.a as usize];
-            values[lane] = if op.wide { value } else { value & 0xFFFF_FFFF };
+            values[lane] = value & 0xFFFF_FFFF;
         }
         let mut results = [(0, true); WARP];
         for lane in lanes(members) {
@@ -103,7 +103,7 @@ impl Machine<'_> {
                     }
                     (if inside { values[from] } else { values[lane] }, inside)
                 }
-                _ => combine(op, &values, members, lane),
+                _ => (combine(op, &values, members, lane), true),
             };
         }
         for lane in lanes(members) {
@@ -138,34 +138,25 @@ fn shuffle_source(exchange: Exchange, lane: usize, b: u32, c: u32) -> (usize, bo
 }
 
 /// The result of a vote, match or reduction for one lane.
-fn combine(op: WarpOp, values: &[u64; WARP], members: u32, lane: usize) -> (u64, bool) {
-    let same_as = |value: u64| {
-        lanes(members).filter(|&l| values[l] == value).fold(0, |mask, l| mask | 1u64 << l)
+fn combine(op: WarpOp, values: &[u64; WARP], members: u32, lane: usize) -> u64 {
+    let mask_of = |wanted: &dyn Fn(u64) -> bool| {
+        lanes(members).filter(|&l| wanted(values[l])).fold(0, |mask, l| mask | 1u64 << l)
     };
-    let yes = || lanes(members).filter(|&l| values[l] != 0).fold(0, |mask, l| mask | 1u64 << l);
-    let members_wide = u64::from(members);
+    let yes = || mask_of(&|value| value != 0);
     let signed = |value: u64| i64::from(value as u32 as i32);
     let own = || lanes(members).map(|l| values[l]);
-    let low = |value: u64| value & 0xFFFF_FFFF;
-    match op.exchange {
-        Exchange::Ballot => (yes(), true),
-        Exchange::All => (u64::from(yes() == members_wide), true),
-        Exchange::Any => (u64::from(yes() != 0), true),
-        Exchange::Uniform => (u64::from(yes() == 0 || yes() == members_wide), true),
-        Exchange::MatchAny => (same_as(values[lane]), true),
-        Exchange::MatchAll => {
-            let all = same_as(values[lane]) == members_wide;
-            (if all { members_wide } else { 0 }, all)
-        }
-        Exchange::Add => (low(own().fold(0, u64::wrapping_add)), true),
-        Exchange::Min if op.signed => (low(own().map(signed).min().unwrap_or(0) as u64), true),
-        Exchange::Max if op.signed => (low(own().map(signed).max().unwrap_or(0) as u64), true),
-        Exchange::Min => (own().min().unwrap_or(0), true),
-        Exchange::Max => (own().max().unwrap_or(0), true),
-        Exchange::And => (own().fold(u64::MAX, |x, y| x & y), true),
-        Exchange::Or => (own().fold(0, |x, y| x | y), true),
-        _ => (own().fold(0, |x, y| x ^ y), true),
-    }
+    let result = match op.exchange {
+        Exchange::Ballot => yes(),
+        Exchange::All => u64::from(yes() == u64::from(members)),
+        Exchange::Any => u64::from(yes() != 0),
+        Exchange::MatchAny => mask_of(&|value| value == values[lane]),
+        Exchange::Min if op.signed => own().map(signed).min().unwrap_or(0) as u64,
+        Exchange::Max if op.signed => own().map(signed).max().unwrap_or(0) as u64,
+        Exchange::Min => own().min().unwrap_or(0),
+        Exchange::Max => own().max().unwrap_or(0),
+        _ => own().fold(0, u64::wrapping_add),
+    };
+    result & 0xFFFF_FFFF
 }
 
 #[cfg(test)]

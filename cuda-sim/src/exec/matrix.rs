@@ -7,14 +7,12 @@
 
 use super::view::{Request, View};
 use super::{Machine, WARP};
-use crate::arith::compare::small_float;
-use crate::arith::soft::{Format, Rounding, convert};
-use crate::code::{Element, LoadMatrix, Matrix, Space};
+use crate::arith::{convert, soft};
+use crate::code::{LoadMatrix, Space};
 use crate::fault::Fault;
 use crate::memory::Access;
-use crate::ptx::Type;
 
-/// The elements of A, B and C (or D), by row and column.
+/// The elements of A, B and C, by row and column.
 struct Tiles {
     a: [[f64; 16]; 16],
     b: [[f64; 8]; 16],
@@ -22,48 +20,21 @@ struct Tiles {
 }
 
 /// Row and column in A of element `e` of register `n` in a lane.
-fn place_in_a(element: Element, lane: usize, n: usize, e: usize) -> (usize, usize) {
+fn place_in_a(lane: usize, n: usize, e: usize) -> (usize, usize) {
     let (g, q) = (lane / 4, lane % 4);
-    match element {
-        Element::F64 => (g, q),
-        Element::TF32 => (g + 8 * (n % 2), q + 4 * (n / 2)),
-        _ => (g + 8 * (n % 2), 2 * q + e + 8 * (n / 2)),
-    }
+    (g + 8 * (n % 2), 2 * q + e + 8 * (n / 2))
 }
 
 /// Row and column in B.
-fn place_in_b(element: Element, lane: usize, n: usize, e: usize) -> (usize, usize) {
+fn place_in_b(lane: usize, n: usize, e: usize) -> (usize, usize) {
     let (g, q) = (lane / 4, lane % 4);
-    match element {
-        Element::F64 => (q, g),
-        Element::TF32 => (q + 4 * n, g),
-        _ => (2 * q + e + 8 * n, g),
-    }
+    (2 * q + e + 8 * n, g)
 }
 
-/// Row and column in C and D.
-fn place_in_c(m: &Matrix, lane: usize, n: usize, e: usize) -> (usize, usize) {
+/// Row and column in C and D of register `n`.
+fn place_in_c(lane: usize, n: usize) -> (usize, usize) {
     let (g, q) = (lane / 4, lane % 4);
-    if m.half_accumulator { (g + 8 * n, 2 * q + e) } else { (g + 8 * (n / 2), 2 * q + n % 2) }
-}
-
-/// How many elements a register of A or B holds.
-fn per_register(element: Element) -> usize {
-    match element {
-        Element::F16 | Element::BF16 => 2,
-        Element::TF32 | Element::F64 => 1,
-    }
-}
-
-fn value(element: Element, register: u64, e: usize) -> f64 {
-    let half = register >> (16 * e);
-    match element {
-        Element::F16 => small_float(Type::F16, half),
-        Element::BF16 => small_float(Type::BF16, half),
-        // The low 13 bits are ignored.
-        Element::TF32 => f32::from_bits(register as u32 & 0xFFFF_E000).into(),
-        Element::F64 => f64::from_bits(register),
-    }
+    (g + 8 * (n / 2), 2 * q + n % 2)
 }
 
 impl Machine<'_> {
@@ -74,34 +45,33 @@ impl Machine<'_> {
     /// D = A·B + C for one warp.
     pub(super) fn multiply_matrices(&mut self, warp: usize, index: u32) {
         let m = &self.program.matrices[index as usize];
+        let value = |register: u64, e: usize| soft::value(m.format, register >> (16 * e) & 0xFFFF);
         let mut tiles = Tiles { a: [[0.0; 16]; 16], b: [[0.0; 8]; 16], c: [[0.0; 8]; 16] };
         for lane in 0..WARP {
             let file = &self.registers[self.file(warp, lane)..];
-            for e in 0..per_register(m.element) {
+            for e in 0..2 {
                 for (n, &register) in m.a.iter().enumerate() {
-                    let (row, column) = place_in_a(m.element, lane, n, e);
-                    tiles.a[row][column] = value(m.element, file[register as usize], e);
+                    let (row, column) = place_in_a(lane, n, e);
+                    tiles.a[row][column] = value(file[register as usize], e);
                 }
                 for (n, &register) in m.b.iter().enumerate() {
-                    let (row, column) = place_in_b(m.element, lane, n, e);
-                    tiles.b[row][column] = value(m.element, file[register as usize], e);
+                    let (row, column) = place_in_b(lane, n, e);
+                    tiles.b[row][column] = value(file[register as usize], e);
                 }
             }
             for (n, &register) in m.c.iter().enumerate() {
-                for e in 0..accumulators(m) {
-                    let (row, column) = place_in_c(m, lane, n, e);
-                    tiles.c[row][column] = accumulator(m, file[register as usize], e);
-                }
+                let (row, column) = place_in_c(lane, n);
+                tiles.c[row][column] = f32::from_bits(file[register as usize] as u32).into();
             }
         }
         for lane in 0..WARP {
             let file = self.file(warp, lane);
             for (n, &register) in m.d.iter().enumerate() {
-                let bits = (0..accumulators(m)).fold(0, |bits, e| {
-                    let (row, column) = place_in_c(m, lane, n, e);
-                    bits | rounded(m, dot(m, &tiles, row, column)) << (16 * e)
-                });
-                self.registers[file + register as usize] = bits;
+                let (row, column) = place_in_c(lane, n);
+                let products = (0..16).map(|k| tiles.a[row][k] * tiles.b[k][column]);
+                let sum = products.fold(tiles.c[row][column], |sum, product| sum + product);
+                let sum = sum.to_bits();
+                self.registers[file + register as usize] = convert::f32_from_f64(sum, 0, 0, 0);
             }
         }
     }
@@ -162,34 +132,4 @@ impl Machine<'_> {
         let place = view.place(&mut self.threads[thread].local, request)?;
         Ok(place.region.load(place.offset, 16))
     }
-}
-
-/// How many elements a register of C or D holds.
-fn accumulators(m: &Matrix) -> usize {
-    if m.half_accumulator { 2 } else { 1 }
-}
-
-fn accumulator(m: &Matrix, register: u64, e: usize) -> f64 {
-    match m.element {
-        _ if m.half_accumulator => small_float(Type::F16, register >> (16 * e)),
-        Element::F64 => f64::from_bits(register),
-        _ => f32::from_bits(register as u32).into(),
-    }
-}
-
-fn dot(m: &Matrix, tiles: &Tiles, row: usize, column: usize) -> f64 {
-    let products = (0..m.k).map(|k| (tiles.a[row][k], tiles.b[k][column]));
-    match m.element {
-        Element::F64 => products.fold(tiles.c[row][column], |sum, (a, b)| a.mul_add(b, sum)),
-        _ => products.fold(tiles.c[row][column], |sum, (a, b)| sum + a * b),
-    }
-}
-
-fn rounded(m: &Matrix, sum: f64) -> u64 {
-    let to = match m.element {
-        _ if m.half_accumulator => Format::F16,
-        Element::F64 => return sum.to_bits(),
-        _ => Format::F32,
-    };
-    convert(to, Rounding::Nearest, Format::F64, sum.to_bits())
 }

@@ -198,9 +198,7 @@ impl<'m> Machine<'m> {
             Special::Block(axis) => self.block[axis],
             Special::GridSize(axis) => self.shape.grid[axis],
             Special::Warps => self.warps.len() as u32,
-            Special::DynamicShared => self.shape.dynamic_shared as u32,
             Special::TotalShared => (self.program.shared_bytes + self.shape.dynamic_shared) as u32,
-            Special::Fixed(value) => value,
             _ => 0,
         })
     }

@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{Machine, WARP};
-use crate::code::{BarrierReduce, Extent, Instr, Step, UNGUARDED};
+use crate::code::{Extent, Instr, Step, UNGUARDED};
 use crate::fault::{Fault, FaultKind};
 use crate::memory::Region;
 use std::collections::VecDeque;
@@ -34,8 +34,6 @@ pub enum Stop {
         /// Threads expected, if not all of the block.
         count: Option<u64>,
     },
-    /// It came to a barrier where it does not wait.
-    Arrive { id: u64, count: u64 },
     /// It needs the lanes in the mask.
     Warp(u32),
     /// The list of its memory accesses is full.
@@ -64,8 +62,6 @@ pub struct Thread {
     pub copies: Vec<PendingCopy>,
     /// Groups of copies not yet waited for.
     pub groups: VecDeque<Vec<PendingCopy>>,
-    /// The result of a `bar.red`, when it is there.
-    pub reduce: Option<(BarrierReduce, u32, bool)>,
 }
 
 impl Thread {
@@ -77,7 +73,6 @@ impl Thread {
             calls: Vec::new(),
             copies: Vec::new(),
             groups: VecDeque::new(),
-            reduce: None,
         }
     }
 
@@ -89,7 +84,6 @@ impl Thread {
         self.calls.clear();
         self.copies.clear();
         self.groups.clear();
-        self.reduce = None;
     }
 
     /// The instruction that was executed last.
@@ -105,8 +99,6 @@ pub(super) struct Runner<'r> {
     pub registers: &'r mut [u64],
     pub thread: &'r mut Thread,
     pub view: View<'r>,
-    /// Instructions executed before this turn.
-    pub clock: u64,
 }
 
 impl Machine<'_> {
@@ -129,7 +121,6 @@ impl Machine<'_> {
                 log,
             },
             thread,
-            clock: self.executed,
         };
         let mut left = fuel;
         let stop = runner.run(&mut left);
@@ -141,7 +132,6 @@ impl Machine<'_> {
 impl Runner<'_> {
     fn run(&mut self, fuel: &mut u64) -> Result<Stop, Box<Fault>> {
         let code = self.instr;
-        let start = *fuel;
         let mut next = self.thread.next as usize;
         // The place must be right whenever the loop is left.
         macro_rules! leave {
@@ -174,12 +164,6 @@ impl Runner<'_> {
                     let (a, b) = (r[i.a as usize], r[i.b as usize]);
                     r[i.d as usize] = f(a, b, r[i.c as usize], r[i.e as usize]);
                 }
-                Step::ComputePair(f) => {
-                    let (a, b) = (r[i.a as usize], r[i.b as usize]);
-                    let (first, second) = f(a, b, r[i.c as usize], r[i.e as usize]);
-                    r[i.d as usize] = first;
-                    r[i.d2 as usize] = second;
-                }
                 Step::Branch(target) => next = target as usize,
                 Step::Load(transfer) => {
                     tried!(self.load(i, transfer, next - 1));
@@ -205,15 +189,6 @@ impl Runner<'_> {
                     let count = has_count.then(|| r[i.b as usize] & 0xFFFF_FFFF);
                     leave!(Ok(Stop::Barrier { id: r[i.a as usize] & 0xFFFF_FFFF, count }));
                 }
-                Step::BarrierReduce(reduce, has_count) => {
-                    let count = has_count.then(|| r[i.b as usize] & 0xFFFF_FFFF);
-                    self.thread.reduce = Some((reduce, i.d, r[i.c as usize] != 0));
-                    leave!(Ok(Stop::Barrier { id: r[i.a as usize] & 0xFFFF_FFFF, count }));
-                }
-                Step::Arrive => {
-                    let (id, count) = (r[i.a as usize], r[i.b as usize]);
-                    leave!(Ok(Stop::Arrive { id: id & 0xFFFF_FFFF, count: count & 0xFFFF_FFFF }));
-                }
                 Step::Return => {
                     let Some(call) = self.thread.calls.pop() else { leave!(Ok(Stop::Done)) };
                     self.copy_results(call);
@@ -226,27 +201,12 @@ impl Runner<'_> {
                     self.thread.calls.push(next as u32 - 1);
                     next = call.target as usize;
                 }
-                Step::BranchTable(table) => {
-                    let table = &self.program.tables[table as usize];
-                    let entry = r[i.a as usize] as u32;
-                    let Some(&target) = table.get(entry as usize) else {
-                        let message = format!("entry {entry} of a jump table of {}", table.len());
-                        leave!(Err(Fault::new(FaultKind::InvalidArgument, message)));
-                    };
-                    next = target as usize;
-                }
-                Step::ActiveMask => r[i.d as usize] = 1 << (self.view.thread % WARP as u32),
                 Step::CopyAsync(copy) => tried!(self.copy_async(i, copy, next - 1)),
                 Step::CopyCommit => self.copy_commit(),
                 Step::CopyWait => {
                     let keep = r[i.a as usize] as u32 as usize;
                     tried!(self.copy_wait(keep));
                 }
-                Step::CopyWaitAll => {
-                    self.copy_commit();
-                    tried!(self.copy_wait(0));
-                }
-                Step::Clock => r[i.d as usize] = self.clock + (start - *fuel),
                 Step::Trap => {
                     let message = "the kernel stopped itself (trap or failed assertion)";
                     leave!(Err(Fault::new(FaultKind::Trap, message)));

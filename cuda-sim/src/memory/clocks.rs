@@ -110,18 +110,15 @@ impl Clocks {
         }
     }
 
-    /// The warps in `waiting` met those in `waiting | arrived`, which arrived at the given times.
-    pub fn partial_barrier(&mut self, waiting: u32, arrived: &[(usize, u32)]) {
+    /// The warps in `mask` met.
+    pub fn partial_barrier(&mut self, mask: u32) {
         let now = self.tick();
-        let members = || (0..LANES).filter(|warp| waiting >> warp & 1 != 0);
+        let members = || (0..LANES).filter(|warp| mask >> warp & 1 != 0);
         let mut joined = [0; LANES];
-        for warp in members().chain(arrived.iter().map(|(warp, _)| *warp)) {
+        for warp in members() {
             for (known, row) in joined.iter_mut().zip(&self.warps[warp]) {
                 *known = row.max(known).to_owned();
             }
-        }
-        for &(warp, time) in arrived {
-            joined[warp] = joined[warp].max(time);
         }
         for warp in members() {
             joined[warp] = now;
@@ -130,11 +127,6 @@ impl Clocks {
             self.warps[warp] = joined;
             self.full[warp] = now;
         }
-    }
-
-    /// The time at which a warp arrives at a barrier without waiting; later accesses come after it.
-    pub fn arrival(&mut self) -> u32 {
-        self.tick()
     }
 
     /// The present.
@@ -210,13 +202,14 @@ mod tests {
         assert!(!clocks.knows(3, 2, late));
         clocks.warp_barrier(0, u32::MAX, u32::MAX);
         assert!(clocks.knows(3, 2, late) && !clocks.knows(3, 40, late));
-        let arrival = clocks.arrival();
+        clocks.partial_barrier(0b011);
         let after = clocks.now();
-        clocks.partial_barrier(0b01, &[(1, arrival)]);
         assert!(clocks.knows(3, 40, late) && !clocks.knows(3, 40, after));
-        assert!(!clocks.knows(40, 3, late));
+        assert!(clocks.knows(40, 3, late) && !clocks.knows(70, 3, late));
+        clocks.partial_barrier(0b110);
+        assert!(clocks.knows(70, 3, late) && !clocks.knows(3, 70, after), "knowledge passes on");
         clocks.block_barrier();
-        assert!(clocks.knows(40, 3, late) && clocks.knows(3, 40, after));
+        assert!(clocks.knows(3, 70, after) && clocks.knows(3, 40, after));
         clocks.start_block();
         assert!(!clocks.in_block(late) && clocks.in_launch(late));
         assert_eq!((clocks.block_at(late), clocks.block_at(clocks.now())), (0, 1));

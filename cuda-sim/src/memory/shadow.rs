@@ -16,58 +16,43 @@ pub enum Access {
     Read,
     /// A load through the cache that is not kept coherent (`ld.global.nc`).
     ReadOnce,
-    /// A load with an ordering (`.relaxed`, `.acquire`, …): may meet atomic operations.
-    StrongRead,
     /// An ordinary store.
     Write,
-    /// An atomic operation, or a store with an ordering.
+    /// An atomic operation, which may meet those of other threads.
     Atomic,
-    /// An atomic operation that only threads of the block may meet (`.cta`).
-    BlockAtomic,
-    /// A store with an ordering: like an atomic operation that does not read.
-    StrongWrite,
 }
 
 impl Access {
-    /// Whether it may meet atomic operations of other threads.
-    fn is_strong(self) -> bool {
-        !matches!(self, Self::Read | Self::ReadOnce | Self::Write)
-    }
-
     /// Whether memory is as before.
     pub fn only_reads(self) -> bool {
-        matches!(self, Self::Read | Self::ReadOnce | Self::StrongRead)
+        matches!(self, Self::Read | Self::ReadOnce)
     }
 
     /// Whether the contents before do not matter.
     pub fn only_writes(self) -> bool {
-        matches!(self, Self::Write | Self::StrongWrite)
+        self == Self::Write
     }
 
     /// The name used in messages.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Read | Self::ReadOnce | Self::StrongRead => "read",
-            Self::Write | Self::StrongWrite => "write",
-            Self::Atomic | Self::BlockAtomic => "atomic access",
+            Self::Read | Self::ReadOnce => "read",
+            Self::Write => "write",
+            Self::Atomic => "atomic access",
         }
     }
 }
 
-/// One access, packed: stamp, thread and flags. Zero is none.
+/// One access, packed: stamp, thread and a mark. Zero is none.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Record(u64);
 
 /// An earlier block of the launch did the same.
 const FOREIGN: u64 = 1;
-/// A read with an ordering.
-const STRONG: u64 = 2;
-/// An atomic operation for the block alone.
-const BLOCK: u64 = 4;
 
 impl Record {
-    fn new(stamp: u32, thread: u32, flags: u64) -> Self {
-        Self(u64::from(stamp) << 32 | u64::from(thread) << 16 | flags)
+    fn new(stamp: u32, thread: u32) -> Self {
+        Self(u64::from(stamp) << 32 | u64::from(thread) << 16)
     }
 
     fn stamp(self) -> u32 {
@@ -78,8 +63,8 @@ impl Record {
         (self.0 >> 16) as u32 & 0xFFFF
     }
 
-    fn has(self, flags: u64) -> bool {
-        self.0 & flags != 0
+    fn is_marked(self) -> bool {
+        self.0 & FOREIGN != 0
     }
 }
 
@@ -135,7 +120,7 @@ impl Observer<'_> {
     fn is_foreign(&self, record: Record) -> bool {
         self.is_global
             && self.clocks.in_launch(record.stamp())
-            && (record.has(FOREIGN) || !self.clocks.in_block(record.stamp()))
+            && (record.is_marked() || !self.clocks.in_block(record.stamp()))
     }
 
     /// Whether an access that conflicts with `record` would be unordered.
@@ -164,18 +149,16 @@ impl History<'_> {
             self.check_atomics(observer, access)?;
         }
         if access.only_reads() {
-            let strong = u64::from(access == Access::StrongRead) * STRONG;
-            self.note(observer, READS, strong);
+            self.note(observer, READS);
             return Ok(());
         }
         if self.0[READS] != 0 {
-            self.check_reads(observer, access)?;
+            self.check_reads(observer)?;
         }
         if access == Access::Write {
-            self.0[WRITE] = Record::new(observer.clocks.now(), observer.thread, 0).0;
+            self.0[WRITE] = Record::new(observer.clocks.now(), observer.thread).0;
         } else {
-            let block = u64::from(access == Access::BlockAtomic) * BLOCK;
-            self.note(observer, ATOMICS, block);
+            self.note(observer, ATOMICS);
         }
         Ok(())
     }
@@ -212,11 +195,7 @@ impl History<'_> {
             let in_launch = observer.clocks.in_launch(atomic.stamp());
             let races = match access {
                 Access::ReadOnce if observer.is_global && in_launch => true,
-                // Atomic operations meet, but those for one block only within it.
-                _ if access.is_strong() => {
-                    (atomic.has(BLOCK) || access == Access::BlockAtomic)
-                        && (observer.is_foreign(atomic) || !in_launch && !observer.knows(atomic))
-                }
+                Access::Atomic => false,
                 _ => observer.races_with(atomic),
             };
             if races {
@@ -226,11 +205,10 @@ impl History<'_> {
         Ok(())
     }
 
-    fn check_reads(&self, observer: &Observer<'_>, access: Access) -> Result<(), Conflict> {
+    fn check_reads(&self, observer: &Observer<'_>) -> Result<(), Conflict> {
         for place in [READS, READS + 1] {
             let read = self.record(place);
-            let meets = read.has(STRONG) && access.is_strong();
-            if read.0 != 0 && !meets && observer.races_with(read) {
+            if read.0 != 0 && observer.races_with(read) {
                 return Err(observer.conflict(read, Access::Read));
             }
         }
@@ -239,8 +217,8 @@ impl History<'_> {
 
     /// Remembers an access in one of the two places from `first` on.
     #[inline(always)]
-    fn note(&mut self, observer: &Observer<'_>, first: usize, flags: u64) {
-        let record = Record::new(observer.clocks.now(), observer.thread, flags);
+    fn note(&mut self, observer: &Observer<'_>, first: usize) {
+        let record = Record::new(observer.clocks.now(), observer.thread);
         if self.0[first] | FOREIGN != record.0 | FOREIGN {
             self.note_new(observer, first, record);
         }
@@ -249,10 +227,7 @@ impl History<'_> {
     fn note_new(&mut self, observer: &Observer<'_>, first: usize, mut record: Record) {
         let kept = [self.record(first), self.record(first + 1)];
         let in_block = |kept: Record| observer.clocks.in_block(kept.stamp());
-        let is_own = |kept: Record| {
-            let kind = STRONG | BLOCK;
-            in_block(kept) && kept.thread() == observer.thread && kept.0 & kind == record.0 & kind
-        };
+        let is_own = |kept: Record| in_block(kept) && kept.thread() == observer.thread;
         // What another block did leaves its mark on what takes its place.
         let gives_way = |kept: Record| {
             observer.knows(kept) || observer.clocks.in_launch(kept.stamp()) && !in_block(kept)
@@ -310,7 +285,7 @@ mod tests {
         }
     }
 
-    use Access::{Atomic, BlockAtomic, Read, ReadOnce, StrongRead, Write};
+    use Access::{Atomic, Read, ReadOnce, Write};
 
     #[test]
     fn unordered_pairs() {
@@ -405,35 +380,6 @@ mod tests {
         assert!(bench.touch(4, Atomic));
         bench.clocks.block_barrier();
         assert!(bench.touch(3, Atomic) && bench.touch(3, Atomic) && bench.touch(3, Read));
-    }
-
-    #[test]
-    fn strong_reads_meet_reads_and_atomics() {
-        for (first, second, fine) in [
-            (StrongRead, Read, true),
-            (Read, StrongRead, true),
-            (StrongRead, Atomic, true),
-            (Atomic, StrongRead, true),
-            (StrongRead, Write, false),
-            (Write, StrongRead, false),
-            (BlockAtomic, Atomic, true),
-        ] {
-            let mut bench = Bench::new();
-            assert!(bench.touch(3, first));
-            assert_eq!(bench.touch(4, second), fine, "{first:?} {second:?}");
-        }
-    }
-
-    #[test]
-    fn atomics_of_a_block_stay_within_it() {
-        for (first, second) in
-            [(BlockAtomic, BlockAtomic), (Atomic, BlockAtomic), (BlockAtomic, Atomic)]
-        {
-            let mut bench = Bench::new();
-            assert!(bench.touch(3, first));
-            bench.clocks.start_block();
-            assert!(!bench.touch(4, second), "{first:?} {second:?}");
-        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Body<'_, '_, '_> {
                 ".pragma" => self.cursor.skip_past(";")?,
                 word => {
                     if self.cursor.eat(":") {
-                        self.label(word)?;
+                        self.label(word);
                     } else {
                         self.instruction(word, token.line)?;
                     }
@@ -127,21 +127,8 @@ impl Body<'_, '_, '_> {
         Ok(())
     }
 
-    fn label(&mut self, name: &str) -> Result<(), Error> {
-        let name = name.to_string();
-        if self.cursor.eat(".branchtargets") {
-            let mut targets = Vec::new();
-            while !self.cursor.eat(";") {
-                targets.push(self.cursor.word()?.to_string());
-                self.cursor.eat(",");
-            }
-            self.function.body.push(Statement::BranchTargets(name, targets));
-        } else if self.cursor.eat(".callprototype") {
-            self.cursor.skip_past(";")?;
-        } else {
-            self.function.body.push(Statement::Label(name));
-        }
-        Ok(())
+    fn label(&mut self, name: &str) {
+        self.function.body.push(Statement::Label(name.to_string()));
     }
 
     fn instruction(&mut self, first: &str, line: u32) -> Result<(), Error> {

@@ -11,7 +11,7 @@ mod parse;
 pub mod syntax;
 mod types;
 
-pub use parse::parse;
+pub use parse::{header, parse};
 pub use types::Type;
 
 /// Why a text is not PTX that this crate can run.

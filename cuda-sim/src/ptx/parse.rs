@@ -6,6 +6,39 @@ use super::literal::bits;
 use super::syntax::{Function, Initial, Module, Space, Variable};
 use super::{Error, Type};
 
+/// What a module is written for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Version of the language, `(8, 0)` for 8.0.
+    pub version: Option<(u32, u32)>,
+    /// Compute capability times ten, and whether it must be just that one (`sm_90a`).
+    pub target: Option<(u32, bool)>,
+}
+
+/// Reads the directives in front of a module, whatever follows them.
+pub fn header(text: &str) -> Header {
+    let mut header = Header::default();
+    for line in text.lines() {
+        let mut words = line.split("//").next().unwrap_or_default().split([' ', '\t', ',']);
+        let directive = words.next();
+        let value = words.find(|word| !word.is_empty()).unwrap_or_default();
+        match directive {
+            Some(".version") => {
+                let parts = value.split_once('.').map(|(x, y)| (x.parse().ok(), y.parse().ok()));
+                header.version = parts.and_then(|(x, y)| Some((x?, y?)));
+            }
+            Some(".target") => {
+                let name = value.strip_prefix("sm_").unwrap_or_default();
+                let number = name.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+                header.target = number.parse().ok().map(|sm| (sm, number != name));
+                return header;
+            }
+            _ => {}
+        }
+    }
+    header
+}
+
 /// Reads the text of a PTX module.
 pub fn parse(text: &str) -> Result<Module, Error> {
     let mut cursor = Cursor::new(tokens(text)?);
@@ -267,7 +300,7 @@ impl<'t> Cursor<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Header, header, parse};
     use crate::ptx::syntax::Initial;
 
     #[test]
@@ -293,6 +326,17 @@ mod tests {
         let kernel = &module.functions[0];
         assert_eq!((kernel.max_threads, kernel.params.len()), (Some(256), 2));
         assert_eq!((kernel.variables[1].bytes, kernel.variables[1].align), (24, 8));
+    }
+
+    #[test]
+    fn headers() {
+        let of = |text| header(text);
+        let plain = Header { version: Some((8, 0)), target: Some((80, false)) };
+        assert_eq!(of("// c\n\n.version 8.0\n.target\tsm_80 // c\n"), plain);
+        assert_eq!(of(".version 9.10\n.target sm_90a, debug").version, Some((9, 10)));
+        assert_eq!(of(".target sm_90a, debug").target, Some((90, true)));
+        assert_eq!(of(".target sm_103f").target, Some((103, true)));
+        assert_eq!(of(".visible .entry k() { }"), Header::default());
     }
 
     #[test]

@@ -141,8 +141,6 @@ impl Instruction {
 pub enum Statement {
     /// A jump target.
     Label(String),
-    /// The targets of an indexed branch, under a label.
-    BranchTargets(String, Vec<String>),
     /// An instruction.
     Instruction(Instruction),
 }

@@ -9,7 +9,6 @@ pub enum Type {
     B16,
     B32,
     B64,
-    B128,
     U8,
     U16,
     U32,
@@ -20,7 +19,6 @@ pub enum Type {
     S64,
     F16,
     BF16,
-    TF32,
     F32,
     F64,
     F16x2,
@@ -36,7 +34,6 @@ impl Type {
             "b16" => Self::B16,
             "b32" => Self::B32,
             "b64" => Self::B64,
-            "b128" => Self::B128,
             "u8" => Self::U8,
             "u16" => Self::U16,
             "u32" => Self::U32,
@@ -47,7 +44,6 @@ impl Type {
             "s64" => Self::S64,
             "f16" => Self::F16,
             "bf16" => Self::BF16,
-            "tf32" => Self::TF32,
             "f32" => Self::F32,
             "f64" => Self::F64,
             "f16x2" => Self::F16x2,
@@ -62,7 +58,6 @@ impl Type {
             Self::Pred | Self::B8 | Self::U8 | Self::S8 => 1,
             Self::B16 | Self::U16 | Self::S16 | Self::F16 | Self::BF16 => 2,
             Self::B64 | Self::U64 | Self::S64 | Self::F64 => 8,
-            Self::B128 => 16,
             _ => 4,
         }
     }
@@ -74,7 +69,7 @@ impl Type {
 
     /// Whether values are single (not packed) floating-point numbers.
     pub fn is_float(self) -> bool {
-        matches!(self, Self::F16 | Self::BF16 | Self::TF32 | Self::F32 | Self::F64)
+        matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
     }
 
     /// For a packed pair, the type of one half.

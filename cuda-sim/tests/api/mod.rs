@@ -42,6 +42,7 @@ unsafe extern "C" {
     pub fn cuEventQuery(event: Handle) -> c_int;
     pub fn cuEventSynchronize(event: Handle) -> c_int;
     pub fn cuEventElapsedTime(milliseconds: *mut f32, start: Handle, end: Handle) -> c_int;
+    pub fn cuGraphCreate(graph: *mut Handle, flags: c_uint) -> c_int;
     pub fn cuGraphInstantiateWithFlags(e: *mut Handle, graph: Handle, flags: u64) -> c_int;
     pub fn cuGraphLaunch(executable: Handle, stream: Handle) -> c_int;
     pub fn cuGraphDestroy(graph: Handle) -> c_int;
@@ -110,6 +111,7 @@ unsafe extern "C" {
     pub fn cuGetErrorString(code: c_int, text: *mut *const c_char) -> c_int;
     pub fn cuda_sim_live_allocations() -> usize;
     pub fn cuda_sim_live_handles() -> usize;
+    pub fn cuda_sim_live(buffer: *mut c_char, size: usize) -> usize;
     pub fn cuda_sim_fail_launch(n: u64);
     pub fn cuda_sim_fail_allocation(n: u64);
     pub fn cuda_sim_last_fault(buffer: *mut c_char, size: usize) -> usize;

@@ -1,26 +1,35 @@
 //! Instructions of whole warps.
 
-mod common;
-use common::{fault_of, lanes};
+use super::run::{covers, fault_of, lanes};
 use cuda_sim::fault::FaultKind;
+
+pub const TESTS: &[fn()] =
+    &[shuffles, votes, matches_and_reductions, only_warp_barriers_order_memory];
 
 /// `instruction` leaves its result in `%r1`; `%r2` holds 100 + lane.
 fn each(instruction: &str) -> Vec<u64> {
     lanes(&format!("add.u32 %r2, %r31, 100; {instruction} cvt.u64.u32 %d15, %r1;"), 32)
 }
 
+/// The result of every lane, for the forms of a pattern.
+fn checked(pattern: &str, instruction: &str) -> Vec<u64> {
+    each(covers(pattern, instruction))
+}
+
 #[test]
 fn shuffles() {
-    let values = each("shfl.sync.down.b32 %r1, %r2, 4, 31, -1;");
+    let values = checked("shfl.sync.down.b32", "shfl.sync.down.b32 %r1, %r2, 4, 31, -1;");
     assert_eq!((values[0], values[27], values[28]), (104, 131, 128));
-    let values = each("shfl.sync.up.b32 %r1, %r2, 4, 0, -1;");
+    let values = checked("shfl.sync.up.b32", "shfl.sync.up.b32 %r1, %r2, 4, 0, -1;");
     assert_eq!((values[3], values[4], values[31]), (103, 100, 127));
-    let values = each("shfl.sync.bfly.b32 %r1, %r2, 16, 31, -1;");
+    let values = checked("shfl.sync.bfly.b32", "shfl.sync.bfly.b32 %r1, %r2, 16, 31, -1;");
     assert_eq!((values[0], values[20]), (116, 104));
-    let values = each("shfl.sync.idx.b32 %r1, %r2, 7, 31, -1;");
+    let values = checked("shfl.sync.idx.b32", "shfl.sync.idx.b32 %r1, %r2, 7, 31, -1;");
     assert_eq!(values, vec![107; 32]);
     let values = each("shfl.sync.bfly.b32 %r1, %r2, 1, 0x1c1f, -1;"); // segments of 4
     assert_eq!((values[0], values[7]), (101, 106));
+    let values = each("shfl.sync.idx.b32 %r1, %r2, 35, 31, -1;"); // modulo 32
+    assert_eq!(values, vec![103; 32]);
     let values = each("shfl.sync.down.b32 %r3|%p1, %r2, 4, 31, -1; selp.b32 %r1, 1, 0, %p1;");
     assert_eq!((values[27], values[28]), (1, 0));
     let half = "setp.ge.u32 %p1, %r31, 16; mov.u32 %r1, 0; \
@@ -30,40 +39,42 @@ fn shuffles() {
 
 #[test]
 fn votes() {
-    let vote = |instruction: &str| {
-        each(&format!("setp.lt.u32 %p1, %r31, 3; setp.lt.u32 %p2, %r31, 99; {instruction}"))[9]
+    let vote = |form: &str, operands: &str| {
+        let code = match form {
+            "vote.sync.ballot.b32" => format!("{form} %r1, {operands};"),
+            _ => format!("{form} %p3, {operands}; selp.b32 %r1, 1, 0, %p3;"),
+        };
+        covers(form, &code);
+        each(&format!("setp.lt.u32 %p1, %r31, 3; setp.lt.u32 %p2, %r31, 99; {code}"))[9]
     };
-    assert_eq!(vote("vote.sync.ballot.b32 %r1, %p1, -1;"), 0b111);
-    assert_eq!(vote("vote.sync.ballot.b32 %r1, !%p1, -1;"), 0xFFFF_FFF8);
-    assert_eq!(vote("vote.sync.any.pred %p3, %p1, -1; selp.b32 %r1, 1, 0, %p3;"), 1);
-    assert_eq!(vote("vote.sync.all.pred %p3, %p1, -1; selp.b32 %r1, 1, 0, %p3;"), 0);
-    assert_eq!(vote("vote.sync.all.pred %p3, %p2, -1; selp.b32 %r1, 1, 0, %p3;"), 1);
-    assert_eq!(vote("vote.sync.uni.pred %p3, %p1, -1; selp.b32 %r1, 1, 0, %p3;"), 0);
-    assert_eq!(vote("vote.sync.uni.pred %p3, !%p2, -1; selp.b32 %r1, 1, 0, %p3;"), 1);
+    assert_eq!(vote("vote.sync.ballot.b32", "%p1, -1"), 0b111);
+    assert_eq!(vote("vote.sync.ballot.b32", "!%p1, -1"), 0xFFFF_FFF8);
+    assert_eq!(vote("vote.sync.any.pred", "%p1, -1"), 1);
+    assert_eq!(vote("vote.sync.any.pred", "!%p2, -1"), 0);
+    assert_eq!(vote("vote.sync.all.pred", "%p1, -1"), 0);
+    assert_eq!(vote("vote.sync.all.pred", "%p2, -1"), 1);
 }
 
 #[test]
 fn matches_and_reductions() {
-    assert_eq!(each("and.b32 %r3, %r31, 7; match.any.sync.b32 %r1, %r3, -1;")[9], 0x0202_0202);
-    assert_eq!(each("match.all.sync.b32 %r1|%p1, 5, -1;")[0], 0xFFFF_FFFF);
-    assert_eq!(each("match.all.sync.b32 %r1|%p1, %r31, -1;")[0], 0);
-    let wide = "mov.b64 %d1, {%r31, 1}; match.any.sync.b64 %r1, %d1, -1;";
-    assert_eq!(each(wide)[5], 1 << 5);
-    assert_eq!(each("redux.sync.add.u32 %r1, %r31, -1;")[0], 496);
-    assert_eq!(each("redux.sync.add.s32 %r1, -1, -1;")[0], 0xFFFF_FFE0);
-    assert_eq!(each("sub.s32 %r3, %r31, 5; redux.sync.min.s32 %r1, %r3, -1;")[0], 0xFFFF_FFFB);
-    assert_eq!(each("sub.s32 %r3, %r31, 5; redux.sync.max.s32 %r1, %r3, -1;")[0], 26);
-    assert_eq!(each("sub.s32 %r3, %r31, 5; redux.sync.max.u32 %r1, %r3, -1;")[0], 0xFFFF_FFFF);
-    assert_eq!(each("redux.sync.min.u32 %r1, %r2, -1;")[0], 100);
-    assert_eq!(each("redux.sync.or.b32 %r1, %r31, -1;")[0], 31);
-    assert_eq!(each("redux.sync.and.b32 %r1, %r2, -1;")[0], 0);
-    assert_eq!(each("redux.sync.xor.b32 %r1, %r31, -1;")[0], 0);
-}
-
-#[test]
-fn the_active_mask_is_a_mask_one_may_use() {
-    let values = each("activemask.b32 %r3; shfl.sync.idx.b32 %r1, %r2, %r31, 31, %r3;");
-    assert_eq!(values[9], 109);
+    let code = "and.b32 %r3, %r31, 7; match.any.sync.b32 %r1, %r3, -1;";
+    assert_eq!(checked("match.any.sync.b32", code)[9], 0x0202_0202);
+    // The values are lane - 5.
+    for (form, expected) in [
+        ("redux.sync.add.u32", 336),
+        ("redux.sync.add.s32", 336),
+        ("redux.sync.min.s32", 0xFFFF_FFFB),
+        ("redux.sync.max.s32", 26),
+        ("redux.sync.min.u32", 0),
+        ("redux.sync.max.u32", 0xFFFF_FFFF),
+    ] {
+        let code = format!("sub.s32 %r3, %r31, 5; {form} %r1, %r3, -1;");
+        assert_eq!(checked(form, &code), vec![expected; 32], "{form}");
+    }
+    assert_eq!(each("redux.sync.add.u32 %r1, -1, -1;")[0], 0xFFFF_FFE0);
+    let half = "setp.ge.u32 %p1, %r31, 16; mov.u32 %r1, 0; \
+                @%p1 redux.sync.min.u32 %r1, %r2, 0xFFFF0000;";
+    assert_eq!((each(half)[3], each(half)[30]), (0, 116));
 }
 
 #[test]
@@ -101,13 +112,13 @@ fn only_warp_barriers_order_memory() {
              add.u32 %r4, %r4, %r1; ld.shared.u32 %r5, [%r4]; cvt.u64.u32 %d15, %r5;"
         )
     };
-    assert_eq!(lanes(&exchange("bar.warp.sync -1;"), 32)[6], 7);
+    assert_eq!(lanes(covers("bar.warp.sync", &exchange("bar.warp.sync -1;")), 32)[6], 7);
     assert_eq!(lanes(&exchange("bar.sync 0;"), 32)[6], 7);
     assert_eq!(
         fault_of("", &exchange("shfl.sync.idx.b32 %r9, %r31, 0, 31, -1;"), 32),
         Some(FaultKind::Race)
     );
-    let pairs = "shl.b32 %r8, 3, %r31; and.b32 %r9, %r31, 30; shl.b32 %r8, 3, %r9; \
+    let pairs = "and.b32 %r9, %r31, 30; shl.b32 %r8, 3, %r9; \
                  bar.warp.sync %r8;";
     assert_eq!(lanes(&exchange(pairs), 32)[6], 7, "pairs of lanes are enough here");
 }

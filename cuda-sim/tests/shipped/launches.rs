@@ -1,0 +1,389 @@
+//! Small launches that take each kernel through all of its steps.
+
+use super::operands::*;
+use super::{Launch, Scene, Setup};
+use std::f64::consts::PI;
+
+pub const SCENES: [Scene; 16] = [
+    Scene { file: "transform", kernel: "hadamard_f32", prepare: hadamard },
+    Scene { file: "transform", kernel: "draw", prepare: draw },
+    Scene { file: "fourier", kernel: "cosine_f32", prepare: cosine },
+    Scene { file: "sort", kernel: "digit_counts", prepare: digit_counts },
+    Scene { file: "sort", kernel: "scan_tiles", prepare: scan_tiles },
+    Scene { file: "sort", kernel: "place_pairs", prepare: place_pairs },
+    Scene { file: "half_dense", kernel: "signs_times_f16", prepare: signs_times },
+    Scene { file: "block_perm", kernel: "block_perm_rows_f32", prepare: |s| block_perm(s, true) },
+    Scene { file: "block_perm", kernel: "block_perm_cols_f32", prepare: |s| block_perm(s, false) },
+    Scene { file: "blas", kernel: "transpose_f32", prepare: transpose },
+    Scene { file: "blas", kernel: "largest_f32", prepare: largest },
+    Scene { file: "half", kernel: "turn_f16_f32", prepare: turn },
+    Scene { file: "sparse", kernel: "sparse_sign_wide", prepare: sparse_sign },
+    Scene { file: "sparse", kernel: "stored_meets_stored_f32", prepare: meet },
+    Scene { file: "rows", kernel: "count_draws", prepare: count_draws },
+    Scene { file: "dense", kernel: "uniform_f32", prepare: uniform },
+];
+
+/// The argument of a transform of whole columns that fit a tile: `reversed` if it leaves them so, and
+/// the tables of entrance, exit and roots.
+fn mix(source: u64, target: u64, bits: u32, cols: u64, rounds: u32, tables: [u64; 3]) -> Vec<u8> {
+    let n = 1u64 << bits;
+    let [enter, leave, roots] = tables;
+    let reversed = u32::from(roots != 0);
+    let mut bytes = [view(source, 1, n), view(target, 1, n)].concat();
+    bytes.extend(words(&[0; 6])); // scratch memory and product
+    bytes.extend(words(&[0, 0, enter, leave, 0, roots]));
+    bytes.extend(words(&[n, 0, n, 0, cols, cols]));
+    bytes.extend(words(&[1f64, 0.0, (1.0 / n as f64).sqrt()].map(f64::to_bits)));
+    // Points side by side, a lane a tile; from the matrix and to it.
+    bytes.extend(int_words(&[0, bits, 0, bits, 0, 0, 1, 1, 1, rounds, 0, 0, reversed, 0, 0, 0]));
+    bytes
+}
+
+fn hadamard(setup: &mut Setup) -> Launch {
+    let (bits, cols) = (10, 2);
+    let n = 1usize << bits;
+    let x = small(n * cols);
+    let (source, target) = (setup.floats(&x), setup.empty(4 * n * cols));
+    // Three rounds with 1/√n between them are one.
+    setup.pass(mix(source, target, bits, cols as u64, 3, [0; 3]));
+    let mut expected = x;
+    for column in expected.chunks_mut(n) {
+        for bit in 0..bits {
+            for i in (0..n).filter(|i| i >> bit & 1 == 0) {
+                let (a, b) = (column[i], column[i | 1 << bit]);
+                (column[i], column[i | 1 << bit]) = (a + b, a - b);
+            }
+        }
+    }
+    Launch { dynamic_shared: 4 * n, ..floats(1, 256, target, expected, 0.0) }
+}
+
+/// The words of Philox4x32-10 for counters and key zero are known from its authors' tests.
+fn draw(setup: &mut Setup) -> Launch {
+    let blocks = 300u64;
+    let signs = setup.empty(16 * blocks as usize);
+    setup.pass(signs.to_le_bytes());
+    setup.pass(0u32.to_le_bytes());
+    setup.pass(1u32.to_le_bytes());
+    setup.pass(blocks.to_le_bytes());
+    setup.pass(0u64.to_le_bytes());
+    setup.pass(words(&[0, 1, 1, 1, 0])); // a permutation of one
+    setup.pass(0u64.to_le_bytes());
+    setup.pass(0u64.to_le_bytes());
+    let expected: Vec<u32> = (0..blocks as u32).flat_map(|block| philox(0, 0, 0, block)).collect();
+    assert_eq!(expected[..4], [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]);
+    ints(1, 256, signs, expected)
+}
+
+fn cosine(setup: &mut Setup) -> Launch {
+    let (bits, cols) = (9, 2);
+    let n = 1usize << bits;
+    let tables = [8 * n, 8 * n, 4 * n].map(|bytes| setup.empty(bytes));
+    setup.pass((n as u64).to_le_bytes());
+    for flag in [bits, 0u32, 0] {
+        setup.pass(flag.to_le_bytes());
+    }
+    for address in [tables[0], tables[1], tables[2], 0] {
+        setup.pass(address.to_le_bytes());
+    }
+    setup.launch_first("cosine_tables_f32", 2, 256);
+    let x = small(n * cols);
+    let (source, target) = (setup.floats(&x), setup.empty(4 * n * cols));
+    setup.pass(mix(source, target, bits, cols as u64, 1, tables));
+    let transform = |column: &[f32], k: usize| {
+        let angle = |t: usize| PI * (2 * t + 1) as f64 * k as f64 / (2 * n) as f64;
+        let sum: f64 = (0..n).map(|t| f64::from(column[t]) * angle(t).cos()).sum();
+        (sum * if k == 0 { 1.0 } else { 2f64.sqrt() } / (n as f64).sqrt()) as f32
+    };
+    let column = |column| (0..n).map(move |k| transform(column, k));
+    let expected = x.chunks(n).flat_map(column).collect();
+    Launch { dynamic_shared: 8 * n, ..floats(1, 256, target, expected, 1e-4) }
+}
+
+/// Pairs of two tiles, the second one not full.
+const PAIRS: usize = 3000;
+const TILES: usize = 2;
+const TILE: usize = 2048;
+
+fn counts(keys: &[u32]) -> Vec<u64> {
+    let mut counts = vec![0; 256 * TILES];
+    for (e, key) in keys.iter().enumerate() {
+        counts[(key >> 8 & 255) as usize * TILES + e / TILE] += 1;
+    }
+    counts
+}
+
+/// The sum of what is before each number.
+fn sums_before(numbers: &[u64]) -> Vec<u64> {
+    let add = |sum: &mut u64, x: &u64| {
+        *sum += x;
+        Some(*sum - x)
+    };
+    numbers.iter().scan(0, add).collect()
+}
+
+fn digit_counts(setup: &mut Setup) -> Launch {
+    let keys = numbers(PAIRS, 1 << 16);
+    let addresses = [setup.ints(&keys), setup.longs(&[PAIRS as u64])];
+    let found = setup.empty(8 * 256 * TILES);
+    addresses.iter().for_each(|address| setup.pass(address.to_le_bytes()));
+    setup.pass(8u32.to_le_bytes());
+    setup.pass((TILES as u64).to_le_bytes());
+    setup.pass(found.to_le_bytes());
+    longs(1, 256, found, counts(&keys))
+}
+
+fn scan_tiles(setup: &mut Setup) -> Launch {
+    let data: Vec<u64> = numbers(PAIRS, 100).into_iter().map(u64::from).collect();
+    let (address, sums) = (setup.longs(&data), setup.empty(8 * TILES));
+    setup.pass(address.to_le_bytes());
+    setup.pass((PAIRS as u64).to_le_bytes());
+    setup.pass(sums.to_le_bytes());
+    longs(1, 256, address, data.chunks(TILE).flat_map(sums_before).collect())
+}
+
+fn place_pairs(setup: &mut Setup) -> Launch {
+    let keys = numbers(PAIRS, 1 << 16);
+    let values: Vec<u64> = (0..PAIRS as u64).collect();
+    let places = sums_before(&counts(&keys));
+    let inputs = [setup.ints(&keys), setup.longs(&values), setup.longs(&[PAIRS as u64])];
+    let places = setup.longs(&places);
+    let (keys_out, values_out) = (setup.empty(4 * PAIRS), setup.empty(8 * PAIRS));
+    inputs.iter().for_each(|address| setup.pass(address.to_le_bytes()));
+    setup.pass(8u32.to_le_bytes());
+    setup.pass((TILES as u64).to_le_bytes());
+    for address in [places, keys_out, values_out] {
+        setup.pass(address.to_le_bytes());
+    }
+    let mut expected = values;
+    expected.sort_by_key(|&value| keys[value as usize] >> 8);
+    longs(1, 256, values_out, expected)
+}
+
+/// `Product` of `cuda/half_dense.cu`: 128 rows of S times 128 × 16 halves by columns.
+fn signs_times(setup: &mut Setup) -> Launch {
+    let (outer, inner, n, seed, stream) = (128usize, 128usize, 16usize, 7u64, 3u32);
+    let a = small(inner * n);
+    // Halves of small integers: the exponent's bias and the length of the fraction differ.
+    let half = |x: f32| match x.to_bits() {
+        0 => 0u16,
+        bits => (bits >> 16 & 0x8000) as u16 | ((bits >> 13 & 0x3FFFF) - (112 << 10)) as u16,
+    };
+    let bits: Vec<u16> = a.iter().map(|&x| half(x)).collect();
+    let address = setup.buffer(&bits, u16::to_le_bytes);
+    let sums = setup.empty(4 * outer * 64);
+    let mut m = [view(address, 1, inner as u64), view(0, 0, 0)].concat();
+    m.extend(words(&[seed, 0, 0, outer as u64, inner as u64, n as u64, 2, 1, outer as u64]));
+    m.extend(int_words(&[0, 0, stream, 1, 1, 1f32.to_bits(), 0f32.to_bits(), 0]));
+    m.extend(words(&[sums]));
+    setup.pass(m);
+    let sign = |row: usize, unit: usize| {
+        let word = philox(seed, stream, unit as u64, row as u32 / 128)[row / 32 % 4];
+        if word >> (row % 32) & 1 != 0 { -1.0 } else { 1.0 }
+    };
+    let entry = |j: usize, row: usize| {
+        (0..inner).map(|unit| sign(row, unit) * a[j * inner + unit]).sum::<f32>()
+    };
+    let expected = (0..n).flat_map(|j| (0..outer).map(move |row| (j, row)));
+    let expected = expected.map(|(j, row)| entry(j, row)).collect();
+    floats(1, 128, sums, expected, 0.0)
+}
+
+/// `BlockPerm` of `cuda/block_perm.cu`: 2 blocks, each wired to both, 2 rows a column and wiring.
+fn block_perm(setup: &mut Setup, by_rows: bool) -> Launch {
+    let (blocks, rows, columns, cols) = (2u64, 20u64, 24u64, 64u64);
+    let (seed, stream) = (5, 9);
+    let (d, m) = (blocks * rows, blocks * columns);
+    let a = small((m * cols) as usize);
+    let (source, inputs) = (setup.floats(&a), setup.ints(&[0, 1, 1, 0]));
+    let target = setup.empty((4 * d * cols) as usize);
+    let strides = |rows| if by_rows { (cols, 1) } else { (1, rows) };
+    let of = |address, rows| view(address, strides(rows).0, strides(rows).1);
+    let mut operator = words(&[seed, columns]);
+    operator.extend(int_words(&[0, rows as u32, 0, blocks as u32, 2, 2, stream, 0, d as u32, 0]));
+    operator.extend(words(&[0, m]));
+    setup.pass(1f32.to_le_bytes());
+    setup.pass(operator);
+    setup.pass(inputs.to_le_bytes());
+    setup.pass(of(source, m));
+    setup.pass(if by_rows { 5u32 } else { 7 }.to_le_bytes());
+    setup.pass(0f32.to_le_bytes());
+    setup.pass(of(target, d));
+    setup.pass(cols.to_le_bytes());
+    setup.pass((blocks as u32).to_le_bytes());
+    setup.pass(1u64.to_le_bytes());
+    let mut expected = vec![0.0; (d * cols) as usize];
+    for (g, wiring, unit) in (0..blocks)
+        .flat_map(|g| (0..2).map(move |wiring| (g, wiring)))
+        .flat_map(|(g, w)| (0..columns).map(move |i| (g, w, (g ^ w) * columns + i)))
+    {
+        let block = philox(seed, stream, unit, wiring as u32);
+        for half in 0..2u64 {
+            let low = block[2 * half as usize];
+            let word = u64::from(low) | u64::from(block[2 * half as usize + 1]) << 32;
+            let within = (u128::from(word) * u128::from(rows / 2)) >> 64;
+            let row = g * rows + half * rows / 2 + within as u64;
+            let sign = if low & 1 != 0 { -1.0 } else { 1.0 };
+            for j in 0..cols {
+                let at = |rows: u64, i: u64| (i * strides(rows).0 + j * strides(rows).1) as usize;
+                expected[at(d, row)] += sign * a[at(m, unit)];
+            }
+        }
+    }
+    let stage = if by_rows { 0 } else { 32 };
+    let dynamic_shared = 2 * (4 * 64 + stage) * 128;
+    Launch { dynamic_shared, ..floats(1, 64, target, expected, 0.0) }
+}
+
+/// 40 × 50 entries of A by rows, of B by columns.
+fn transposed(setup: &mut Setup, source: u64, x: &[f32]) -> Launch {
+    let (rows, cols) = (40u64, 50u64);
+    let target = setup.empty((4 * rows * cols) as usize);
+    setup.pass(2f32.to_le_bytes());
+    setup.pass(view(source, cols, 1));
+    setup.pass(0f32.to_le_bytes());
+    setup.pass(view(target, 1, rows));
+    setup.pass(rows.to_le_bytes());
+    setup.pass(cols.to_le_bytes());
+    let entry = |at: u64| 2.0 * x[(at % rows * cols + at / rows) as usize];
+    floats(1, 256, target, (0..rows * cols).map(entry).collect(), 0.0)
+}
+
+fn transpose(setup: &mut Setup) -> Launch {
+    let x = small(2000);
+    let source = setup.floats(&x);
+    transposed(setup, source, &x)
+}
+
+fn turn(setup: &mut Setup) -> Launch {
+    // The halves 1, 2, 0.5 and -1.
+    let halves = [(0x3C00u16, 1.0), (0x4000, 2.0), (0x3800, 0.5), (0xBC00, -1.0)];
+    let picks = numbers(2000, 4);
+    let pick = |&k: &u32| halves[k as usize];
+    let bits: Vec<u16> = picks.iter().map(|k| pick(k).0).collect();
+    let x: Vec<f32> = picks.iter().map(|k| pick(k).1).collect();
+    let source = setup.buffer(&bits, u16::to_le_bytes);
+    transposed(setup, source, &x)
+}
+
+fn largest(setup: &mut Setup) -> Launch {
+    let (rows, cols) = (100u64, 7u64);
+    let x = small((rows * cols) as usize);
+    let (source, out) = (setup.floats(&x), setup.longs(&[0]));
+    setup.pass(view(source, 1, rows));
+    setup.pass(rows.to_le_bytes());
+    setup.pass(cols.to_le_bytes());
+    setup.pass(5u32.to_le_bytes());
+    setup.pass(out.to_le_bytes());
+    let most = x.iter().map(|x| f64::from(x.abs()).to_bits()).max().unwrap();
+    longs(2, 256, out, vec![most])
+}
+
+/// Floyd's algorithm as the manual of the operator has it.
+fn sparse_sign(setup: &mut Setup) -> Launch {
+    let (seed, stream, d, zeta, columns) = (11u64, 4u32, 100u32, 70u32, 10u64);
+    let out = setup.empty(4 * (u64::from(zeta) * columns) as usize);
+    setup.pass(seed.to_le_bytes());
+    for value in [stream, d, zeta] {
+        setup.pass(value.to_le_bytes());
+    }
+    setup.pass(0u64.to_le_bytes());
+    setup.pass(columns.to_le_bytes());
+    setup.pass(out.to_le_bytes());
+    let mut expected: Vec<u32> = Vec::new();
+    for j in 0..columns {
+        let start = expected.len();
+        for t in 0..zeta {
+            let block = philox(seed, stream, j, t / 2);
+            let half = 2 * (t % 2) as usize;
+            let word = u64::from(block[half]) | u64::from(block[half + 1]) << 32;
+            let last = d - (zeta - t);
+            let row = ((u128::from(word) * u128::from(last + 1)) >> 64) as u32;
+            let taken = expected[start..].iter().any(|earlier| earlier >> 1 == row);
+            expected.push(if taken { last } else { row } << 1 | block[half] & 1);
+        }
+    }
+    ints(1, 256, out, expected)
+}
+
+/// Compressed rows: every row has `each` columns, evenly spread from its own number on.
+fn lists(setup: &mut Setup, rows: u32, each: u32, cols: u32) -> (Vec<u8>, Vec<u32>, Vec<f32>) {
+    let starts: Vec<u64> = (0..=rows).map(|i| u64::from(i * each)).collect();
+    let mut columns = Vec::new();
+    for i in 0..rows {
+        let mut row: Vec<u32> = (0..each).map(|k| (i + k * (cols / each)) % cols).collect();
+        row.sort_unstable();
+        columns.extend(row);
+    }
+    let values = small(columns.len());
+    let addresses = [setup.longs(&starts), setup.ints(&columns), setup.floats(&values)];
+    let mut bytes = words(&addresses);
+    bytes.extend(int_words(&[0; 4]));
+    (bytes, columns, values)
+}
+
+fn meet(setup: &mut Setup) -> Launch {
+    let (rows, inner, cols, each, wide) = (20, 8, 100, 3, 40);
+    let (x, x_columns, x_values) = lists(setup, rows, each, inner);
+    let (y, y_columns, y_values) = lists(setup, inner, wide, cols);
+    let target = setup.empty((4 * rows * cols) as usize);
+    setup.pass(1f32.to_le_bytes());
+    setup.pass(x);
+    setup.pass(y);
+    setup.pass(0f32.to_le_bytes());
+    setup.pass(view(target, u64::from(cols), 1));
+    setup.pass(u64::from(rows).to_le_bytes());
+    setup.pass(0u32.to_le_bytes());
+    setup.pass(u64::from(cols).to_le_bytes());
+    let mut expected = vec![0.0; (rows * cols) as usize];
+    for (e, (&k, left)) in x_columns.iter().zip(x_values).enumerate() {
+        let i = e as u32 / each;
+        for f in (k * wide) as usize..((k + 1) * wide) as usize {
+            expected[(i * cols + y_columns[f]) as usize] += left * y_values[f];
+        }
+    }
+    floats(1, 256, target, expected, 0.0)
+}
+
+fn count_draws(setup: &mut Setup) -> Launch {
+    let (rows, zeta, cols) = (50usize, 8usize, 16u32);
+    let draws: Vec<u64> =
+        numbers(rows * zeta, cols).into_iter().map(|column| u64::from(column) << 1).collect();
+    let source = setup.longs(&draws);
+    let (counts, lengths) = (setup.empty(4 * rows * zeta), setup.longs(&vec![0; rows]));
+    setup.pass(source.to_le_bytes());
+    setup.pass((rows as u64).to_le_bytes());
+    setup.pass((zeta as u32).to_le_bytes());
+    setup.pass(0u64.to_le_bytes());
+    setup.pass(u64::from(cols).to_le_bytes());
+    setup.pass(counts.to_le_bytes());
+    setup.pass(lengths.to_le_bytes());
+    let distinct = |row: &[u64]| row.iter().collect::<std::collections::BTreeSet<_>>().len() as u64;
+    longs(2, 256, lengths, draws.chunks(zeta).map(distinct).collect())
+}
+
+fn uniform(setup: &mut Setup) -> Launch {
+    let (rows, cols, seed, stream) = (38u64, 5u64, 13u64, 2u32);
+    let target = setup.empty((4 * 40 * cols) as usize);
+    setup.pass(view(target, 1, 40));
+    for value in [rows, cols, 0, 0, seed] {
+        setup.pass(value.to_le_bytes());
+    }
+    setup.pass(stream.to_le_bytes());
+    setup.pass(1f32.to_le_bytes());
+    setup.pass(1u32.to_le_bytes());
+    setup.pass(4u32.to_le_bytes());
+    let entry = |at: u64| {
+        let (i, j) = (at % 40, at / 40);
+        let word = philox(seed, stream, j, i as u32 / 4)[i as usize % 4];
+        ((word >> 7 | 1) as i32 - (1 << 24)) as f32 * 1.032_382_7e-7
+    };
+    let expected: Vec<f32> = (0..40 * cols).map(entry).collect();
+    let is_right = move |bytes: &[u8]| {
+        let inside = |at: &usize| at % 40 < rows as usize;
+        let found = as_floats(bytes);
+        (0..found.len()).filter(inside).all(|at| found[at] == expected[at])
+    };
+    let (output, is_right) = ((target, (160 * cols) as usize), Box::new(is_right));
+    Launch { grid: 1, threads: 256, dynamic_shared: 0, output, is_right }
+}
