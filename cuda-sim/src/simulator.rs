@@ -241,7 +241,7 @@ impl Simulator {
         Ok(())
     }
 
-    /// Runs a kernel with the bytes of its arguments, laid out as [`Program::params`] says.
+    /// Runs a kernel with the bytes of its arguments, laid out as `Program::params` says.
     /// `shared_limit` is the shared memory that a block may use.
     pub fn launch(
         &mut self,

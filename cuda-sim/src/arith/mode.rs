@@ -1,4 +1,4 @@
-//! Types, rounding and flags of a conversion, packed into a constant operand.
+//! Types and rounding of a conversion, packed into a constant operand.
 
 use super::soft::{Format, Rounding};
 use crate::ptx::Type;
@@ -14,8 +14,6 @@ pub struct Mode {
     pub rounding: Rounding,
     /// The result is an integral value (`.rni`, `.rzi`).
     pub integral: bool,
-    /// The result is limited to `[0, 1]`.
-    pub saturate: bool,
 }
 
 const TYPES: [Type; 12] = [
@@ -39,8 +37,8 @@ impl Mode {
     pub fn pack(self) -> Option<u64> {
         let index = |ty| TYPES.iter().position(|&t| t == ty).map(|i| i as u64);
         let rounding = ROUNDINGS.iter().position(|&r| r == self.rounding)? as u64;
-        let flags = u64::from(self.integral) | u64::from(self.saturate) << 1;
-        Some(index(self.to)? | index(self.from)? << 8 | rounding << 16 | flags << 24)
+        let integral = u64::from(self.integral);
+        Some(index(self.to)? | index(self.from)? << 8 | rounding << 16 | integral << 24)
     }
 
     /// Inverse of [`Mode::pack`].
@@ -50,7 +48,6 @@ impl Mode {
             from: TYPES[(packed >> 8) as usize & 15],
             rounding: ROUNDINGS[(packed >> 16) as usize & 1],
             integral: packed >> 24 & 1 != 0,
-            saturate: packed >> 25 & 1 != 0,
         }
     }
 }
@@ -75,8 +72,7 @@ mod tests {
         for (i, &to) in TYPES.iter().enumerate() {
             for (j, &rounding) in ROUNDINGS.iter().enumerate() {
                 let from = TYPES[(i + j) % TYPES.len()];
-                let (integral, saturate) = (i % 2 == 0, (i + j) % 3 == 0);
-                let mode = Mode { to, from, rounding, integral, saturate };
+                let mode = Mode { to, from, rounding, integral: i % 2 == 0 };
                 assert_eq!(Mode::unpack(mode.pack().unwrap()), mode);
             }
         }

@@ -65,12 +65,14 @@ fn pack(t: &mut Translator, whole: &Operand, parts: &[Operand], ty: Type) -> Out
 }
 
 fn cvt(t: &mut Translator, i: &Instruction, to: Type, from: Type) -> Outcome {
+    if i.has("sat") {
+        return t.compute(i, convert::f32_saturated, from);
+    }
     let mode = Mode {
         to,
         from,
         rounding: if i.has("rzi") { Rounding::Zero } else { Rounding::Nearest },
         integral: i.has("rni") || i.has("rzi"),
-        saturate: i.has("sat"),
     };
     if to.half().is_some() {
         return t.compute_with(i, convert::cvt_pack, from, mode.pack());
@@ -92,7 +94,6 @@ fn fast(mode: Mode) -> Option<Compute> {
         (Type::F32, Type::U32) => convert::f32_from_u32,
         (Type::F64, Type::F32) => convert::f64_from_f32,
         (Type::F32, Type::F64) => convert::f32_from_f64,
-        (Type::F32, Type::F32) if mode.saturate => convert::f32_saturated,
         _ => return None,
     })
 }

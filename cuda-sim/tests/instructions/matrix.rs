@@ -23,15 +23,20 @@ fn bfloat(x: f32) -> u16 {
 
 /// Value of A at row and column; all are integers below 256, exact in every format.
 fn a(row: usize, column: usize) -> f32 {
-    ((row * 7 + column * 3) % 16) as f32
+    // Entries eight rows down are others than eight columns to the right.
+    ((row * 7 + column * 3 + row / 8) % 16) as f32
 }
 
 fn b(row: usize, column: usize) -> f32 {
     ((row * 5 + column * 11) % 13) as f32
 }
 
+fn c(row: usize, column: usize) -> f32 {
+    (9 * row + column) as f32
+}
+
 fn product(row: usize, column: usize) -> f32 {
-    (0..16).map(|i| a(row, i) * b(i, column)).sum::<f32>() + (row + column) as f32
+    (0..16).map(|i| a(row, i) * b(i, column)).sum::<f32>() + c(row, column)
 }
 
 /// Code that puts a word of its own into a register in every lane.
@@ -69,7 +74,7 @@ fn check_product(kind: &str, encode: fn(f32) -> u16) {
         code += &per_lane(&format!("%r{}", 5 + n), &words);
     }
     for n in 0..4 {
-        let words = fragment(|g, q| ((g + 8 * (n / 2) + 2 * q + n % 2) as f32).to_bits());
+        let words = fragment(|g, q| c(g + 8 * (n / 2), 2 * q + n % 2).to_bits());
         code += &per_lane(&format!("%r{}", 10 + n), &words);
     }
     let form = format!("mma.sync.aligned.m16n8k16.row.col.f32.{kind}.{kind}.f32");
@@ -101,7 +106,7 @@ fn special_values() {
         ("f16", 0x0001, 0x0001, 0, 2f32.powi(-44)),
         ("f16", 0x7BFF, 0x7BFF, 0, 16.0 * 65504.0 * 65504.0),
         ("f16", 0x7C00, 0x3C00, 0, f32::INFINITY),
-        ("bf16", 0x0001, 0x3F80, 0, 2f32.powi(-129)),
+        ("bf16", 0x0001, 0x3F80, 0, f32::from_bits(1 << 20)),
         ("bf16", 0xFF80, 0x3F80, 0, f32::NEG_INFINITY),
         ("bf16", 0x3F80, 0x3F80, 0xC180_0000_u32, 0.0),
         ("bf16", 0x7F7F, 0x7F7F, 0, f32::INFINITY),

@@ -1,7 +1,7 @@
 //! Loads, stores, atomics, variables and asynchronous copies.
 
 use super::run::{DATA, class, covers, d, f, fault_of, lanes, try_lanes};
-use cuda_sim::fault::FaultKind::{OutOfBounds, Uninitialised, WrongSpace};
+use cuda_sim::fault::FaultKind::{InvalidArgument, OutOfBounds, Uninitialised, WrongSpace};
 
 pub const TESTS: &[fn()] = &[
     loads,
@@ -373,6 +373,8 @@ fn asynchronous_copies() {
         let fault = run(&copy(ca, "8", early)).unwrap_err().fault;
         assert_eq!(fault.kind, Uninitialised, "{early}");
     }
+    let fault = run(&copy(ca, "8, 9", wait)).unwrap_err().fault;
+    assert_eq!(fault.kind, InvalidArgument, "reads more than it writes");
     let mut sim = super::run::simulator();
     for (size, part) in [("8", "copies 16"), ("12", "4, 8 or 16")] {
         let text = format!(

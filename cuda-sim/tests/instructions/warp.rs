@@ -28,6 +28,15 @@ fn shuffles() {
     assert_eq!(values, vec![107; 32]);
     let values = each("shfl.sync.bfly.b32 %r1, %r2, 1, 0x1c1f, -1;"); // segments of 4
     assert_eq!((values[0], values[7]), (101, 106));
+    // Segments of 8: whoever would read beyond its own reads itself; an index counts within it.
+    let values = each("shfl.sync.bfly.b32 %r1, %r2, 8, 0x1807, -1;");
+    assert_eq!((values[5], values[13]), (105, 105));
+    let values = each("shfl.sync.down.b32 %r1, %r2, 2, 0x1807, -1;");
+    assert_eq!((values[13], values[14]), (115, 114));
+    let values = each("shfl.sync.up.b32 %r1, %r2, 2, 0x1800, -1;");
+    assert_eq!((values[9], values[10]), (109, 108));
+    let values = each("shfl.sync.idx.b32 %r1, %r2, 10, 0x1807, -1;");
+    assert_eq!((values[3], values[13]), (102, 110));
     let values = each("shfl.sync.idx.b32 %r1, %r2, 35, 31, -1;"); // modulo 32
     assert_eq!(values, vec![103; 32]);
     let values = each("shfl.sync.down.b32 %r3|%p1, %r2, 4, 31, -1; selp.b32 %r1, 1, 0, %p1;");
