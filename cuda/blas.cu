@@ -171,26 +171,25 @@ __device__ __forceinline__ void squares(View a, i64 rows, i64 cols, u32 row_bits
     }
 }
 
-// partial[t + tiles·j] <- sum of (factor·a)² over rows of tile t of column j. Rows fast: a warp a
-// column; columns fast: a thread a column.
+// partial[t + tiles·j] <- sum of (factor·a)² over rows of tile t of column j. 2^lane_bits lanes share a
+// column: up to 32 where rows are fast, one where columns are.
 template <typename T>
-__device__ __forceinline__ void column_squares(View a, i64 rows, i64 cols, u32 rows_fast,
+__device__ __forceinline__ void column_squares(View a, i64 rows, i64 cols, u32 lane_bits,
                                                double factor, double* partial) {
     i64 tiles = (rows + SQUARES_ROWS - 1) / SQUARES_ROWS;
-    u32 width = rows_fast ? THREADS / 32 : THREADS;
+    u32 width = THREADS >> lane_bits, step = 1u << lane_bits, first = threadIdx.x & (step - 1);
     i64 groups = (cols + width - 1) / width;
-    u32 first = rows_fast ? threadIdx.x & 31 : 0, step = rows_fast ? 32 : 1;
     #pragma unroll 1
     for (i64 work = blockIdx.x; work < tiles * groups; work += gridDim.x) {
         i64 t = work % tiles, i1 = min(rows, (t + 1) * SQUARES_ROWS);
-        i64 j = work / tiles * width + (rows_fast ? threadIdx.x >> 5 : threadIdx.x);
+        i64 j = work / tiles * width + (threadIdx.x >> lane_bits);
         double sum = 0;
         if (j < cols)
             for (i64 i = t * SQUARES_ROWS + first; i < i1; i += step) {
                 double x = factor * (double)*at<T>(a, i, j);
                 sum = __fma_rn(x, x, sum);
             }
-        if (rows_fast) sum = warp_sum(sum);
+        for (u32 lanes = step / 2; lanes; lanes >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
         if (first == 0 && j < cols) partial[t + tiles * j] = sum;
     }
 }
@@ -247,9 +246,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
         squares<T>(a, rows, cols, row_bits, factor, partial);                                      \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS, 4)                                          \
-        column_squares_##NAME(View a, i64 rows, i64 cols, u32 rows_fast, double factor,            \
+        column_squares_##NAME(View a, i64 rows, i64 cols, u32 lane_bits, double factor,            \
                               double* partial) {                                                   \
-        column_squares<T>(a, rows, cols, rows_fast, factor, partial);                              \
+        column_squares<T>(a, rows, cols, lane_bits, factor, partial);                              \
     }
 
 KERNELS(float, f32)

@@ -144,7 +144,7 @@ __device__ __forceinline__ void load_row(const T* from, T (&a)[WIDTH]) {
     }
 }
 
-// partial[p] <- S[:, part p] A[part p, :], groups·R × WIDTH by rows.
+// partial[p] <- S[:, part p] A[part p, :], groups·R × WIDTH by columns: 16 bytes a thread and column.
 template <typename Family, int WIDTH, typename T>
 __device__ __forceinline__ void times(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
                                       const T* a, i64 part, i64 parts, T* partial, u32 group_bits) {
@@ -168,15 +168,18 @@ __device__ __forceinline__ void times(u64 seed, u32 stream, u64 first, i64 group
 #pragma unroll
                     for (int c = 0; c < WIDTH; c++) sum[k][c] += x[k] * row[c];
             }
-            T* out = partial + (p * groups + g) * (R * WIDTH);
+            T* out = partial + (p * WIDTH * groups + g) * R;
 #pragma unroll
-            for (int k = 0; k < R; k++)
+            for (int c = 0; c < WIDTH; c++) {
+                Vector<T> rows;
 #pragma unroll
-                for (int c = 0; c < WIDTH; c++) out[k * WIDTH + c] = sum[k][c];
+                for (int k = 0; k < R; k++) rows.x[k] = sum[k][c];
+                *reinterpret_cast<Vector<T>*>(out + c * groups * R) = rows;
+            }
         }
 }
 
-// partial[p] <- S[part p, :]^T A[part p, :], cols × WIDTH by rows; parts and A in blocks of R rows.
+// partial[p] <- S[part p, :]^T A[part p, :], cols × WIDTH by columns; parts and A in blocks of R rows.
 template <typename Family, int WIDTH, typename T>
 __device__ __forceinline__ void adjoint(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
                                         const T* a, i64 part, i64 parts, T* partial) {
@@ -200,33 +203,52 @@ __device__ __forceinline__ void adjoint(u64 seed, u32 stream, u64 first, i64 gro
                     for (int c = 0; c < WIDTH; c++) sum[c] += x[k] * row[c];
                 }
             }
-            T* out = partial + (p * cols + j) * WIDTH;
+            T* out = partial + p * WIDTH * cols + j;
 #pragma unroll
-            for (int c = 0; c < WIDTH; c++) out[c] = sum[c];
+            for (int c = 0; c < WIDTH; c++) out[c * cols] = sum[c];
         }
 }
 
-// C <- alpha sum of the parts + beta C: `step` entries from part to part, rows of `width` entries.
-// 2^split neighbouring lanes share the parts of an entry.
+// Entries of C of a block that shares their parts among 32 lanes each.
+#define JOINED 8
+
+// C <- alpha sum of the parts + beta C, parts `step` entries apart; neighbouring threads are neighbours in a
+// column (`by_rows`) or in a row. Where they are `shared`, a warp has four lanes for each of JOINED entries, and
+// the warps the rest: sectors are read whole. The sums of lanes are added in a fixed order.
 template <typename T>
-__device__ __forceinline__ void join(T alpha, const T* partial, i64 parts, i64 step, u32 width, T beta,
-                                     View c, i64 rows, i64 cols, u32 split) {
-    u32 shares = 1u << split, share = threadIdx.x & (shares - 1);
-    i64 lines = (i64)gridDim.x * (THREADS >> split);
-    i64 start = ((i64)blockIdx.x * THREADS + threadIdx.x) >> split;
-    // The same number of turns for all lanes, since they shuffle.
-    i64 turns = (rows * cols + lines - 1) / lines;
+__device__ __forceinline__ void join(T alpha, View partial, i64 parts, i64 step, T beta, View c, i64 rows,
+                                     i64 cols, u32 by_rows, u32 shared) {
+    __shared__ T sums[THREADS / 32][JOINED];
+    u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+    i64 fast = by_rows ? rows : cols, len = rows * cols;
+    i64 width = shared ? JOINED : THREADS, first = shared ? 4 * warp + lane / JOINED : 0;
+    // The same number of turns for all threads, since they wait for each other.
 #pragma unroll 1
-    for (i64 turn = 0; turn < turns; turn++) {
-        i64 entry = start + turn * lines;
-        bool inside = entry < rows * cols;
-        i64 i = entry / cols, j = entry % cols;
+    for (i64 start = (i64)blockIdx.x * width; start < len; start += gridDim.x * width) {
+        i64 entry = start + (shared ? lane % JOINED : threadIdx.x);
+        bool inside = entry < len;
+        i64 q = entry / fast, p = entry - q * fast, i = by_rows ? p : q, j = by_rows ? q : p;
         T sum = T(0);
-        if (inside)
-            for (i64 p = share; p < parts; p += shares) sum += partial[p * step + i * width + j];
-        for (u32 lanes = 1; lanes < shares; lanes <<= 1)
-            sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
-        if (inside && share == 0) axpby_entry<T>(alpha, &sum, beta, at<T>(c, i, j));
+        if (inside) {
+            const T* from = at<T>(partial, i, j);
+            for (i64 k = first; k < parts; k += shared ? 32 : 1) sum += from[k * step];
+        }
+        if (shared) {
+            sum += __shfl_xor_sync(0xffffffffu, sum, JOINED);
+            sum += __shfl_xor_sync(0xffffffffu, sum, 2 * JOINED);
+            if (lane < JOINED) sums[warp][lane] = sum;
+            __syncthreads();
+            T part[THREADS / 32];
+#pragma unroll
+            for (u32 w = 0; w < THREADS / 32; w++) part[w] = sums[w][lane % JOINED];
+#pragma unroll
+            for (u32 apart = 1; apart < THREADS / 32; apart <<= 1)
+#pragma unroll
+                for (u32 w = 0; w < THREADS / 32; w += 2 * apart) part[w] += part[w + apart];
+            sum = part[0];
+            __syncthreads();
+        }
+        if (inside && (!shared || threadIdx.x < JOINED)) axpby_entry<T>(alpha, &sum, beta, at<T>(c, i, j));
     }
 }
 
@@ -247,9 +269,9 @@ __device__ __forceinline__ void join(T alpha, const T* partial, i64 parts, i64 s
         signs<T>(b, rows, cols, row, col, seed, stream, alpha);                                    \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        join_##NAME(T alpha, const T* partial, i64 parts, i64 step, u32 width, T beta, View c,     \
-                    i64 rows, i64 cols, u32 split) {                                               \
-        join<T>(alpha, partial, parts, step, width, beta, c, rows, cols, split);                   \
+        join_##NAME(T alpha, View partial, i64 parts, i64 step, T beta, View c, i64 rows,          \
+                    i64 cols, u32 by_rows, u32 shared) {                                           \
+        join<T>(alpha, partial, parts, step, beta, c, rows, cols, by_rows, shared);                \
     }
 
 KERNELS(float, f32)

@@ -177,9 +177,11 @@ where
     let len = m * per_row;
     let x = sparse::<T>(&cuda, (m, n), per_row)?;
     let (y, mut c) = (rows::<T>(&cuda, m, cols)?, rows::<T>(&cuda, n, cols)?);
+    // Values lie at random; the starts of the rows are searched by each block of 256 entries.
+    let turned = (8 + 4 + s + 32) * len + 8 * m * len / 256;
     let shown = [
         stream("keys_of_matrix", 16 * len),
-        kernel(format!("matrix_rows_{name}"), Class::Scatter, (8 + 4 + s + 32) * len),
+        kernel(format!("matrix_rows_{name}"), Class::Scatter, turned),
     ];
     let what = format!("Xᵀ·Y, {m}×{n}, {per_row} a row, {cols} columns {name}");
     bench.job(what, (number, Peer::Product([n, cols, m])), shown, |cuda| {
@@ -189,7 +191,7 @@ where
 }
 
 /// Pairs of a tile of a sort.
-const TILE: usize = 2048;
+const TILE: usize = 4096;
 
 /// Operators that are sparse by rows, and compressed rows made dense.
 fn draws<T: Scalar>(bench: &mut Bench) -> Result<()>

@@ -98,8 +98,8 @@ where
     let (name, s, number) = (T::NAME, size_of::<T>(), Number::of::<T>());
     let n = 2 * SHORT;
     let mut line = columns::<T>(&cuda, n, 1)?;
-    // Factors at both ends and half as many roots of unity, all complex.
-    let tables = kernel(format!("cosine_tables_{name}"), Class::Streaming, 5 * n * s);
+    // Factors at both ends and as many roots of unity, all complex.
+    let tables = kernel(format!("cosine_tables_{name}"), Class::Streaming, 6 * n * s);
     let peer = (number, Peer::None);
     bench.job(
         format!("the tables of a cosine transform of {n} {name}"),
@@ -109,12 +109,12 @@ where
     )?;
     let bits = 2 * ODD.next_power_of_two();
     // In and out, and with each block two factors an entry, the roots, and the spectrum of the chirp.
-    let whole = |n: usize, blocks: usize| blocks * 5 * n * s;
+    let whole = |n: usize, blocks: usize| blocks * 6 * n * s;
     let jobs = [
         ((SHORT, 32), false, Class::Shared, whole(SHORT, 32)),
         ((256, 256), true, Class::Shared, whole(256, 256 * s / 64)),
         ((LONG / 2, 4), false, Class::TwoPass, 0),
-        ((ODD, 32), false, Class::Shared, 32 * (4 * ODD + bits + 2 * bits) * s),
+        ((ODD, 32), false, Class::Shared, 32 * (4 * ODD + 2 * bits + 2 * bits) * s),
     ];
     for ((n, cols), by_rows, class, tables) in jobs {
         let mut a = matrix::<T>(&cuda, (n, cols), by_rows)?;
@@ -139,7 +139,7 @@ where
         let mut c = columns::<T>(&cuda, d, cols)?;
         let shown = if d == SHORT {
             // Two factors read, one spectrum written and read, C written, and twice the roots a block.
-            vec![kernel(format!("convolve_{name}"), Class::Shared, cols * d * (3 + 4 + 2) * s)]
+            vec![kernel(format!("convolve_{name}"), Class::Shared, cols * d * (3 + 4 + 4) * s)]
         } else {
             // Complex numbers up to where the product of the columns ends.
             let folded = cols * ((2 * d - 1) * 2 + d) * s;
