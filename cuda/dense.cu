@@ -144,10 +144,81 @@ __device__ __forceinline__ void load_row(const T* from, T (&a)[WIDTH]) {
     }
 }
 
-// partial[p] <- S[:, part p] A[part p, :], groups·R × WIDTH by columns: 16 bytes a thread and column.
+// The sums of a block of rows of S, one of groups·R rows × WIDTH by columns: 16 bytes a thread and column.
+template <int WIDTH, typename T>
+__device__ __forceinline__ void leave(const T (&sum)[Rows<T>::COUNT][WIDTH], i64 p, i64 groups, i64 g,
+                                      T* partial) {
+    const int R = Rows<T>::COUNT;
+    T* out = partial + (p * WIDTH * groups + g) * R;
+#pragma unroll
+    for (int c = 0; c < WIDTH; c++) {
+        Vector<T> rows;
+#pragma unroll
+        for (int k = 0; k < R; k++) rows.x[k] = sum[k][c];
+        *reinterpret_cast<Vector<T>*>(out + c * groups * R) = rows;
+    }
+}
+
+// `times` for signs where a warp has 32 neighbouring blocks of rows: these are of one or two Philox blocks, so a
+// lane makes those of one column in 32, and hands their words on through shared memory.
+template <int WIDTH, typename T>
+__device__ __forceinline__ void times_signs(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
+                                            const T* a, i64 part, i64 parts, T* partial, u32 group_bits) {
+    const int R = Rows<T>::COUNT;
+    __shared__ Block blocks[FUSED_THREADS / 32][2][32];
+    u32 across = 1u << group_bits, lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    u32 line = threadIdx.x >> group_bits, lines = FUSED_THREADS >> group_bits;
+#pragma unroll 1
+    for (i64 p = (i64)blockIdx.y * lines + line; p < parts; p += (i64)gridDim.y * lines)
+#pragma unroll 1
+        for (i64 g = (i64)blockIdx.x * across + (threadIdx.x & (across - 1)); g - lane < groups;
+             g += (i64)gridDim.x * across) {
+            T sum[R][WIDTH] = {};
+            u64 row = (first + g - lane) * R, block = row / 128;
+            // This lane's rows, counted from the first of the block.
+            u32 mine = (u32)(row % 128) + lane * R;
+            bool two = row % 128 + 32 * R > 128;
+            const u32* words = &blocks[warp][mine / 128][0].x[mine / 32 % 4];
+            i64 end = min(cols, (p + 1) * part);
+#pragma unroll 1
+            for (i64 from = p * part; from < end; from += 32) {
+                __syncwarp();
+                blocks[warp][0][lane] = philox(seed, stream, col + from + lane, (u32)block);
+                if (two) blocks[warp][1][lane] = philox(seed, stream, col + from + lane, (u32)block + 1);
+                __syncwarp();
+                u32 count = (u32)min((i64)32, end - from);
+#pragma unroll 1
+                for (u32 j = 0; j < count; j++) {
+                    T row[WIDTH];
+                    u32 word = words[4 * j] >> mine % 32;
+                    load_row<WIDTH>(a + (from + j) * WIDTH, row);
+#pragma unroll
+                    for (int k = 0; k < R; k++)
+#pragma unroll
+                        for (int c = 0; c < WIDTH; c++) sum[k][c] += (word >> k & 1 ? T(-1) : T(1)) * row[c];
+                }
+            }
+            if (g < groups) leave<WIDTH, T>(sum, p, groups, g, partial);
+        }
+}
+
+template <typename Family>
+struct AreSigns {
+    static const bool VALUE = false;
+};
+template <>
+struct AreSigns<Rademacher> {
+    static const bool VALUE = true;
+};
+
+// partial[p] <- S[:, part p] A[part p, :].
 template <typename Family, int WIDTH, typename T>
 __device__ __forceinline__ void times(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
                                       const T* a, i64 part, i64 parts, T* partial, u32 group_bits) {
+    if (AreSigns<Family>::VALUE && group_bits >= 5) {
+        times_signs<WIDTH, T>(seed, stream, first, groups, col, cols, a, part, parts, partial, group_bits);
+        return;
+    }
     const int R = Rows<T>::COUNT;
     u32 across = 1u << group_bits, lane = threadIdx.x & (across - 1);
     u32 line = threadIdx.x >> group_bits, lines = FUSED_THREADS >> group_bits;
@@ -168,14 +239,7 @@ __device__ __forceinline__ void times(u64 seed, u32 stream, u64 first, i64 group
 #pragma unroll
                     for (int c = 0; c < WIDTH; c++) sum[k][c] += x[k] * row[c];
             }
-            T* out = partial + (p * WIDTH * groups + g) * R;
-#pragma unroll
-            for (int c = 0; c < WIDTH; c++) {
-                Vector<T> rows;
-#pragma unroll
-                for (int k = 0; k < R; k++) rows.x[k] = sum[k][c];
-                *reinterpret_cast<Vector<T>*>(out + c * groups * R) = rows;
-            }
+            leave<WIDTH, T>(sum, p, groups, g, partial);
         }
 }
 

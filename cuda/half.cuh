@@ -38,6 +38,14 @@ __device__ __forceinline__ u32 pack<BF16>(float low, float high) {
     return both;
 }
 
+// 16 bytes to global memory, which the compiler does not put together behind tensor-core products.
+__device__ __forceinline__ void store_four(float* to, float x, float y, float z, float w) {
+    asm volatile("st.global.v4.f32 [%0], {%1, %2, %3, %4};"
+                 :
+                 : "l"(__cvta_generic_to_global(to)), "f"(x), "f"(y), "f"(z), "f"(w)
+                 : "memory");
+}
+
 // Twice the number 1.
 template <typename H>
 __device__ __forceinline__ u32 ones();

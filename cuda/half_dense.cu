@@ -277,8 +277,8 @@ __device__ __forceinline__ void product(const Product& m) {
                 for (int e = 0; e < 2; e++) {
                     i64 j = 8 * c + 2 * q + e;
                     if (j >= m.n) continue;
-                    *reinterpret_cast<Vector<float>*>(m.partial + (p * COLUMNS + j) * m.ld + row) =
-                        {{sum[0][c][e], sum[0][c][2 + e], sum[1][c][e], sum[1][c][2 + e]}};
+                    store_four(m.partial + (p * COLUMNS + j) * m.ld + row, sum[0][c][e], sum[0][c][2 + e],
+                               sum[1][c][e], sum[1][c][2 + e]);
                 }
         }
 }

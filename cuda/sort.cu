@@ -137,7 +137,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 // Moves the pairs of each tile to where their digits go, in their order: `places` are the scanned
 // counts. A warp has TILE / 8 neighbours, 32 at a time; equal digits of a warp are ranked by lanes. Keys, then
 // values, pass through shared memory in their new order, so that those of a digit leave side by side.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 4)
     place_pairs(const u32* keys, const u64* values, const u64* count, u32 shift, i64 tiles,
                 const u64* places, u32* keys_out, u64* values_out) {
     __shared__ u32 ranks[THREADS / 32][DIGITS];
