@@ -37,6 +37,7 @@ __device__ __forceinline__ void rows_of(Family, u64 seed, u32 stream, u64 unit, 
                                         float (&x)[4]) {
     entries(Family(), philox(seed, stream, unit, (u32)group), x);
 }
+
 // The blocks of 4 rows `first`.. of columns `col`.. of S, column-major with columns of ld halves.
 template <typename H, typename Family>
 __device__ __forceinline__ void panel(Family, H* b, i64 ld, i64 groups, i64 cols, u64 first, u64 col,
@@ -91,6 +92,7 @@ __device__ __forceinline__ void panel(Rademacher, H* b, i64 ld, i64 groups, i64 
         }
     }
 }
+
 // Columns of C, rows of C and of a warp, inner indices of a tile of A, and halves of its lines.
 #define COLUMNS 64
 #define ROWS 128
