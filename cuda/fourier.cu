@@ -18,7 +18,8 @@
 //
 // Flops: 10 an entry and two bits of `bits`. Roots of unity come from a table, evaluated in f64 from
 // exact fractions of a turn and rounded, so their errors do not grow with n. Columns up to
-// 2^13 (f32) or 2^12 (f64) complex numbers take one pass.
+// 2^13 (f32) or 2^12 (f64) complex numbers take one pass, longer ones two up to 2^18 where they leave in
+// bit-reversed order: the last pass takes transforms together whose results are neighbours.
 
 #include "common.cuh"
 #include "transform.cuh"
