@@ -82,9 +82,8 @@ __device__ __forceinline__ void panel(Rademacher, H* b, i64 ld, i64 groups, i64 
             i64 g = (i64)((top + at) * 32 + lane - first);
             u32 two = ones<H>();
             if (g >= 0 && g < groups)
-                *reinterpret_cast<uint2*>(b + j * ld + 4 * g) =
-                    make_uint2(two ^ ((word & 1) << 15 | (word & 2) << 30),
-                               two ^ ((word & 4) << 13 | (word & 8) << 28));
+                store_two(b + j * ld + 4 * g, two ^ ((word & 1) << 15 | (word & 2) << 30),
+                          two ^ ((word & 4) << 13 | (word & 8) << 28));
             if (++at == down) {
                 at = 0;
                 j++;

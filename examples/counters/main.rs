@@ -52,6 +52,7 @@ fn run() -> Result<Vec<String>> {
     dense::jobs::<f64>(&mut bench)?;
     transforms::jobs::<f32>(&mut bench)?;
     transforms::jobs::<f64>(&mut bench)?;
+    sparse::positions(&mut bench)?;
     sparse::jobs::<f32>(&mut bench)?;
     sparse::jobs::<f64>(&mut bench)?;
     half_jobs::<f16>(&mut bench)?;
