@@ -97,19 +97,27 @@ __device__ __forceinline__ void mirror(View g, i64 n) {
     }
 }
 
-// The bits of the largest |a_ij| as f64 into *out, which holds 0: numbers that are not negative are
-// ordered as their bits are, and a NaN is above infinity. The order of a maximum does not matter.
+// The bits of |x|: ordered as the numbers are, a NaN above infinity.
+__device__ __forceinline__ u32 magnitude(float x) { return __float_as_uint(x) & 0x7fffffffu; }
+__device__ __forceinline__ u64 magnitude(double x) {
+    return (u64)__double_as_longlong(x) & 0x7fffffffffffffffull;
+}
+
+__device__ __forceinline__ double from_magnitude(u32 bits) { return (double)__uint_as_float(bits); }
+__device__ __forceinline__ double from_magnitude(u64 bits) { return __longlong_as_double((i64)bits); }
+
+// The bits of the largest |a_ij| as f64 into *out, which holds 0. The order of a maximum does not
+// matter.
 template <typename T>
 __device__ __forceinline__ void largest(View a, i64 rows, i64 cols, u32 row_bits, u64* out) {
     u32 across = 1u << row_bits, lane = threadIdx.x & (across - 1), line = threadIdx.x >> row_bits;
     u32 lines = THREADS >> row_bits;
-    u64 most = 0;
+    auto greatest = magnitude(T(0));
     #pragma unroll 1
     for (i64 j = (i64)blockIdx.y * lines + line; j < cols; j += (i64)gridDim.y * lines)
-        for (i64 i = (i64)blockIdx.x * across + lane; i < rows; i += (i64)gridDim.x * across) {
-            u64 bits = __double_as_longlong((double)*at<T>(a, i, j)) & 0x7fffffffffffffffull;
-            most = bits > most ? bits : most;
-        }
+        for (i64 i = (i64)blockIdx.x * across + lane; i < rows; i += (i64)gridDim.x * across)
+            greatest = max(greatest, magnitude(*at<T>(a, i, j)));
+    u64 most = magnitude(from_magnitude(greatest));
     for (int lanes = 16; lanes; lanes >>= 1) {
         u64 other = __shfl_xor_sync(0xffffffffu, most, lanes);
         most = other > most ? other : most;
@@ -125,12 +133,12 @@ __device__ __forceinline__ void non_finite(View a, i64 rows, i64 cols, u32 row_b
     u32 across = 1u << row_bits, lane = threadIdx.x & (across - 1), line = threadIdx.x >> row_bits;
     u32 lines = THREADS >> row_bits;
     u64 first = ~0ull;
+    const auto infinity = magnitude(T(1e308) * T(1e308));
     #pragma unroll 1
     for (i64 j = (i64)blockIdx.y * lines + line; j < cols; j += (i64)gridDim.y * lines)
         for (i64 i = (i64)blockIdx.x * across + lane; i < rows; i += (i64)gridDim.x * across) {
-            u64 bits = __double_as_longlong((double)*at<T>(a, i, j)) & 0x7fffffffffffffffull;
-            u64 place = turned ? (u64)j * rows + i : (u64)i * cols + j;
-            if (bits >= 0x7ff0000000000000ull && place < first) first = place;
+            if (magnitude(*at<T>(a, i, j)) < infinity) continue;
+            first = min(first, turned ? (u64)j * rows + i : (u64)i * cols + j);
         }
     if (first != ~0ull) atomicMin(out, first);
 }
@@ -171,26 +179,25 @@ __device__ __forceinline__ void squares(View a, i64 rows, i64 cols, u32 row_bits
     }
 }
 
-// partial[t + tiles·j] <- sum of (factor·a)² over rows of tile t of column j. Rows fast: a warp a
-// column; columns fast: a thread a column.
+// partial[t + tiles·j] <- sum of (factor·a)² over rows of tile t of column j. 2^lane_bits lanes share a
+// column: up to 32 where rows are fast, one where columns are.
 template <typename T>
-__device__ __forceinline__ void column_squares(View a, i64 rows, i64 cols, u32 rows_fast,
+__device__ __forceinline__ void column_squares(View a, i64 rows, i64 cols, u32 lane_bits,
                                                double factor, double* partial) {
     i64 tiles = (rows + SQUARES_ROWS - 1) / SQUARES_ROWS;
-    u32 width = rows_fast ? THREADS / 32 : THREADS;
+    u32 width = THREADS >> lane_bits, step = 1u << lane_bits, first = threadIdx.x & (step - 1);
     i64 groups = (cols + width - 1) / width;
-    u32 first = rows_fast ? threadIdx.x & 31 : 0, step = rows_fast ? 32 : 1;
     #pragma unroll 1
     for (i64 work = blockIdx.x; work < tiles * groups; work += gridDim.x) {
         i64 t = work % tiles, i1 = min(rows, (t + 1) * SQUARES_ROWS);
-        i64 j = work / tiles * width + (rows_fast ? threadIdx.x >> 5 : threadIdx.x);
+        i64 j = work / tiles * width + (threadIdx.x >> lane_bits);
         double sum = 0;
         if (j < cols)
             for (i64 i = t * SQUARES_ROWS + first; i < i1; i += step) {
                 double x = factor * (double)*at<T>(a, i, j);
                 sum = __fma_rn(x, x, sum);
             }
-        if (rows_fast) sum = warp_sum(sum);
+        for (u32 lanes = step / 2; lanes; lanes >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
         if (first == 0 && j < cols) partial[t + tiles * j] = sum;
     }
 }
@@ -247,9 +254,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
         squares<T>(a, rows, cols, row_bits, factor, partial);                                      \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS, 4)                                          \
-        column_squares_##NAME(View a, i64 rows, i64 cols, u32 rows_fast, double factor,            \
+        column_squares_##NAME(View a, i64 rows, i64 cols, u32 lane_bits, double factor,            \
                               double* partial) {                                                   \
-        column_squares<T>(a, rows, cols, rows_fast, factor, partial);                              \
+        column_squares<T>(a, rows, cols, lane_bits, factor, partial);                              \
     }
 
 KERNELS(float, f32)

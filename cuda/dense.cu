@@ -144,10 +144,81 @@ __device__ __forceinline__ void load_row(const T* from, T (&a)[WIDTH]) {
     }
 }
 
-// partial[p] <- S[:, part p] A[part p, :], groups·R × WIDTH by rows.
+// The sums of a block of rows of S, one of groups·R rows × WIDTH by columns: 16 bytes a thread and column.
+template <int WIDTH, typename T>
+__device__ __forceinline__ void leave(const T (&sum)[Rows<T>::COUNT][WIDTH], i64 p, i64 groups, i64 g,
+                                      T* partial) {
+    const int R = Rows<T>::COUNT;
+    T* out = partial + (p * WIDTH * groups + g) * R;
+#pragma unroll
+    for (int c = 0; c < WIDTH; c++) {
+        Vector<T> rows;
+#pragma unroll
+        for (int k = 0; k < R; k++) rows.x[k] = sum[k][c];
+        *reinterpret_cast<Vector<T>*>(out + c * groups * R) = rows;
+    }
+}
+
+// `times` for signs where a warp has 32 neighbouring blocks of rows: these are of one or two Philox blocks, so a
+// lane makes those of one column in 32, and hands their words on through shared memory.
+template <int WIDTH, typename T>
+__device__ __forceinline__ void times_signs(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
+                                            const T* a, i64 part, i64 parts, T* partial, u32 group_bits) {
+    const int R = Rows<T>::COUNT;
+    __shared__ Block blocks[FUSED_THREADS / 32][2][32];
+    u32 across = 1u << group_bits, lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    u32 line = threadIdx.x >> group_bits, lines = FUSED_THREADS >> group_bits;
+#pragma unroll 1
+    for (i64 p = (i64)blockIdx.y * lines + line; p < parts; p += (i64)gridDim.y * lines)
+#pragma unroll 1
+        for (i64 g = (i64)blockIdx.x * across + (threadIdx.x & (across - 1)); g - lane < groups;
+             g += (i64)gridDim.x * across) {
+            T sum[R][WIDTH] = {};
+            u64 row = (first + g - lane) * R, block = row / 128;
+            // This lane's rows, counted from the first of the block.
+            u32 mine = (u32)(row % 128) + lane * R;
+            bool two = row % 128 + 32 * R > 128;
+            const u32* words = &blocks[warp][mine / 128][0].x[mine / 32 % 4];
+            i64 end = min(cols, (p + 1) * part);
+#pragma unroll 1
+            for (i64 from = p * part; from < end; from += 32) {
+                __syncwarp();
+                blocks[warp][0][lane] = philox(seed, stream, col + from + lane, (u32)block);
+                if (two) blocks[warp][1][lane] = philox(seed, stream, col + from + lane, (u32)block + 1);
+                __syncwarp();
+                u32 count = (u32)min((i64)32, end - from);
+#pragma unroll 1
+                for (u32 j = 0; j < count; j++) {
+                    T row[WIDTH];
+                    u32 word = words[4 * j] >> mine % 32;
+                    load_row<WIDTH>(a + (from + j) * WIDTH, row);
+#pragma unroll
+                    for (int k = 0; k < R; k++)
+#pragma unroll
+                        for (int c = 0; c < WIDTH; c++) sum[k][c] += (word >> k & 1 ? T(-1) : T(1)) * row[c];
+                }
+            }
+            if (g < groups) leave<WIDTH, T>(sum, p, groups, g, partial);
+        }
+}
+
+template <typename Family>
+struct AreSigns {
+    static const bool VALUE = false;
+};
+template <>
+struct AreSigns<Rademacher> {
+    static const bool VALUE = true;
+};
+
+// partial[p] <- S[:, part p] A[part p, :].
 template <typename Family, int WIDTH, typename T>
 __device__ __forceinline__ void times(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
                                       const T* a, i64 part, i64 parts, T* partial, u32 group_bits) {
+    if (AreSigns<Family>::VALUE && group_bits >= 5) {
+        times_signs<WIDTH, T>(seed, stream, first, groups, col, cols, a, part, parts, partial, group_bits);
+        return;
+    }
     const int R = Rows<T>::COUNT;
     u32 across = 1u << group_bits, lane = threadIdx.x & (across - 1);
     u32 line = threadIdx.x >> group_bits, lines = FUSED_THREADS >> group_bits;
@@ -168,15 +239,11 @@ __device__ __forceinline__ void times(u64 seed, u32 stream, u64 first, i64 group
 #pragma unroll
                     for (int c = 0; c < WIDTH; c++) sum[k][c] += x[k] * row[c];
             }
-            T* out = partial + (p * groups + g) * (R * WIDTH);
-#pragma unroll
-            for (int k = 0; k < R; k++)
-#pragma unroll
-                for (int c = 0; c < WIDTH; c++) out[k * WIDTH + c] = sum[k][c];
+            leave<WIDTH, T>(sum, p, groups, g, partial);
         }
 }
 
-// partial[p] <- S[part p, :]^T A[part p, :], cols × WIDTH by rows; parts and A in blocks of R rows.
+// partial[p] <- S[part p, :]^T A[part p, :], cols × WIDTH by columns; parts and A in blocks of R rows.
 template <typename Family, int WIDTH, typename T>
 __device__ __forceinline__ void adjoint(u64 seed, u32 stream, u64 first, i64 groups, u64 col, i64 cols,
                                         const T* a, i64 part, i64 parts, T* partial) {
@@ -200,33 +267,52 @@ __device__ __forceinline__ void adjoint(u64 seed, u32 stream, u64 first, i64 gro
                     for (int c = 0; c < WIDTH; c++) sum[c] += x[k] * row[c];
                 }
             }
-            T* out = partial + (p * cols + j) * WIDTH;
+            T* out = partial + p * WIDTH * cols + j;
 #pragma unroll
-            for (int c = 0; c < WIDTH; c++) out[c] = sum[c];
+            for (int c = 0; c < WIDTH; c++) out[c * cols] = sum[c];
         }
 }
 
-// C <- alpha sum of the parts + beta C: `step` entries from part to part, rows of `width` entries.
-// 2^split neighbouring lanes share the parts of an entry.
+// Entries of C of a block that shares their parts among 32 lanes each.
+#define JOINED 8
+
+// C <- alpha sum of the parts + beta C, parts `step` entries apart; neighbouring threads are neighbours in a
+// column (`by_rows`) or in a row. Where they are `shared`, a warp has four lanes for each of JOINED entries, and
+// the warps the rest: sectors are read whole. The sums of lanes are added in a fixed order.
 template <typename T>
-__device__ __forceinline__ void join(T alpha, const T* partial, i64 parts, i64 step, u32 width, T beta,
-                                     View c, i64 rows, i64 cols, u32 split) {
-    u32 shares = 1u << split, share = threadIdx.x & (shares - 1);
-    i64 lines = (i64)gridDim.x * (THREADS >> split);
-    i64 start = ((i64)blockIdx.x * THREADS + threadIdx.x) >> split;
-    // The same number of turns for all lanes, since they shuffle.
-    i64 turns = (rows * cols + lines - 1) / lines;
+__device__ __forceinline__ void join(T alpha, View partial, i64 parts, i64 step, T beta, View c, i64 rows,
+                                     i64 cols, u32 by_rows, u32 shared) {
+    __shared__ T sums[THREADS / 32][JOINED];
+    u32 warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+    i64 fast = by_rows ? rows : cols, len = rows * cols;
+    i64 width = shared ? JOINED : THREADS, first = shared ? 4 * warp + lane / JOINED : 0;
+    // The same number of turns for all threads, since they wait for each other.
 #pragma unroll 1
-    for (i64 turn = 0; turn < turns; turn++) {
-        i64 entry = start + turn * lines;
-        bool inside = entry < rows * cols;
-        i64 i = entry / cols, j = entry % cols;
+    for (i64 start = (i64)blockIdx.x * width; start < len; start += gridDim.x * width) {
+        i64 entry = start + (shared ? lane % JOINED : threadIdx.x);
+        bool inside = entry < len;
+        i64 q = entry / fast, p = entry - q * fast, i = by_rows ? p : q, j = by_rows ? q : p;
         T sum = T(0);
-        if (inside)
-            for (i64 p = share; p < parts; p += shares) sum += partial[p * step + i * width + j];
-        for (u32 lanes = 1; lanes < shares; lanes <<= 1)
-            sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
-        if (inside && share == 0) axpby_entry<T>(alpha, &sum, beta, at<T>(c, i, j));
+        if (inside) {
+            const T* from = at<T>(partial, i, j);
+            for (i64 k = first; k < parts; k += shared ? 32 : 1) sum += from[k * step];
+        }
+        if (shared) {
+            sum += __shfl_xor_sync(0xffffffffu, sum, JOINED);
+            sum += __shfl_xor_sync(0xffffffffu, sum, 2 * JOINED);
+            if (lane < JOINED) sums[warp][lane] = sum;
+            __syncthreads();
+            T part[THREADS / 32];
+#pragma unroll
+            for (u32 w = 0; w < THREADS / 32; w++) part[w] = sums[w][lane % JOINED];
+#pragma unroll
+            for (u32 apart = 1; apart < THREADS / 32; apart <<= 1)
+#pragma unroll
+                for (u32 w = 0; w < THREADS / 32; w += 2 * apart) part[w] += part[w + apart];
+            sum = part[0];
+            __syncthreads();
+        }
+        if (inside && (!shared || threadIdx.x < JOINED)) axpby_entry<T>(alpha, &sum, beta, at<T>(c, i, j));
     }
 }
 
@@ -247,9 +333,9 @@ __device__ __forceinline__ void join(T alpha, const T* partial, i64 parts, i64 s
         signs<T>(b, rows, cols, row, col, seed, stream, alpha);                                    \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
-        join_##NAME(T alpha, const T* partial, i64 parts, i64 step, u32 width, T beta, View c,     \
-                    i64 rows, i64 cols, u32 split) {                                               \
-        join<T>(alpha, partial, parts, step, width, beta, c, rows, cols, split);                   \
+        join_##NAME(T alpha, View partial, i64 parts, i64 step, T beta, View c, i64 rows,          \
+                    i64 cols, u32 by_rows, u32 shared) {                                           \
+        join<T>(alpha, partial, parts, step, beta, c, rows, cols, by_rows, shared);                \
     }
 
 KERNELS(float, f32)

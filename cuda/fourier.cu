@@ -18,7 +18,8 @@
 //
 // Flops: 10 an entry and two bits of `bits`. Roots of unity come from a table, evaluated in f64 from
 // exact fractions of a turn and rounded, so their errors do not grow with n. Columns up to
-// 2^13 (f32) or 2^12 (f64) complex numbers take one pass.
+// 2^13 (f32) or 2^12 (f64) complex numbers take one pass, longer ones two up to 2^18 where they leave in
+// bit-reversed order: the last pass takes transforms together whose results are neighbours.
 
 #include "common.cuh"
 #include "transform.cuh"
@@ -73,20 +74,20 @@ struct Cosine {
         x = times(x, static_cast<const Entry*>(m.spectrum)[at]);
     }
 
-    // Stages of bits s + q: the root of order 2^(s + q + 1) to the power of what lies below the bit.
+    // Stages of bits s + q: the root of order 2^(s + q + 1) to the power of what lies below the bit. The
+    // powers of each order lie side by side, from place 2^(s + q) on: so do those that a warp needs.
     template <int G>
     static __device__ __forceinline__ void butterfly(const Mix& m, Entry (&x)[1 << G], i64 below, u32 s,
                                                      bool inverse) {
         const Entry* roots = static_cast<const Entry*>(m.roots);
 #pragma unroll
         for (u32 stage = 0; stage < G; stage++) {
-            u32 step = m.bits - 1 - s;
             if (inverse) {
                 u32 q = stage;
 #pragma unroll
                 for (u32 k = 0; k < 1u << G; k++)
                     if (!(k >> q & 1)) {
-                        Entry w = roots[(below + ((i64)(k & ((1u << q) - 1)) << s)) << (step - q)];
+                        Entry w = roots[below + ((i64)(1u << q | (k & ((1u << q) - 1))) << s)];
                         w.im = -w.im;
                         Entry a = x[k], b = times(x[k | 1u << q], w);
                         x[k] = {a.re + b.re, a.im + b.im};
@@ -97,7 +98,7 @@ struct Cosine {
 #pragma unroll
                 for (u32 k = 0; k < 1u << G; k++)
                     if (!(k >> q & 1)) {
-                        Entry w = roots[(below + ((i64)(k & ((1u << q) - 1)) << s)) << (step - q)];
+                        Entry w = roots[below + ((i64)(1u << q | (k & ((1u << q) - 1))) << s)];
                         Entry a = x[k], b = x[k | 1u << q];
                         x[k] = {a.re + b.re, a.im + b.im};
                         x[k | 1u << q] = times(Entry{a.re - b.re, a.im - b.im}, w);
@@ -149,8 +150,9 @@ __device__ __forceinline__ void fold(const Mix& m) {
         }
 }
 
-// The tables of order n: factors at entrance and exit, 2^(bits - 1) roots of unity, and where the
-// transform is a convolution the chirp, wrapped around, times 2^-bits.
+// The tables of order n: factors at entrance and exit, the roots of unity of orders 2, 4, ..., 2^bits (half
+// of each, from half the order on), and where the transform is a convolution the chirp, wrapped around,
+// times 2^-bits.
 template <typename T>
 __device__ __forceinline__ void tables(i64 n, u32 bits, u32 convolve, u32 trans, Complex<T>* enter,
                                        Complex<T>* leave, Complex<T>* roots, Complex<T>* chirp) {
@@ -158,7 +160,10 @@ __device__ __forceinline__ void tables(i64 n, u32 bits, u32 convolve, u32 trans,
     #pragma unroll 1
     for (i64 t = (i64)blockIdx.x * THREADS + threadIdx.x; t < size; t += (i64)gridDim.x * THREADS) {
         u64 order = (u64)n;
-        if (2 * t < size) roots[t] = unit<T>(2 * (u64)t, (u64)size, 1.0);
+        if (t) {
+            u64 half = 1ull << (63 - __clzll(t));
+            roots[t] = unit<T>((u64)t - half, half, 1.0);
+        }
         if (t < n) {
             // t^2 / n as a fraction of 4n steps, and with it t / 2n.
             u64 square = convolve ? (u64)t * (u64)t % (2 * order) * 2 : 0, both = square + (u64)t;

@@ -2,49 +2,56 @@
 //
 // | kernel | a block does | bytes needed | bound on an H100 (3 TB/s) |
 // |---|---|---|---|
-// | move, turn | 256 or 2048 entries, tiles of 32×32 | entries read and written once: 6 B from or to f32, 4 B between halves | 0.5, 0.75 entries/ps |
+// | move, turn | 256 to 2048 entries, tiles of 32×32 | entries read and written once: 6 B from or to f32, 4 B between halves | 0.5, 0.75 entries/ps |
 // | gather | see sparse.cu | 2 B an entry of X and column, from L2 when the panel is there; C once | 1500 products a ns from memory for entries met once |
 //
 // Two flops an entry or product: memory is the bound. Neighbouring lanes are neighbouring entries of
-// what is written; eight of them move by 16 bytes where alignment allows. (half_dense.cu has products
+// what is written; a lane moves 16 bytes of the longer type where alignment allows. (half_dense.cu has products
 // with dense operators.)
 
 #include "common.cuh"
 #include "half.cuh"
 #include "sparse.cuh"
 
-// One or two accesses of 16 bytes.
-template <typename T>
-struct alignas(16) Eight {
-    T x[8];
+// Entries that 16 bytes hold, of the longer type.
+template <typename From, typename To>
+struct Moved {
+    static const int COUNT = sizeof(From) + sizeof(To) > 4 ? 4 : 8;
+};
+template <typename T, int COUNT>
+struct alignas(COUNT * sizeof(T)) Several {
+    T x[COUNT];
 };
 
-// B <- alpha A + beta B, A and B fast along their rows; eight rows a lane where 16 bytes may be moved.
+// B <- alpha A + beta B, A and B fast along their rows; COUNT rows a lane where they may be moved at once.
 template <typename From, typename To>
 __device__ __forceinline__ void move(float alpha, View a, float beta, View b, i64 rows, i64 cols,
                                      u32 row_bits, u32 vector) {
     u32 across = 1u << row_bits, lane = threadIdx.x & (across - 1), line = threadIdx.x >> row_bits;
     u32 lines = THREADS >> row_bits;
-    i64 fast = vector ? (rows + 7) / 8 : rows;
+    const int COUNT = Moved<From, To>::COUNT;
+    i64 fast = vector ? (rows + COUNT - 1) / COUNT : rows;
 #pragma unroll 1
     for (i64 j = (i64)blockIdx.y * lines + line; j < cols; j += (i64)gridDim.y * lines)
 #pragma unroll 1
         for (i64 i = (i64)blockIdx.x * across + lane; i < fast; i += (i64)gridDim.x * across) {
-            if (vector && 8 * i + 8 <= rows) {
-                Eight<From> given = {};
-                Eight<To> target = {};
-                if (alpha != 0.0f) given = *reinterpret_cast<const Eight<From>*>(at<From>(a, 8 * i, j));
-                Eight<To>* to = reinterpret_cast<Eight<To>*>(at<To>(b, 8 * i, j));
+            i64 first = COUNT * i;
+            if (vector && first + COUNT <= rows) {
+                Several<From, COUNT> given = {};
+                Several<To, COUNT> target = {};
+                if (alpha != 0.0f)
+                    given = *reinterpret_cast<const Several<From, COUNT>*>(at<From>(a, first, j));
+                Several<To, COUNT>* to = reinterpret_cast<Several<To, COUNT>*>(at<To>(b, first, j));
                 if (beta != 0.0f) target = *to;
 #pragma unroll
-                for (int k = 0; k < 8; k++) {
+                for (int k = 0; k < COUNT; k++) {
                     float x = widened(given.x[k]);
                     axpby_entry<float>(alpha, &x, beta, &target.x[k]);
                 }
                 *to = target;
             } else {
 #pragma unroll 1
-                for (i64 r = vector ? 8 * i : i; r < (vector ? rows : i + 1); r++) {
+                for (i64 r = vector ? first : i; r < (vector ? rows : i + 1); r++) {
                     float x = alpha != 0.0f ? widened(*at<From>(a, r, j)) : 0.0f;
                     axpby_entry<float>(alpha, &x, beta, at<To>(b, r, j));
                 }

@@ -38,6 +38,21 @@ __device__ __forceinline__ u32 pack<BF16>(float low, float high) {
     return both;
 }
 
+// 8 and 16 bytes to global memory, which the compiler does not put together behind shuffles and products of
+// tensor cores.
+__device__ __forceinline__ void store_two(void* to, u32 x, u32 y) {
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};"
+                 :
+                 : "l"(__cvta_generic_to_global(to)), "r"(x), "r"(y)
+                 : "memory");
+}
+__device__ __forceinline__ void store_four(float* to, float x, float y, float z, float w) {
+    asm volatile("st.global.v4.f32 [%0], {%1, %2, %3, %4};"
+                 :
+                 : "l"(__cvta_generic_to_global(to)), "f"(x), "f"(y), "f"(z), "f"(w)
+                 : "memory");
+}
+
 // Twice the number 1.
 template <typename H>
 __device__ __forceinline__ u32 ones();

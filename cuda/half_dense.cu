@@ -4,7 +4,7 @@
 // |---|---|---|---|
 // | times, adjoint | 128 rows of C × 64 columns, a part of the inner dimension | A in halves once for 128 rows of C, from L2 after the first; the sums, 4 B, once a part | the generation of S: below |
 // | join | 256 entries of C at a time | 4 B an entry and part, C once | memory |
-// | panel | 256 blocks of 4 rows of S at a time | 2 B an entry written | the generation: 0.7 entries/ps (f32 normals) |
+// | panel | 256 blocks of 4 rows of S at a time, of 128 for signs | 2 B an entry written | the generation: 0.7 entries/ps (f32 normals), for signs memory |
 //
 // `times` is S A, `adjoint` is S^T A for up to 64 columns. A warp multiplies 32 rows by tensor cores,
 // and the fragments of S are never anywhere but in its registers: a Philox block is four rows of a
@@ -37,20 +37,11 @@ __device__ __forceinline__ void rows_of(Family, u64 seed, u32 stream, u64 unit, 
                                         float (&x)[4]) {
     entries(Family(), philox(seed, stream, unit, (u32)group), x);
 }
-// A block of signs is 128 rows, of which the other lanes of a warp mostly write the rest.
-__device__ __forceinline__ void rows_of(Rademacher, u64 seed, u32 stream, u64 unit, u64 group,
-                                        float (&x)[4]) {
-    Block block = philox(seed, stream, unit, (u32)(group >> 5));
-    u32 low = group & 8 ? block.x[1] : block.x[0], high = group & 8 ? block.x[3] : block.x[2];
-    u32 word = (group & 16 ? high : low) >> (4 * (group & 7));
-#pragma unroll
-    for (int k = 0; k < 4; k++) x[k] = word >> k & 1 ? -1.0f : 1.0f;
-}
 
 // The blocks of 4 rows `first`.. of columns `col`.. of S, column-major with columns of ld halves.
 template <typename H, typename Family>
-__device__ __forceinline__ void panel(H* b, i64 ld, i64 groups, i64 cols, u64 first, u64 col, u64 seed,
-                                      u32 stream, u32 row_bits) {
+__device__ __forceinline__ void panel(Family, H* b, i64 ld, i64 groups, i64 cols, u64 first, u64 col,
+                                      u64 seed, u32 stream, u32 row_bits) {
     u32 across = 1u << row_bits, lane = threadIdx.x & (across - 1), line = threadIdx.x >> row_bits;
     u32 lines = THREADS >> row_bits;
 #pragma unroll 1
@@ -62,6 +53,43 @@ __device__ __forceinline__ void panel(H* b, i64 ld, i64 groups, i64 cols, u64 fi
             *reinterpret_cast<uint2*>(b + j * ld + 4 * g) =
                 make_uint2(pack<H>(x[0], x[1]), pack<H>(x[2], x[3]));
         }
+}
+
+// The same for signs: a lane makes a block of 128 rows, and the warp writes 32 of them one after the other.
+template <typename H>
+__device__ __forceinline__ void panel(Rademacher, H* b, i64 ld, i64 groups, i64 cols, u64 first, u64 col,
+                                      u64 seed, u32 stream, u32) {
+    u64 top = first / 32;
+    i64 down = (i64)((first + groups + 31) / 32 - top);
+    u32 lane = threadIdx.x & 31;
+    i64 warp = ((i64)blockIdx.y * gridDim.x + blockIdx.x) * (THREADS / 32) + (threadIdx.x >> 5);
+    i64 warps = (i64)gridDim.x * gridDim.y * (THREADS / 32);
+#pragma unroll 1
+    for (i64 start = 32 * warp; start < down * cols; start += 32 * warps) {
+        i64 mine = start + lane, j = mine / down;
+        Block block = philox(seed, stream, col + j, (u32)(top + (mine - j * down)));
+        i64 at = start % down;
+        j = start / down;
+        u32 count = (u32)min((i64)32, down * cols - start);
+#pragma unroll 1
+        for (u32 k = 0; k < count; k++) {
+            u32 word = 0;
+#pragma unroll
+            for (u32 part = 0; part < 4; part++) {
+                u32 given = __shfl_sync(0xffffffffu, block.x[part], k);
+                word = lane / 8 == part ? given >> lane % 8 * 4 : word;
+            }
+            i64 g = (i64)((top + at) * 32 + lane - first);
+            u32 two = ones<H>();
+            if (g >= 0 && g < groups)
+                store_two(b + j * ld + 4 * g, two ^ ((word & 1) << 15 | (word & 2) << 30),
+                          two ^ ((word & 4) << 13 | (word & 8) << 28));
+            if (++at == down) {
+                at = 0;
+                j++;
+            }
+        }
+    }
 }
 
 // Columns of C, rows of C and of a warp, inner indices of a tile of A, and halves of its lines.
@@ -277,8 +305,8 @@ __device__ __forceinline__ void product(const Product& m) {
                 for (int e = 0; e < 2; e++) {
                     i64 j = 8 * c + 2 * q + e;
                     if (j >= m.n) continue;
-                    *reinterpret_cast<float4*>(m.partial + (p * COLUMNS + j) * m.ld + row) =
-                        make_float4(sum[0][c][e], sum[0][c][2 + e], sum[1][c][e], sum[1][c][2 + e]);
+                    store_four(m.partial + (p * COLUMNS + j) * m.ld + row, sum[0][c][e], sum[0][c][2 + e],
+                               sum[1][c][e], sum[1][c][2 + e]);
                 }
         }
 }
@@ -304,7 +332,7 @@ __device__ __forceinline__ void join(const Product& m, u32 row_bits) {
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
         FAMILY_NAME##_panel_##NAME(H* b, i64 ld, i64 groups, i64 cols, u64 first, u64 col,         \
                                    u64 seed, u32 stream, u32 row_bits) {                           \
-        panel<H, FAMILY_OF>(b, ld, groups, cols, first, col, seed, stream, row_bits);              \
+        panel<H>(FAMILY_OF(), b, ld, groups, cols, first, col, seed, stream, row_bits);            \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS, 3)                               \
         FAMILY_NAME##_times_##NAME(Product m) {                                                    \

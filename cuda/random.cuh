@@ -2,7 +2,7 @@
 // normals and uniforms. Every floating-point operation is written as an intrinsic with its rounding,
 // so that neither contraction nor fast-math can change a bit.
 
-struct Block {
+struct alignas(16) Block {
     u32 x[4];
 };
 

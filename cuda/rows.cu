@@ -28,10 +28,18 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     for (i64 p = (i64)blockIdx.x * THREADS + threadIdx.x; p < rows * pairs; p += step) {
         i64 i = p / pairs, t = 2 * (p - i * pairs);
         Block block = philox(seed, stream, first + (u64)i, (u32)(t / 2));
+        Vector<u64> both;
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             u64 w = word64(block, half);
-            if (t + half < zeta) draws[i * zeta + t + half] = __umul64hi(w, m) << 1 | (w & 1);
+            both.x[half] = __umul64hi(w, m) << 1 | (w & 1);
+        }
+        u64* out = draws + i * zeta + t;
+        if (zeta % 2 == 0) {
+            *reinterpret_cast<Vector<u64>*>(out) = both;
+        } else {
+            out[0] = both.x[0];
+            if (t + 1 < zeta) out[1] = both.x[1];
         }
     }
 }

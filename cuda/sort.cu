@@ -5,23 +5,28 @@
 // | kernel | work of a block | bytes | bound on an H100 (3 TB/s) |
 // |---|---|---|---|
 // | keys_of_operator, keys_of_matrix | steps of 256 entries | 4 read, 12 written an entry | 190 entries/ns |
-// | digit_counts | a tile of 2048 pairs, 256 counters | 4 an entry | 750 entries/ns |
+// | digit_counts | 4 tiles of 4096 pairs, 256 counters each | 4 an entry, 8 a counter | 660 entries/ns |
 // | scan_tiles, add_tiles | a tile of 2048 counters | 16 each a counter, one an entry | 94 a ns |
-// | place_pairs | a tile of 2048 pairs | 12 read, 12 written an entry | 125 entries/ns |
+// | place_pairs | a tile of 4096 pairs, in its new order in shared memory | 12 read, 12 written an entry | 125 entries/ns |
 // | row_starts | a thread a row: binary search | 8 a row, the search in L2 | 375 rows/ns |
 // | operator_rows, matrix_rows | steps of 256 entries | 8 read, 4 + size of T written; matrix_rows reads
 //   values at random, a 32-byte sector each | 190, 60 entries/ns |
 //
 // No flops. A pass over 8 bits of the keys costs 28 bytes an entry, a sort of d < 2^16 keys two passes.
+// Shared memory is met where the digits say, so banks are met twice: pairs a warp at a time, 16 bytes each.
 // The number of pairs is read from device memory (`count`), since only the device knows how many
 // entries a window of rows has: grids are for the most there can be, blocks beyond leave at once.
 
 #include "common.cuh"
 
 #define THREADS 256
-#define ITEMS 8
+// Pairs and counters of a tile.
+#define ITEMS 16
 #define TILE (THREADS * ITEMS)
+#define SCANNED 8
+#define SCAN_TILE (THREADS * SCANNED)
 #define DIGITS 256
+#define NEIGHBOURS 4
 
 // The rows of the columns' entries, counted in the window; entries outside of it get the key `rows`
 // and end up behind all others. The value is column << 1 | negative.
@@ -52,52 +57,69 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     if (blockIdx.x == 0 && threadIdx.x == 0) *count = entries;
 }
 
-// counts[digit·tiles + t] <- how many keys of tile t have this digit.
+// counts[digit·tiles + t] <- how many keys of tile t have this digit. A block takes a multiple of NEIGHBOURS
+// tiles, of which there are as many, so that whole sectors of counters are written.
 extern "C" __global__ void __launch_bounds__(THREADS)
     digit_counts(const u32* keys, const u64* count, u32 shift, i64 tiles, u64* counts) {
-    __shared__ u32 found[DIGITS];
+    // Neighbouring tiles lie eight banks apart: a warp writes eight digits of all.
+    __shared__ u32 found[NEIGHBOURS][DIGITS + 8];
     u64 entries = *count;
 #pragma unroll 1
-    for (i64 t = blockIdx.x; t < tiles; t += gridDim.x) {
-        found[threadIdx.x] = 0;
+    for (i64 t = (i64)blockIdx.x * NEIGHBOURS; t < tiles; t += (i64)gridDim.x * NEIGHBOURS) {
+        for (u32 n = 0; n < NEIGHBOURS; n++) found[n][threadIdx.x] = 0;
         __syncthreads();
-        for (u32 k = 0; k < ITEMS; k++) {
-            u64 e = (u64)t * TILE + k * THREADS + threadIdx.x;
-            if (e < entries) atomicAdd(&found[keys[e] >> shift & (DIGITS - 1)], 1u);
-        }
+#pragma unroll 1
+        for (u32 n = 0; n < NEIGHBOURS; n++)
+#pragma unroll
+            for (u32 k = 0; k < ITEMS; k++) {
+                u64 e = (u64)(t + n) * TILE + k * THREADS + threadIdx.x;
+                if (e < entries) atomicAdd(&found[n][keys[e] >> shift & (DIGITS - 1)], 1u);
+            }
         __syncthreads();
-        counts[(i64)threadIdx.x * tiles + t] = found[threadIdx.x];
+        for (u32 k = threadIdx.x; k < NEIGHBOURS * DIGITS; k += THREADS)
+            counts[(i64)(k / NEIGHBOURS) * tiles + t + k % NEIGHBOURS] = found[k % NEIGHBOURS][k / NEIGHBOURS];
+        __syncthreads();
     }
 }
 
+// Sums of what is before an element of a warp, and of all.
+template <typename T>
+__device__ __forceinline__ T before_in_warp(T x, T& all) {
+    u32 lane = threadIdx.x & 31;
+    T sum = x;
+#pragma unroll
+    for (u32 lanes = 1; lanes < 32; lanes <<= 1) {
+        T before = __shfl_up_sync(0xffffffffu, sum, lanes);
+        if (lane >= lanes) sum += before;
+    }
+    all = __shfl_sync(0xffffffffu, sum, 31);
+    return sum - x;
+}
+
 // Every tile of `data` becomes the sums of what is before an element in its tile; sums[t] is the sum
-// of tile t. A thread has ITEMS neighbours.
+// of tile t. A warp has SCANNED lines of 32.
 extern "C" __global__ void __launch_bounds__(THREADS)
     scan_tiles(u64* data, i64 len, u64* sums) {
     __shared__ u64 of_warp[THREADS / 32];
     u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    i64 tiles = (len + TILE - 1) / TILE;
+    i64 tiles = (len + SCAN_TILE - 1) / SCAN_TILE;
 #pragma unroll 1
     for (i64 t = blockIdx.x; t < tiles; t += gridDim.x) {
-        i64 start = t * TILE + (i64)threadIdx.x * ITEMS;
-        u64 mine[ITEMS], total = 0;
+        i64 start = t * SCAN_TILE + warp * (32 * SCANNED) + lane;
+        u64 mine[SCANNED], total = 0;
 #pragma unroll
-        for (u32 k = 0; k < ITEMS; k++) {
-            mine[k] = total;
-            if (start + k < len) total += data[start + k];
+        for (u32 k = 0; k < SCANNED; k++) {
+            u64 all;
+            mine[k] = total + before_in_warp<u64>(start + 32 * k < len ? data[start + 32 * k] : 0, all);
+            total += all;
         }
-        u64 sum = total;
-        for (u32 lanes = 1; lanes < 32; lanes <<= 1) {
-            u64 before = __shfl_up_sync(0xffffffffu, sum, lanes);
-            if (lane >= lanes) sum += before;
-        }
-        if (lane == 31) of_warp[warp] = sum;
+        if (lane == 0) of_warp[warp] = total;
         __syncthreads();
-        u64 before = sum - total;
+        u64 before = 0;
         for (u32 w = 0; w < warp; w++) before += of_warp[w];
 #pragma unroll
-        for (u32 k = 0; k < ITEMS; k++)
-            if (start + k < len) data[start + k] = before + mine[k];
+        for (u32 k = 0; k < SCANNED; k++)
+            if (start + 32 * k < len) data[start + 32 * k] = before + mine[k];
         if (threadIdx.x == THREADS - 1) sums[t] = before + total;
         __syncthreads();
     }
@@ -109,23 +131,29 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     i64 step = (i64)gridDim.x * THREADS;
 #pragma unroll 1
     for (i64 i = (i64)blockIdx.x * THREADS + threadIdx.x; i < len; i += step)
-        data[i] += sums[i / TILE];
+        data[i] += sums[i / SCAN_TILE];
 }
 
 // Moves the pairs of each tile to where their digits go, in their order: `places` are the scanned
-// counts. A warp has TILE / 8 neighbours, 32 at a time; equal digits of a warp are ranked by lanes.
-extern "C" __global__ void __launch_bounds__(THREADS)
+// counts. A warp has TILE / 8 neighbours, 32 at a time; equal digits of a warp are ranked by lanes. Keys, then
+// values, pass through shared memory in their new order, so that those of a digit leave side by side.
+extern "C" __global__ void __launch_bounds__(THREADS, 4)
     place_pairs(const u32* keys, const u64* values, const u64* count, u32 shift, i64 tiles,
                 const u64* places, u32* keys_out, u64* values_out) {
     __shared__ u32 ranks[THREADS / 32][DIGITS];
+    __shared__ u64 staged[TILE];
+    // Where the pairs of a digit leave, counted from their place in the tile.
+    __shared__ u64 leave[DIGITS];
+    __shared__ u32 of_warp[THREADS / 32];
+    u32* staged_keys = reinterpret_cast<u32*>(staged);
     u64 entries = *count;
     u32 lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
 #pragma unroll 1
     for (i64 t = blockIdx.x; t < tiles && (u64)t * TILE < entries; t += gridDim.x) {
         for (u32 w = 0; w < THREADS / 32; w++) ranks[w][threadIdx.x] = 0;
         __syncthreads();
-        u64 start = (u64)t * TILE + warp * (32 * ITEMS) + lane;
-        u32 key[ITEMS], rank[ITEMS];
+        u64 first = (u64)t * TILE, start = first + warp * (32 * ITEMS) + lane;
+        u32 key[ITEMS], place[ITEMS];
 #pragma unroll
         for (u32 k = 0; k < ITEMS; k++) {
             bool inside = start + 32 * k < entries;
@@ -134,29 +162,53 @@ extern "C" __global__ void __launch_bounds__(THREADS)
             u32 digit = inside ? key[k] >> shift & (DIGITS - 1) : DIGITS;
             u32 equal = __match_any_sync(0xffffffffu, digit);
             u32 before = inside ? ranks[warp][digit] : 0;
-            rank[k] = before + __popc(equal & ((1u << lane) - 1));
+            place[k] = before + __popc(equal & ((1u << lane) - 1));
             __syncwarp();
             // The last of the equal lanes counts for all of them.
             if (inside && equal >> lane == 1) ranks[warp][digit] = before + __popc(equal);
             __syncwarp();
         }
         __syncthreads();
-        u32 sum = 0;
+        u32 sum = 0, all;
+#pragma unroll
+        for (u32 w = 0; w < THREADS / 32; w++) sum += ranks[w][threadIdx.x];
+        u32 smaller = before_in_warp<u32>(sum, all);
+        if (lane == 0) of_warp[warp] = all;
+        __syncthreads();
+        for (u32 w = 0; w < warp; w++) smaller += of_warp[w];
+        leave[threadIdx.x] = places[(i64)threadIdx.x * tiles + t] - smaller;
+#pragma unroll
         for (u32 w = 0; w < THREADS / 32; w++) {
             u32 here = ranks[w][threadIdx.x];
-            ranks[w][threadIdx.x] = sum;
-            sum += here;
+            ranks[w][threadIdx.x] = smaller;
+            smaller += here;
         }
         __syncthreads();
 #pragma unroll
-        for (u32 k = 0; k < ITEMS; k++) {
-            u64 e = start + 32 * k;
-            if (e < entries) {
-                u32 digit = key[k] >> shift & (DIGITS - 1);
-                u64 to = places[(i64)digit * tiles + t] + ranks[warp][digit] + rank[k];
-                keys_out[to] = key[k];
-                values_out[to] = values[e];
+        for (u32 k = 0; k < ITEMS; k++)
+            if (start + 32 * k < entries) {
+                place[k] += ranks[warp][key[k] >> shift & (DIGITS - 1)];
+                staged_keys[place[k]] = key[k];
             }
+        __syncthreads();
+#pragma unroll
+        for (u32 k = 0; k < ITEMS; k++) {
+            u32 e = k * THREADS + threadIdx.x;
+            if (first + e < entries) {
+                key[k] = staged_keys[e];
+                keys_out[leave[key[k] >> shift & (DIGITS - 1)] + e] = key[k];
+            }
+        }
+        __syncthreads();
+#pragma unroll
+        for (u32 k = 0; k < ITEMS; k++)
+            if (start + 32 * k < entries) staged[place[k]] = values[start + 32 * k];
+        __syncthreads();
+#pragma unroll
+        for (u32 k = 0; k < ITEMS; k++) {
+            u32 e = k * THREADS + threadIdx.x;
+            if (first + e < entries)
+                values_out[leave[key[k] >> shift & (DIGITS - 1)] + e] = staged[e];
         }
         __syncthreads();
     }

@@ -2,8 +2,9 @@
 //
 // | kernel | work | bytes | flops | bound on an H100 (3 TB/s) |
 // |---|---|---|---|---|
-// | sparse_stack, sparse_sign | a thread a column, ζ/2 Philox blocks | 4 written an entry | - | memory |
-// | sparse_sign_wide (ζ > 64) | a warp a column, ζ²/64 comparisons a lane, in L1 | 4 an entry | - | L1 |
+// | sparse_stack | a thread two entries, a Philox block | 4 written an entry | - | arithmetic, 200 entries/ns |
+// | sparse_sign | a thread a column, ζ²/2 comparisons, in shared memory | 4 written an entry | - | 750 entries/ns, or 4000/ζ comparisons |
+// | sparse_sign_wide (ζ > 64) | a warp a column, ζ²/64 comparisons a lane, in shared memory up to ζ = 2048 | 4 an entry | - | comparisons |
 // | gather | a warp for 1 to 32 rows of C × up to 128 columns | rows of B that a row names: 4 or 8 B an
 //   entry and column, from L2 when the panel of B is there; C once | 2 an entry and column | 375 (f32),
 //   187 (f64) products a ns from memory for entries met once |
@@ -22,64 +23,105 @@
 #include "random.cuh"
 #include "sparse.cuh"
 
+// Threads of a block that makes the positions of distinct rows.
+#define SIGN_THREADS 128
+
+// Entries 2·pair and 2·pair + 1 of a column, the words of a Philox block; the second one means nothing
+// beyond ζ.
+struct alignas(8) Entries {
+    u32 word[2];
+};
+
 // Entry t of the columns `first` and on of an operator with one row in each of `zeta` blocks of rows.
 extern "C" __global__ void __launch_bounds__(THREADS)
     sparse_stack(u64 seed, u32 stream, u32 d, u32 zeta, u64 first, i64 columns, u32* words) {
-    i64 step = (i64)gridDim.x * THREADS;
+    i64 pairs = (zeta + 1) / 2, step = (i64)gridDim.x * THREADS;
 #pragma unroll 1
-    for (i64 j = (i64)blockIdx.x * THREADS + threadIdx.x; j < columns; j += step) {
-        Block block = {};
-        u64 start = 0;
-#pragma unroll 1
-        for (u32 t = 0; t < zeta; t++) {
-            if (!(t & 1)) block = philox(seed, stream, first + j, t >> 1);
-            u64 w = t & 1 ? word64(block, 1) : word64(block, 0);
-            u64 end = (u64)(t + 1) * d / zeta;
+    for (i64 at = (i64)blockIdx.x * THREADS + threadIdx.x; at < columns * pairs; at += step) {
+        i64 j = at / pairs;
+        u32 pair = (u32)(at - j * pairs);
+        Block block = philox(seed, stream, first + j, pair);
+        Entries e;
+        u64 start = (u64)(2 * pair) * d / zeta;
+#pragma unroll
+        for (u32 k = 0; k < 2; k++) {
+            u64 w = word64(block, k), end = (u64)(2 * pair + k + 1) * d / zeta;
             u32 row = (u32)(start + __umul64hi(w, end - start));
-            words[j * zeta + t] = row << 1 | (u32)(w & 1);
+            e.word[k] = row << 1 | (u32)(w & 1);
             start = end;
+        }
+        u32* out = words + j * zeta + 2 * pair;
+        if (zeta % 2 == 0) {
+            *reinterpret_cast<Entries*>(out) = e;
+        } else {
+            out[0] = e.word[0];
+            if (2 * pair + 1 < zeta) out[1] = e.word[1];
         }
     }
 }
 
-// ζ distinct rows a column by Floyd's algorithm, a thread a column.
-extern "C" __global__ void __launch_bounds__(THREADS)
+// ζ distinct rows a column by Floyd's algorithm, a thread a column. The words of a warp pass through shared
+// memory and leave side by side; those of a column lie `turn` banks from one to the next, so that neither
+// 32 columns nor 32 words meet a bank twice (where ζ divides 32).
+extern "C" __global__ void __launch_bounds__(SIGN_THREADS)
     sparse_sign(u64 seed, u32 stream, u32 d, u32 zeta, u64 first, i64 columns, u32* words) {
-    i64 step = (i64)gridDim.x * THREADS;
+    extern __shared__ u32 memory[];
+    u32 lane = threadIdx.x & 31, turn = (31 + zeta) / zeta;
+    u32* held = memory + (threadIdx.x >> 5) * (32 * zeta);
+    i64 step = (i64)gridDim.x * SIGN_THREADS;
 #pragma unroll 1
-    for (i64 j = (i64)blockIdx.x * THREADS + threadIdx.x; j < columns; j += step) {
+    for (i64 j0 = (i64)blockIdx.x * SIGN_THREADS + (threadIdx.x & ~31u); j0 < columns; j0 += step) {
         Block block = {};
-        u32* out = words + j * zeta;
 #pragma unroll 1
         for (u32 t = 0; t < zeta; t++) {
-            if (!(t & 1)) block = philox(seed, stream, first + j, t >> 1);
+            if (!(t & 1)) block = philox(seed, stream, first + j0 + lane, t >> 1);
             u64 w = t & 1 ? word64(block, 1) : word64(block, 0);
             u32 last = d - (zeta - t), row = (u32)__umul64hi(w, (u64)last + 1);
             bool taken = false;
-            for (u32 earlier = 0; earlier < t; earlier++) taken |= out[earlier] >> 1 == row;
-            out[t] = (taken ? last : row) << 1 | (u32)(w & 1);
+            for (u32 earlier = 0; earlier < t; earlier++)
+                taken |= held[earlier * 32 + (lane + turn * earlier & 31)] >> 1 == row;
+            held[t * 32 + (lane + turn * t & 31)] = (taken ? last : row) << 1 | (u32)(w & 1);
         }
+        __syncwarp();
+        u32 count = (u32)min((i64)32, columns - j0) * zeta;
+#pragma unroll 1
+        for (u32 e = lane; e < count; e += 32) {
+            u32 column = e / zeta, t = e - column * zeta;
+            words[j0 * zeta + e] = held[t * 32 + (column + turn * t & 31)];
+        }
+        __syncwarp();
     }
 }
 
-// The same for many rows a column: the lanes of a warp share the search.
-extern "C" __global__ void __launch_bounds__(THREADS)
+// Words of a column that are held in shared memory; more are looked up where they were written.
+#define HELD 2048
+
+// The same for many rows a column: the lanes of a warp share the search. Lane t % 32 holds word t until 32
+// leave side by side.
+extern "C" __global__ void __launch_bounds__(SIGN_THREADS)
     sparse_sign_wide(u64 seed, u32 stream, u32 d, u32 zeta, u64 first, i64 columns, u32* words) {
+    __shared__ u32 memory[SIGN_THREADS / 32][HELD];
     u32 lane = threadIdx.x & 31;
-    i64 warps = (i64)gridDim.x * (THREADS / 32);
+    i64 warps = (i64)gridDim.x * (SIGN_THREADS / 32);
 #pragma unroll 1
-    for (i64 j = ((i64)blockIdx.x * THREADS + threadIdx.x) >> 5; j < columns; j += warps) {
+    for (i64 j = ((i64)blockIdx.x * SIGN_THREADS + threadIdx.x) >> 5; j < columns; j += warps) {
         Block block = {};
-        u32* out = words + j * zeta;
+        u32 *out = words + j * zeta, mine = 0;
+        u32* held = zeta <= HELD ? memory[threadIdx.x >> 5] : out;
 #pragma unroll 1
         for (u32 t = 0; t < zeta; t++) {
             if (!(t & 1)) block = philox(seed, stream, first + j, t >> 1);
             u64 w = t & 1 ? word64(block, 1) : word64(block, 0);
             u32 last = d - (zeta - t), row = (u32)__umul64hi(w, (u64)last + 1);
-            bool found = false;
-            for (u32 earlier = lane; earlier < t; earlier += 32) found |= out[earlier] >> 1 == row;
+            bool found = lane < (t & 31) && mine >> 1 == row;
+            for (u32 earlier = lane; earlier < (t & ~31u); earlier += 32) found |= held[earlier] >> 1 == row;
             bool taken = __any_sync(0xffffffffu, found);
-            if (lane == 0) out[t] = (taken ? last : row) << 1 | (u32)(w & 1);
+            if (lane == (t & 31)) mine = (taken ? last : row) << 1 | (u32)(w & 1);
+            u32 place = (t & ~31u) + lane;
+            if (((t & 31) == 31 || t + 1 == zeta) && place <= t) {
+                out[place] = mine;
+                held[place] = mine;
+            }
             __syncwarp();
         }
     }

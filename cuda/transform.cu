@@ -54,14 +54,13 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     draw(u32* signs, u32 sign_stream, u32 rounds, i64 blocks, u64* index, Permutation p, u64 first,
          i64 sampled) {
     i64 drawn = rounds * blocks;
+    Block* to = reinterpret_cast<Block*>(signs);
     #pragma unroll 1
     for (i64 t = (i64)blockIdx.x * THREADS + threadIdx.x; t < drawn + sampled;
          t += (i64)gridDim.x * THREADS) {
         if (t < drawn) {
             i64 round = t / blocks;
-            Block block = philox(p.seed, sign_stream, (u64)round, (u32)(t - round * blocks));
-#pragma unroll
-            for (int k = 0; k < 4; k++) signs[4 * t + k] = block.x[k];
+            to[t] = philox(p.seed, sign_stream, (u64)round, (u32)(t - round * blocks));
         } else {
             index[t - drawn] = permuted(p, first + (u64)(t - drawn));
         }

@@ -60,12 +60,14 @@ __device__ __forceinline__ bool negative(const Mix& m, u32 round, i64 i) {
 }
 
 // Where an entry of a tile is stored: with this, 32 threads that hold butterflies of 2^BITS entries at
-// any bit meet each bank once. Linear: the places of numbers without a common bit combine by ^.
+// any bit, or of fewer at a multiple of BITS from 2·BITS on, meet each bank once. Complex numbers do so too
+// where threads take neighbours of bit-reversed order. Linear: the places of numbers without a common bit
+// combine by ^.
 template <int SIZE>
 __device__ __forceinline__ u32 place(u32 e) {
     if (SIZE == 4) return e ^ (e >> 4 & 0x1e) ^ (e >> 8 & 1);
-    if (SIZE == 8) return e ^ (e >> 3 & 0xe) ^ (e >> 6 & 1);
-    return e ^ (e >> 3 & 7);
+    if (SIZE == 8) return e ^ (e >> 3 & 0xe) ^ (e >> 6 & 1) ^ (e >> 7 & 0xf) ^ (e >> 11 & 3);
+    return e ^ (e >> 3 & 7) ^ (e >> 6 & 7) ^ (e >> 9 & 7);
 }
 
 // One of the transforms of a tile: its other bits and its column.
@@ -73,6 +75,12 @@ struct Lane {
     i64 other, col;
     bool valid;
 };
+
+// Whether transforms are taken in the bit-reversed order of their other bits: in the last of several
+// passes, so that what leaves in reversed order lies side by side.
+__device__ __forceinline__ bool turned(const Mix& m) {
+    return m.reversed && !m.along_cols && m.shift == 0 && m.points < m.bits;
+}
 
 __device__ __forceinline__ Lane lane_of(const Mix& m, i64 tile, u32 l) {
     u32 other_bits = m.bits - m.points;
@@ -82,7 +90,9 @@ __device__ __forceinline__ Lane lane_of(const Mix& m, i64 tile, u32 l) {
         return {other, col, col < m.cols};
     }
     i64 b = (tile << m.lanes) + l, col = b >> other_bits;
-    return {b & ((1ll << other_bits) - 1), col, col < m.cols};
+    i64 other = b & ((1ll << other_bits) - 1);
+    if (turned(m)) other = (i64)(__brevll((u64)other) >> (64 - other_bits));
+    return {other, col, col < m.cols};
 }
 
 __device__ __forceinline__ i64 low_bits(const Mix& m, i64 other) {
@@ -189,8 +199,9 @@ template <typename K>
 __device__ __forceinline__ void store(const Mix& m, i64 tile, const typename K::Entry* entries) {
     typedef typename K::Entry E;
     bool whole = m.points == m.bits;
+    bool points_first = m.points_fast && !(m.store == WINDOW && turned(m));
     Threads t = m.store == SAMPLED ? threads(m.by_rows, m.fast_bits, m.lanes)
-                                   : threads(m.points_fast, m.points, m.lanes);
+                                   : threads(points_first, m.points, m.lanes);
     #pragma unroll 1
     for (u32 l = t.l; l < 1u << m.lanes; l += t.l_step) {
         Lane lane = lane_of(m, tile, l);
@@ -266,13 +277,15 @@ __device__ __forceinline__ void butterflies(const Mix& m, i64 tile, typename K::
     if (K::BITS == 4 && bits == 4) butterflies<K, K::BITS>(m, tile, entries, q, inverse);
 }
 
-// From the highest bit down, inverse rounds from the lowest up.
+// From the highest bit down, inverse rounds from the lowest up. Where BITS do not divide the bits, the
+// rest is at the top: neighbouring threads meet neighbouring places there.
 template <typename K>
 __device__ __forceinline__ void transform(const Mix& m, i64 tile, typename K::Entry* entries,
                                           bool inverse) {
     #pragma unroll 1
     for (u32 done = 0; done < m.points;) {
-        u32 bits = min((u32)K::BITS, m.points - done);
+        u32 left = m.points - done, rest = inverse ? 0 : left % K::BITS;
+        u32 bits = rest ? rest : min((u32)K::BITS, left);
         butterflies<K>(m, tile, entries, inverse ? done : m.points - done - bits, bits, inverse);
         done += bits;
     }

@@ -163,11 +163,16 @@ fn products(cuda: &Cuda) -> Result<()> {
 fn norms(cuda: &Cuda) -> Result<()> {
     let a = filled(cuda, 40, 60)?;
     let kernels = [("largest_f32", 1), ("squares_f32", 1), ("column_squares_f32", 1)];
-    takes("norms", &[&kernels[..], &[("add_partial", 2), ("non_finite_f32", 1)]].concat(), || {
+    takes("norms", &[&kernels[..], &[("add_partial", 0), ("non_finite_f32", 1)]].concat(), || {
         cuda.max_abs(a.as_ref())?;
         cuda.sum_of_squares(a.as_ref(), 0)?;
         cuda.column_sums_of_squares(a.as_ref(), 0, &mut [0.0; 60])?;
         cuda.find_non_finite(a.as_ref()).map(drop)
+    });
+    let a = filled(cuda, 1025, 2)?;
+    takes("norms by several tiles", &[("add_partial", 2)], || {
+        cuda.sum_of_squares(a.as_ref(), 0)?;
+        cuda.column_sums_of_squares(a.as_ref(), 0, &mut [0.0; 2])
     });
     Ok(())
 }
@@ -278,7 +283,7 @@ fn sorting(cuda: &Cuda) -> Result<()> {
         (255, 100, 1, 0),
         (256, 100, 2, 0),
         (70_000, 100, 3, 0),
-        (100, 20_000, 1, 1),
+        (100, 40_000, 1, 1),
     ] {
         let what = format!("{rows} rows, {m} pairs");
         let expected = [("digit_counts", passes), ("place_pairs", passes), ("add_tiles", levels)];

@@ -476,7 +476,7 @@ fn counters() {
     };
     assert_eq!(
         table,
-        "scale launches=2 instructions=1920 requested=1024 moved=1024 conflicts=1.000\n"
+        "scale launches=2 instructions=1920 requested=1024 moved=1024 missed=1024 conflicts=1.000\n"
     );
     free(&[x]);
     // SAFETY: has no pointers.

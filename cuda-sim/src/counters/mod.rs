@@ -3,8 +3,10 @@
 //! A warp's load or store moves whole sectors of 32 bytes between device memory and the
 //! multiprocessor, and shared memory serves one word per bank at a time. Since threads run one by one
 //! here, each thread notes its accesses; when no lane of a warp can go on, the notes are put side by
-//! side and what the warp would have done at once is counted. Caches are not modelled.
+//! side and what the warp would have done at once is counted. One of the counters has a level-1 cache
+//! before it, the others have none.
 
+mod cache;
 mod report;
 mod trace;
 mod transactions;
@@ -23,6 +25,8 @@ pub struct Tally {
     pub bytes_requested: u64,
     /// Bytes in the sectors that served them.
     pub bytes_moved: u64,
+    /// The same without what loads find in a level-1 cache: 64 KiB a block, empty when it starts.
+    pub bytes_missed: u64,
     /// Shared memory accesses of warps, in turns of the 32 banks if there were no conflicts.
     pub shared_ideal: u64,
     /// The same with conflicts.
@@ -36,6 +40,7 @@ impl Tally {
         self.instructions += other.instructions;
         self.bytes_requested += other.bytes_requested;
         self.bytes_moved += other.bytes_moved;
+        self.bytes_missed += other.bytes_missed;
         self.shared_ideal += other.shared_ideal;
         self.shared_turns += other.shared_turns;
     }

@@ -36,18 +36,19 @@ impl Counters {
         self.kernels.clear();
     }
 
-    /// One line a kernel: `name launches=… instructions=… requested=… moved=… conflicts=…`, where
-    /// `requested` and `moved` are bytes and `conflicts` is the factor of [`Tally::conflict_factor`].
+    /// One line a kernel: `name launches=… instructions=… requested=… moved=… missed=… conflicts=…`, where
+    /// the middle ones are bytes and `conflicts` is the factor of [`Tally::conflict_factor`].
     pub fn lines(&self) -> String {
         let mut text = String::new();
         for (name, tally) in &self.kernels {
             let _ = writeln!(
                 text,
-                "{name} launches={} instructions={} requested={} moved={} conflicts={:.3}",
+                "{name} launches={} instructions={} requested={} moved={} missed={} conflicts={:.3}",
                 tally.launches,
                 tally.instructions,
                 tally.bytes_requested,
                 tally.bytes_moved,
+                tally.bytes_missed,
                 tally.conflict_factor()
             );
         }

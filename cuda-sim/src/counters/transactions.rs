@@ -1,15 +1,17 @@
 //! What one access of a warp costs.
 
+use std::ops::Range;
+
 /// Bytes of a sector of device memory.
-const SECTOR: u64 = 32;
+pub const SECTOR: u64 = 32;
 /// Bytes of a word of a bank.
 const WORD: u64 = 4;
 /// Banks of shared memory.
 const BANKS: usize = 32;
 
 /// Distinct bytes requested, and bytes moved, by an access of device memory; `lanes` holds address and
-/// size and is put in order.
-pub fn global(lanes: &mut [(u64, u8)]) -> (u64, u64) {
+/// size and is put in order. `meet` is told every sector once.
+pub fn global(lanes: &mut [(u64, u8)], mut meet: impl FnMut(Range<u64>)) -> (u64, u64) {
     if !lanes.is_sorted() {
         lanes.sort_unstable();
     }
@@ -22,6 +24,7 @@ pub fn global(lanes: &mut [(u64, u8)]) -> (u64, u64) {
         byte = byte.max(end);
         let (first, last) = ((address / SECTOR).max(sector), (end - 1) / SECTOR);
         sectors += (last + 1).saturating_sub(first);
+        meet(first..last + 1);
         sector = sector.max(last + 1);
     }
     (requested, sectors * SECTOR)
@@ -64,7 +67,7 @@ mod tests {
 
     fn global_of(f: impl Fn(u64) -> u64, size: u8) -> (u64, u64) {
         let mut lanes: Vec<_> = (0..32).map(|lane| (f(lane), size)).collect();
-        global(&mut lanes)
+        global(&mut lanes, |_| ())
     }
 
     fn shared_of(f: impl Fn(u64) -> u64, size: u8) -> (u64, u64) {

@@ -166,6 +166,9 @@ impl<'m> Machine<'m> {
     fn start_block(&mut self, block: [u32; 3]) {
         self.block = block;
         self.clocks.start_block();
+        if let Some(trace) = &mut self.trace {
+            trace.start_block();
+        }
         self.shared.initialised.clear_all();
         let specials = &self.program.specials;
         for &(register, special) in specials.iter().filter(|(_, s)| !s.is_per_thread()) {

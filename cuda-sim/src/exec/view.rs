@@ -111,7 +111,7 @@ impl<'v> View<'v> {
             });
         }
         if let Some(log) = &mut self.log {
-            log.global(site, address, bytes);
+            log.global(site, address, bytes, access.only_reads());
         }
         Ok(Place { region, offset })
     }

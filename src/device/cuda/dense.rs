@@ -305,35 +305,43 @@ fn times_part<T: CudaScalar>(
     let given = if op == Op::NoTrans { 11 } else { 10 };
     // SAFETY: the parameters of the kernel; both buffers have the lengths that it uses.
     unsafe { launch(cuda, &cuda.gpu.dense, name, shape, &mut arguments[..given])? };
-    let skip = if op == Op::NoTrans { skip * width } else { 0 };
+    let skip = if op == Op::NoTrans { skip } else { 0 };
     let start = sums + (skip * size_of::<T>()) as u64;
-    join(cuda, alpha, start, (parts, (outer * width) as i64, width as u32), beta, c)
+    let partial = View::of_buffer(start, 1, outer);
+    join(cuda, alpha, partial, (parts, (outer * width) as i64), true, beta, c)
 }
 
-/// `C ← α Σ parts + β C`; (how many, entries from one to the next, entries from row to row).
+/// Sums that have so many parts are joined by 32 lanes an entry, and so many entries a block then.
+const SHARED_PARTS: i64 = 64;
+const JOINED: usize = 8;
+
+/// `C ← α Σ parts + β C`; the first one of the parts, how many, and entries from one to the next; whether
+/// rows are the fast direction of them.
 pub(super) fn join<T: CudaScalar>(
     cuda: &Cuda,
     alpha: T,
-    partial: u64,
-    (parts, step, width): (i64, i64, u32),
+    partial: View,
+    (parts, step): (i64, i64),
+    rows_fast: bool,
     beta: T,
     mut c: MatMut<'_, T, Cuda>,
 ) -> Result<()> {
     let (m, n) = (c.nrows() as i64, c.ncols() as i64);
-    let split: u32 = if parts >= 64 { 5 } else { 0 };
-    let shape = Shape::over(cuda, c.nrows() * c.ncols(), (THREADS >> split) as usize, THREADS);
+    let (shared, by_rows) = (u32::from(parts >= SHARED_PARTS), u32::from(rows_fast));
+    let per_block = if shared == 1 { JOINED } else { THREADS as usize };
+    let shape = Shape::over(cuda, c.nrows() * c.ncols(), per_block, THREADS);
     let (view, name) = (View::of_mut(&mut c), T::kernel(["join_f32", "join_f64"]));
     let arguments = &mut [
         arg(&alpha),
         arg(&partial),
         arg(&parts),
         arg(&step),
-        arg(&width),
         arg(&beta),
         arg(&view),
         arg(&m),
         arg(&n),
-        arg(&split),
+        arg(&by_rows),
+        arg(&shared),
     ];
     // SAFETY: the parameters of the kernel; the parts have the rows and columns of C.
     unsafe { launch(cuda, &cuda.gpu.dense, name, shape, arguments) }

@@ -5,7 +5,7 @@
 
 use super::blas::{THREADS, grid};
 use super::launch::{Shape, View, arg, launch};
-use super::{Cuda, CudaScalar, rows_are_fast};
+use super::{Cuda, CudaBuffer, CudaScalar, rows_are_fast};
 use crate::{Device, MatRef, Result, Scalar, scalar};
 
 /// Rows and columns of a tile of a sum of squares.
@@ -28,14 +28,24 @@ fn one_number(cuda: &Cuda, initial: u8, run: impl FnOnce(u64) -> Result<()>) -> 
 }
 
 /// Sums in `partial`, `count` for each of `columns`, added in a fixed order.
-fn add_partial(cuda: &Cuda, partial: u64, count: usize, columns: usize) -> Result<Vec<f64>> {
+fn add_partial(
+    cuda: &Cuda,
+    partial: &CudaBuffer<f64>,
+    count: usize,
+    columns: usize,
+) -> Result<Vec<f64>> {
+    let mut host = vec![0.0; columns];
+    if count == 1 {
+        cuda.download(partial, &mut host)?;
+        return Ok(host);
+    }
+    let partial = partial.start();
     let sums = cuda.scratch::<f64>(columns)?;
     let (out, shape) = (sums.start(), Shape::over(cuda, columns, 1, THREADS));
     let (rows, cols) = (count as i64, columns as i64);
     let arguments = &mut [arg(&partial), arg(&rows), arg(&cols), arg(&out)];
     // SAFETY: the parameters of the kernel; both arrays are that long.
     unsafe { launch(cuda, &cuda.gpu.blas, "add_partial", shape, arguments)? };
-    let mut host = vec![0.0; columns];
     cuda.download(&sums, &mut host)?;
     Ok(host)
 }
@@ -82,7 +92,7 @@ pub(super) fn sum_of_squares<T: CudaScalar>(
         &mut [arg(&view), arg(&rows), arg(&cols), arg(&row_bits), arg(&factor), arg(&partial)];
     // SAFETY: the parameters of the kernel; the view has m×n entries, and there is a sum a tile.
     unsafe { launch(cuda, &cuda.gpu.blas, name, shape, arguments)? };
-    Ok(add_partial(cuda, partial, tiles, 1)?[0])
+    Ok(add_partial(cuda, &sums, tiles, 1)?[0])
 }
 
 pub(super) fn column_sums_of_squares<T: CudaScalar>(
@@ -102,16 +112,16 @@ pub(super) fn column_sums_of_squares<T: CudaScalar>(
     let tiles = m.div_ceil(SQUARES_ROWS);
     let sums = cuda.scratch::<f64>(tiles * n)?;
     let (partial, factor) = (sums.start(), scalar::scale_by_power(1.0, exponent));
-    let rows_fast = u32::from(rows_are_fast(a));
-    let width = if rows_fast == 1 { THREADS as usize / 32 } else { THREADS as usize };
-    let shape = Shape::over(cuda, tiles * n.div_ceil(width), 1, THREADS);
+    // Lanes that share a column: where rows are fast, as many as a warp and the rows have.
+    let lane_bits = if rows_are_fast(a) { m.next_power_of_two().ilog2().min(5) } else { 0 };
+    let shape = Shape::over(cuda, tiles * n.div_ceil((THREADS >> lane_bits) as usize), 1, THREADS);
     let (view, rows, cols) = (View::of(a), m as i64, n as i64);
     let name = T::kernel(["column_squares_f32", "column_squares_f64"]);
     let arguments =
-        &mut [arg(&view), arg(&rows), arg(&cols), arg(&rows_fast), arg(&factor), arg(&partial)];
+        &mut [arg(&view), arg(&rows), arg(&cols), arg(&lane_bits), arg(&factor), arg(&partial)];
     // SAFETY: the parameters of the kernel; the view has m×n entries, and there are tiles·n sums.
     unsafe { launch(cuda, &cuda.gpu.blas, name, shape, arguments)? };
-    out.copy_from_slice(&add_partial(cuda, partial, tiles, n)?);
+    out.copy_from_slice(&add_partial(cuda, &sums, tiles, n)?);
     Ok(())
 }
 

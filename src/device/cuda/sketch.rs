@@ -9,8 +9,9 @@ use crate::{
     Blas, Csr, CsrRef, Device, Family, MatMut, MatRef, Op, Result, Scalar, Sketch, SketchKernels,
 };
 
-/// Threads of a block in `cuda/sparse.cu`.
+/// Threads of a block in `cuda/sparse.cu`, and of one that makes distinct rows.
 const THREADS: u32 = 256;
+const SIGN_THREADS: u32 = 128;
 /// The positions that are held at once: 16 MiB, and 150 MiB while they are sorted.
 const CHUNK: usize = 1 << 22;
 
@@ -63,16 +64,25 @@ fn indices<T: Scalar>(cuda: &Cuda, s: &Sketch) -> Result<Indices<T>> {
         block_perm::columns(cuda, s, indices.words.start())?;
         return Ok(indices);
     }
-    let (name, stream, per_block) = match s.family() {
+    let threads = SIGN_THREADS as usize;
+    let (name, stream, shape) = match s.family() {
         Family::SparseSign if zeta > LINEAR_SEARCH => {
-            ("sparse_sign_wide", Stream::SparseSign, THREADS as usize / 32)
+            let shape = Shape::over(cuda, columns, threads / 32, SIGN_THREADS);
+            ("sparse_sign_wide", Stream::SparseSign, shape)
         }
-        Family::SparseSign => ("sparse_sign", Stream::SparseSign, THREADS as usize),
-        _ => ("sparse_stack", Stream::SparseStack, THREADS as usize),
+        Family::SparseSign => {
+            let shape = Shape::over(cuda, columns, threads, SIGN_THREADS);
+            // The words of a block.
+            let shared = (threads * zeta * size_of::<u32>()) as u32;
+            ("sparse_sign", Stream::SparseSign, Shape { shared, ..shape })
+        }
+        _ => {
+            let shape = Shape::over(cuda, columns * zeta.div_ceil(2), THREADS as usize, THREADS);
+            ("sparse_stack", Stream::SparseStack, shape)
+        }
     };
     let (seed, stream, d, zeta) = (s.seed(), stream.number(), d as u32, zeta as u32);
     let (first, count, out) = (s.col_range().start as u64, columns as i64, indices.words.start());
-    let shape = Shape::over(cuda, columns, per_block, THREADS);
     let arguments =
         &mut [arg(&seed), arg(&stream), arg(&d), arg(&zeta), arg(&first), arg(&count), arg(&out)];
     // SAFETY: the parameters of the kernel; there are ζ words a column.

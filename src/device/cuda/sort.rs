@@ -7,9 +7,12 @@ use super::launch::{Shape, arg, launch};
 use super::{Cuda, CudaBuffer, CudaScalar};
 use crate::{Csr, CsrRef, Device, Error, Result, Sketch};
 
-/// Threads of a block, and what one takes at once.
+/// Threads of a block, pairs that one takes at once, tiles whose digits it counts together, and counters
+/// that it sums up at once.
 const THREADS: u32 = 256;
-const TILE: usize = 2048;
+const TILE: usize = 4096;
+const NEIGHBOURS: usize = 4;
+const SCAN_TILE: usize = 2048;
 /// Bits of a digit.
 const DIGIT: u32 = 8;
 
@@ -35,7 +38,7 @@ impl Pairs {
 
     /// Sorts by the keys, equal ones in their order.
     fn sort(&mut self, cuda: &Cuda) -> Result<()> {
-        let tiles = self.len.div_ceil(TILE);
+        let tiles = self.len.div_ceil(TILE).next_multiple_of(NEIGHBOURS);
         let counts = cuda.scratch::<u64>(tiles << DIGIT)?;
         let (mut keys, mut values) = (cuda.scratch(self.len)?, cuda.scratch(self.len)?);
         let bits = (usize::BITS - self.most.leading_zeros()).max(1);
@@ -57,7 +60,7 @@ fn digit_counts(
     tiles: usize,
     counts: &CudaBuffer<u64>,
 ) -> Result<()> {
-    let shape = Shape::over(cuda, tiles, 1, THREADS);
+    let shape = Shape::over(cuda, tiles, NEIGHBOURS, THREADS);
     let (keys, count, counts) = (pairs.keys.start(), pairs.count.start(), counts.start());
     let tiles = tiles as i64;
     let arguments = &mut [arg(&keys), arg(&count), arg(&shift), arg(&tiles), arg(&counts)];
@@ -93,7 +96,7 @@ fn place_pairs(
 
 /// `data[i] ← Σ data[..i]` for `len` numbers.
 pub(super) fn scan(cuda: &Cuda, data: u64, len: usize) -> Result<()> {
-    let (tiles, count) = (len.div_ceil(TILE), len as i64);
+    let (tiles, count) = (len.div_ceil(SCAN_TILE), len as i64);
     let buffer = cuda.scratch::<u64>(tiles)?;
     let sums = buffer.start();
     let arguments = &mut [arg(&data), arg(&count), arg(&sums)];

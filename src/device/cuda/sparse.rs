@@ -149,9 +149,9 @@ pub(super) fn in_parts<T: CudaScalar>(
     }
     let (rows, cols) = c.shape();
     let mut sums = Mat::<T, Cuda>::packed(cuda, cols, parts * rows)?;
-    let start = sums.as_ref().as_ptr().addr() as u64;
-    run(T::one(), T::zero(), View::of_mut(&mut sums.as_mut().transpose()))?;
-    dense::join(cuda, alpha, start, (parts as i64, (rows * cols) as i64, cols as u32), beta, c)
+    let partial = View::of_mut(&mut sums.as_mut().transpose());
+    run(T::one(), T::zero(), partial)?;
+    dense::join(cuda, alpha, partial, (parts as i64, (rows * cols) as i64), false, beta, c)
 }
 
 /// How `gather` is laid over C, by shapes only.

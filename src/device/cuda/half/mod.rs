@@ -23,8 +23,8 @@ use half::{bf16, f16};
 
 /// Threads of a block in `cuda/half.cu`.
 const THREADS: u32 = 256;
-/// Entries that 16 bytes hold.
-const VECTOR: usize = 8;
+/// Bytes that a lane moves at once, of the longer type.
+const VECTOR: usize = 16;
 
 /// A half of kernels: which of two instantiations is launched.
 trait CudaHalf: Half + HalfProducts {
@@ -75,7 +75,8 @@ fn convert<A: Storage, B: Storage>(
         // SAFETY: the parameters of the kernel; both views have m×n entries of its types.
         return unsafe { launch(cuda, &cuda.gpu.half, names[1], shape, arguments) };
     }
-    let lanes = if vector == 1 { rows.div_ceil(VECTOR) } else { rows };
+    let lanes =
+        if vector == 1 { rows.div_ceil(VECTOR / size_of::<A>().max(size_of::<B>())) } else { rows };
     let (shape, row_bits) = blas::grid(cuda, lanes, cols);
     let arguments = &mut [
         arg(&alpha),

@@ -168,6 +168,8 @@ pub(super) fn visits<T>(kind: Kind, mix: &Mix, rounds: u32) -> Vec<Visit> {
     let (tile, line) = limits::<T>(kind);
     let low = match mix.along_cols {
         1 => tile - line.min(log2_ceil(mix.cols as usize)),
+        // What leaves in reversed order is taken by lines, as in `launch_pass`.
+        _ if mix.reversed == 1 && mix.bits > tile => tile - line,
         _ => tile,
     };
     let groups = groups(mix.bits, low, tile - line);
@@ -196,10 +198,12 @@ pub(super) fn launch_pass<T: CudaScalar>(
     let (cols, others) = (mix.cols as usize, 1usize << (mix.bits - points));
     let along_cols = mix.along_cols == 1;
     let strided = along_cols || shift > 0;
+    let turned = mix.reversed == 1 && points < mix.bits;
     let available = log2_ceil(if along_cols { cols } else { cols * others });
     // Small tiles leave room for many blocks; a thread has 8 or 16 entries.
     let fill = (tile - 2).min(12).saturating_sub(points);
-    let lanes = fill.max(if strided { line } else { 0 }).min(available).min(tile - points);
+    let lanes =
+        fill.max(if strided || turned { line } else { 0 }).min(available).min(tile - points);
     let tiles = match along_cols {
         true => others * cols.div_ceil(1 << lanes),
         false => (cols * others).div_ceil(1 << lanes),

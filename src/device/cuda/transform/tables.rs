@@ -59,9 +59,9 @@ impl Draw {
     }
 }
 
-/// The 2^(bits − 1) roots of unity of complex transforms of 2^bits entries.
+/// The roots of unity of complex transforms of 2^bits entries, of all orders.
 pub(super) fn roots<T: CudaScalar>(cuda: &Cuda, bits: u32) -> Result<CudaBuffer<T>> {
-    let memory = cuda.scratch(2 * (1usize << bits).div_ceil(2))?;
+    let memory = cuda.scratch(2 << bits)?;
     let (none, order, no, start) = (0u64, 0i64, 0u32, memory.start());
     let arguments = &mut [
         arg(&order),
@@ -188,7 +188,7 @@ impl<T: CudaScalar> Tables<T> {
     /// Addresses of the factors at entrance and exit, the roots, and the chirp or its transform.
     fn starts(&self) -> [u64; 4] {
         let entry = Kind::Cosine.bytes::<T>() as u64;
-        let (n, roots) = (self.n as u64, (1u64 << self.bits).div_ceil(2));
+        let (n, roots) = (self.n as u64, 1u64 << self.bits);
         [0, n, 2 * n, 2 * n + roots].map(|at| self.start + entry * at)
     }
 
@@ -214,5 +214,5 @@ fn order_bits(n: usize) -> u32 {
 fn table_len(n: usize) -> usize {
     let len = 1usize << order_bits(n);
     let chirp = if n.is_power_of_two() { 0 } else { len };
-    2 * (2 * n + len.div_ceil(2) + chirp)
+    2 * (2 * n + len + chirp)
 }
