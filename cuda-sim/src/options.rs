@@ -39,6 +39,8 @@ pub struct Options {
     pub fail_launch: u64,
     /// Which allocation fails, counted down; 0 for none.
     pub fail_allocation: u64,
+    /// From which allocation on all fail, counted down to 1; 0 for none.
+    pub fail_allocations: u64,
     /// Where the counters go at exit.
     pub stats: Option<PathBuf>,
     /// Where they go when only launches and instructions are counted.
@@ -57,6 +59,7 @@ impl Default for Options {
             blas: true,
             fail_launch: 0,
             fail_allocation: 0,
+            fail_allocations: 0,
             stats: None,
             launches: None,
         }

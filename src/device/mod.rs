@@ -84,6 +84,21 @@ pub trait Device: Clone + Debug + Send + Sync + 'static {
     /// As many elements as `host` has, initialised, begin at `start` in memory of this device.
     unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()>;
 
+    /// Refuses memory of someone else that cannot be used here, as far as the device can tell; `start`
+    /// is given as `argument` to `op`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for memory out of the device's reach,
+    /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch) for memory of another one.
+    fn check_memory(
+        &self,
+        _op: &'static str,
+        _argument: &'static str,
+        _start: *const (),
+    ) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether memory of the two handles may be used in one call.
     fn is_compatible(&self, other: &Self) -> bool;
 
