@@ -36,7 +36,7 @@ pub use cuda::Cuda;
 #[cfg(feature = "cuda")]
 pub(crate) use half::by_panels;
 pub use half::{HalfKernels, StorageKernels};
-pub(crate) use half::{by_columns, scaled};
+pub(crate) use half::{by_columns, like, scaled};
 pub use memory::HostBuffer;
 pub(crate) use memory::try_vec;
 pub(crate) use workspace::Workspace;
@@ -373,6 +373,12 @@ pub trait SparseKernels<T: Scalar>: Device {
         beta: T,
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
+
+    /// Xᵀ in compressed sparse rows, where [`spmm`](SparseKernels::spmm) with `Op::Trans` begins by making
+    /// it: who multiplies more than once makes it himself. `None` where X serves as it is.
+    fn turned(&self, _x: CsrRef<'_, T, Self>) -> Result<Option<Csr<T, Self>>> {
+        Ok(None)
+    }
 
     /// `C ← X[:, first..]`, as many columns as C has, dense.
     fn expand(&self, x: CsrRef<'_, T, Self>, first: usize, c: MatMut<'_, T, Self>) -> Result<()>;
