@@ -92,9 +92,10 @@ pub enum Error {
         reason: String,
     },
     /// The device could not provide the memory.
-    #[error("out of memory: {bytes} bytes were asked for")]
+    #[error("out of memory: {}", asked_for(*bytes))]
     OutOfMemory {
-        /// The size of the allocation that failed.
+        /// The size of the allocation that failed; 0 if a driver or library did not say for what it needed
+        /// memory.
         bytes: usize,
     },
     /// The combination is not offered.
@@ -105,6 +106,13 @@ pub enum Error {
         /// The combination.
         what: String,
     },
+}
+
+fn asked_for(bytes: usize) -> String {
+    match bytes {
+        0 => "the driver or a library of the device found none for its own use".into(),
+        bytes => format!("{bytes} bytes were asked for"),
+    }
 }
 
 impl Error {

@@ -4,10 +4,11 @@
 //! A process loads the driver once and the simulator reads its settings once, so every scenario runs
 //! in a process of its own: this program again, with other variables.
 
+use cudarc::driver::{result, sys};
 use randnla::decomp::{RsvdParams, rsvd};
 use randnla::{
-    Blas, Cpu, Csr, Cuda, Device, Error, Family, Mat, MatRef, Op, Result, Sketch, SparseKernels,
-    TransformKernels,
+    Blas, Cpu, Csr, CsrRef, Cuda, Device, Error, Family, Mat, MatMut, MatRef, Op, Result, Sketch,
+    SparseKernels, TransformKernels,
 };
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario { name: "calls that fail", machine: &[], run: calls_that_fail },
     Scenario { name: "memory that is gone", machine: &[], run: memory_that_is_gone },
+    Scenario { name: "memory that is kept", machine: &[], run: memory_that_is_kept },
 ];
 
 #[test]
@@ -218,6 +220,20 @@ fn two_gpus() {
     refused(gpus[0].gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut()));
     refused(gpus[0].max_abs(b.as_ref()).map(drop));
     refused(gpus[0].spmm(1.0, sparse.as_ref(), Op::NoTrans, a.as_ref(), 0.0, c.as_mut()));
+    // Views say at once that a pointer is another GPU's.
+    let (pointer, x) = (b.as_ref().as_ptr(), sparse.as_ref());
+    // SAFETY: of what is not refused nothing is read.
+    unsafe {
+        let view = |gpu| MatRef::<f64, Cuda>::from_raw_parts(gpu, pointer, (30, 30), (1, 30));
+        let target = MatMut::from_raw_parts(&gpus[0], pointer.cast_mut(), (30, 30), (1, 30));
+        let (rows, columns) = (x.row_ptr(), x.col_idx());
+        let csr =
+            |gpu| CsrRef::<f64, Cuda>::from_raw_parts(gpu, (30, 30), 2, rows, columns, x.values());
+        refused(view(&gpus[0]).map(drop));
+        refused(target.map(drop));
+        refused(csr(&gpus[0]).map(drop));
+        assert!(view(&gpus[1]).is_ok() && csr(&gpus[1]).is_ok());
+    }
     assert_eq!(c.to_vec().unwrap(), vec![0.0; 900]);
     for x in [&a, &b] {
         assert_eq!(s.apply(x).unwrap().to_vec().unwrap(), s.apply(&a).unwrap().to_vec().unwrap());
@@ -327,8 +343,9 @@ fn calls_that_fail() {
         // Modules and the handle of cuBLAS stay.
         job().unwrap();
         let before = live();
-        for (switch, nth) in (1..).map(|nth| (b"cuda_sim_fail_allocation\0".as_slice(), nth)) {
-            fail(switch, nth);
+        // Every allocation is tried again, so all that follow fail too.
+        for nth in 1.. {
+            fail(b"cuda_sim_fail_allocations\0", nth);
             let result = job();
             assert_eq!(live(), before, "{name}: allocation {nth}");
             match result {
@@ -337,7 +354,7 @@ fn calls_that_fail() {
                 Err(error) => panic!("{name}, allocation {nth}: {error}"),
             }
         }
-        fail(b"cuda_sim_fail_allocation\0", 0);
+        fail(b"cuda_sim_fail_allocations\0", 0);
         for nth in 1.. {
             fail(b"cuda_sim_fail_launch\0", nth);
             let result = job();
@@ -356,13 +373,54 @@ fn calls_that_fail() {
     }
 }
 
+/// Memory that a pool keeps is given back before a call fails for want of it, and on demand; not while a
+/// graph is captured.
+fn memory_that_is_kept() {
+    // SAFETY: the simulator exports functions of these types under these names.
+    let trims =
+        || unsafe { simulated::<unsafe extern "C" fn() -> usize>(b"cuda_sim_trims\0").unwrap()() };
+    // SAFETY: as above.
+    let fail_next = || unsafe {
+        simulated::<unsafe extern "C" fn(u64)>(b"cuda_sim_fail_allocation\0").unwrap()(1)
+    };
+    let cuda = Cuda::new(0).unwrap();
+    let a = host(8, 8).to_device(&cuda).unwrap();
+    assert_eq!(trims(), 0);
+    cuda.trim().unwrap();
+    assert_eq!(trims(), 1);
+    fail_next();
+    assert_eq!(a.try_clone().unwrap().to_vec().unwrap(), a.to_vec().unwrap());
+    assert_eq!(trims(), 2);
+
+    let stream: sys::CUstream = cuda.raw_stream().cast();
+    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
+    // SAFETY: the device exists and the stream lives; the graph is never launched.
+    unsafe {
+        let context = result::primary_ctx::retain(0).unwrap();
+        result::ctx::set_current(context).unwrap();
+        result::stream::begin_capture(stream, mode).unwrap();
+        fail_next();
+        let failed = a.try_clone().map(drop);
+        let clear = matches!(failed, Err(Error::OutOfMemory { bytes }) if bytes >= 8 * 8 * 8);
+        assert!(clear, "{failed:?}");
+        assert!(matches!(cuda.trim(), Err(Error::Unsupported { op: "Cuda::trim", .. })));
+        assert_eq!(trims(), 2);
+        drop(a.try_clone().unwrap());
+        result::graph::destroy(result::stream::end_capture(stream).unwrap()).unwrap();
+        result::ctx::set_current(core::ptr::null_mut()).unwrap();
+        result::primary_ctx::release(0).unwrap();
+    }
+}
+
 /// A pointer of a framework to memory that it has freed: the kernel fails, and so does what follows.
 fn memory_that_is_gone() {
     let cuda = Cuda::new(0).unwrap();
-    let ptr = host(20, 20).to_device(&cuda).unwrap().as_ref().as_ptr();
+    let freed = host(20, 20).to_device(&cuda).unwrap();
     let kept = host(20, 20).to_device(&cuda).unwrap();
-    // SAFETY: it is not: the view dangles, and the simulator notices.
+    let ptr = freed.as_ref().as_ptr();
+    // SAFETY: it is not: the view will dangle, and the simulator notices.
     let gone = unsafe { MatRef::<f64, Cuda>::from_raw_parts(&cuda, ptr, (20, 20), (1, 20)) };
+    drop(freed);
     let failed = |result: Result<f64>| {
         let clear = matches!(&result, Err(Error::DeviceFailure { reason, .. })
             if reason.contains("CUDA_ERROR_ILLEGAL_ADDRESS"));

@@ -205,6 +205,25 @@ fn dense(cuda: &Cuda) -> Result<()> {
     // The simulated cache is of 1 MiB: panels have 2¹⁷ entries of f32.
     let (s, a) = (Sketch::rademacher(60, 4500, 1)?, filled(cuda, 4500, 17)?);
     takes("three panels", &[("signs_f32", 3)], || s.apply(&a).map(drop));
+    // A matrix by rows is turned once, however many panels meet it.
+    let triplets: Vec<(usize, usize, f32)> = (0..4500).map(|i| (i, i * 7 % 17, 1.0)).collect();
+    let x = Csr::from_triplets(cuda, (4500, 17), &triplets)?;
+    let turned: Vec<(usize, usize, f32)> = triplets.iter().map(|&(i, j, x)| (j, i, x)).collect();
+    let by_columns = Csr::from_triplets(cuda, (17, 4500), &turned)?;
+    for (d, panels) in [(20, 1), (60, 3), (100, 4)] {
+        let s = Sketch::rademacher(d, 4500, 1)?;
+        let expected = [("signs_f32", panels), ("keys_of_matrix", 1), ("matrix_rows_f32", 1)];
+        takes(&format!("{panels} panels on CSR"), &expected, || s.apply(&x).map(drop));
+        let expected = [("signs_f32", panels), ("keys_of_matrix", 0)];
+        takes(&format!("{panels} panels on CSC"), &expected, || {
+            s.apply(by_columns.as_ref().transpose()).map(drop)
+        });
+        let s = Sketch::rademacher(4500, d, 1)?;
+        let expected = [("signs_f32", panels), ("keys_of_matrix", 1)];
+        takes(&format!("{panels} panels on CSR, adjoint"), &expected, || {
+            s.apply_adjoint(&x).map(drop)
+        });
+    }
     Ok(())
 }
 
@@ -324,6 +343,24 @@ fn transforms(cuda: &Cuda) -> Result<()> {
         let what = format!("{:?} of {}", s.family(), s.ncols());
         takes(&what, &expected, || s.apply(&a).map(drop));
         takes(&format!("{what}, adjoint"), &expected, || s.apply_adjoint(&y).map(drop));
+    }
+    // Half of the simulated cache holds four columns of 2¹⁵ numbers of f32, and a line of memory 32.
+    let (s, a) = (Sketch::srht(50, 20_000, 1)?, filled(cuda, 20_000, 9)?);
+    let mut panels = Vec::new();
+    takes("three panels", &[("hadamard_f32", 6), ("hadamard_move_f32", 3)], || {
+        panels = s.apply(&a)?.to_vec()?;
+        Ok(())
+    });
+    let mut turned = Mat::zeros(cuda, 9, 20_000)?;
+    cuda.axpby(1.0, a.as_ref(), 0.0, turned.as_mut().transpose())?;
+    takes("one panel of rows", &[("hadamard_move_f32", 1)], || {
+        let c = s.apply(turned.transpose())?.to_vec()?;
+        assert!(c == panels, "other bits");
+        Ok(())
+    });
+    for j in 0..9 {
+        let column = s.apply(a.columns(j..j + 1))?.to_vec()?;
+        assert!(column == panels[50 * j..50 * (j + 1)], "column {j}: other bits");
     }
     let s = Sketch::srct(50, 9000, 1)?;
     let expected = [("draw", 1), ("cosine_tables_f32", 1), ("cosine_move_f32", 1)];

@@ -2,7 +2,7 @@
 //! alive on the device.
 
 use cudarc::driver::{result, sys};
-use randnla::{Blas, Cpu, Cuda, Device, Error, Mat, Op, Result, Sketch, TransformKernels};
+use randnla::{Blas, Cpu, Cuda, Device, Error, Mat, MatRef, Op, Result, Sketch, TransformKernels};
 
 /// Allocations and handles that the simulated driver holds, or `None` on a real one.
 fn live() -> Option<[usize; 2]> {
@@ -61,8 +61,11 @@ fn run(cuda: Cuda) -> Result<()> {
     to_the_device_and_back(&cuda)?;
     two_streams(&cuda)?;
     page_locked_memory_may_be_reused(&cuda)?;
+    memory_of_the_host_is_refused(&cuda)?;
     captured(&cuda)?;
     streams_that_cannot_be_joined(&cuda)?;
+    streams_of_one_capture(&cuda)?;
+    default_stream_beside_a_capture()?;
     dropped_in_a_capture(&cuda)?;
     waiting_in_a_capture(&cuda)?;
     transforms_in_a_capture(&cuda)?;
@@ -155,6 +158,15 @@ unsafe fn capture(cuda: &Cuda, calls: impl FnOnce() -> Result<()>) -> Result<Cap
 }
 
 impl Captured {
+    fn nodes(&self) -> usize {
+        let mut nodes = 0;
+        // SAFETY: the graph lives; its nodes are counted only.
+        unsafe { sys::cuGraphGetNodes(self.graph, core::ptr::null_mut(), &mut nodes) }
+            .result()
+            .unwrap();
+        nodes
+    }
+
     /// # Safety
     /// What was captured still lives.
     unsafe fn launch(&self) {
@@ -183,6 +195,36 @@ fn page_locked_memory_may_be_reused(cuda: &Cuda) -> Result<()> {
         host.fill(-1.0);
         assert!(a.to_vec()?.iter().enumerate().all(|(i, &x)| x == i as f64));
         result::free_host(memory.cast()).unwrap();
+    }
+    Ok(())
+}
+
+/// Pointers to memory of the host are refused, unless the GPU can use it as it is.
+fn memory_of_the_host_is_refused(cuda: &Cuda) -> Result<()> {
+    let name = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS;
+    // SAFETY: the device exists.
+    let pageable = unsafe { result::device::get_attribute(0, name) }.unwrap() > 0;
+    let view = |pointer: *const f64, shape| {
+        // SAFETY: nothing is read.
+        unsafe { MatRef::<f64, Cuda>::from_raw_parts(cuda, pointer, shape, (1, 4)) }.map(|_| ())
+    };
+    let numbers = [1.0; 16];
+    let inside = view(numbers.as_ptr(), (4, 4));
+    match inside {
+        Ok(()) => assert!(pageable),
+        Err(Error::InvalidArgument { argument: "ptr", value, allowed, .. }) => {
+            assert!(!pageable && value.contains("the host") && allowed.contains("GPU 0"));
+        }
+        other => panic!("{other:?}"),
+    }
+    // Where there are no entries, no pointer is needed.
+    view(numbers.as_ptr(), (0, 4))?;
+    view(core::ptr::null(), (4, 0))?;
+    // SAFETY: freed at the end.
+    unsafe {
+        let locked = result::malloc_host(16 * size_of::<f64>(), 0).unwrap().cast::<f64>();
+        view(locked, (4, 4))?;
+        result::free_host(locked.cast()).unwrap();
     }
     Ok(())
 }
@@ -237,12 +279,7 @@ fn waiting_in_a_capture(cuda: &Cuda) -> Result<()> {
             cuda.scale(2.0, a.as_mut())
         })?
     };
-    let mut nodes = 0;
-    // SAFETY: the graph lives; its nodes are counted only.
-    unsafe { sys::cuGraphGetNodes(graph.graph, core::ptr::null_mut(), &mut nodes) }
-        .result()
-        .unwrap();
-    assert_eq!(nodes, 1, "only the call that succeeded is part of the graph");
+    assert_eq!(graph.nodes(), 1, "only the call that succeeded is part of the graph");
     // SAFETY: as above.
     unsafe { graph.launch() };
     assert_eq!(a.to_vec()?, expected);
@@ -289,35 +326,108 @@ fn first_calls_are_captured() -> Result<()> {
     Ok(())
 }
 
-/// A stream that captures cannot wait for what another one does outside of the capture, and a number
-/// that is no stream is refused.
+/// A stream that captures cannot wait for what another one does outside of the capture, nor the other
+/// for it: refused before anything is recorded, and the capture goes on.
 fn streams_that_cannot_be_joined(cuda: &Cuda) -> Result<()> {
     let other = Cuda::new(0)?;
     let (a, b) = (host(8, 8)?.to_device(cuda)?, host(8, 8)?.to_device(&other)?);
-    let mut c = Mat::<f64, Cuda>::zeros(cuda, 8, 8)?;
-    let refused = |result: Result<()>, of: &str, reason: &str| {
-        let clear = matches!(&result, Err(Error::DeviceFailure { call, reason: r })
-            if *call == of && r.contains(reason));
+    let (mut c, mut d) = (Mat::zeros(cuda, 8, 8)?, Mat::zeros(&other, 8, 8)?);
+    let refused = |result: Result<()>, named: &str| {
+        let clear = matches!(&result, Err(Error::Unsupported { op, .. }) if *op == named);
         assert!(clear, "{result:?}");
     };
-    let stream: sys::CUstream = cuda.raw_stream().cast();
-    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL;
-    // SAFETY: the stream lives; the capture that this spoils is ended and thrown away.
-    unsafe {
-        result::stream::begin_capture(stream, mode).unwrap();
-        let result = cuda.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut());
-        refused(result, "cuStreamWaitEvent", "CUDA_ERROR_STREAM_CAPTURE_ISOLATION");
-        assert!(result::stream::end_capture(stream).is_err());
-    }
+    // SAFETY: `a` and `c` outlive the graph.
+    let graph = unsafe {
+        capture(cuda, || {
+            refused(cuda.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut()), "gemm");
+            refused(cuda.axpby(1.0, b.as_ref(), 0.0, c.as_mut()), "axpby");
+            refused(other.axpby(1.0, a.as_ref(), 0.0, d.as_mut()), "axpby");
+            // The other stream was not drawn into the capture.
+            other.axpby(1.0, b.as_ref(), 0.0, d.as_mut())?;
+            cuda.axpby(2.0, a.as_ref(), 0.0, c.as_mut())
+        })?
+    };
+    assert_eq!(graph.nodes(), 1);
+    // SAFETY: as above.
+    unsafe { graph.launch() };
+    let expected: Vec<f64> = a.to_vec()?.iter().map(|x| 2.0 * x).collect();
+    assert_eq!(c.to_vec()?, expected);
+    assert_eq!(d.to_vec()?, b.to_vec()?);
+    graph.destroy();
     if live().is_some() {
         // A real driver may take any number for a stream's address and read there.
         // SAFETY: it is not: there is no such stream, and the simulator notices.
-        let lost = unsafe { cuda.on_stream(0x5eed_usize as *mut core::ffi::c_void) };
-        let lost = lost.map(|_| ());
-        refused(lost, "cuStreamGetCtx", "CUDA_ERROR_INVALID_HANDLE");
+        let lost = unsafe { cuda.on_stream(0x5eed_usize as *mut core::ffi::c_void) }.map(|_| ());
+        let clear = matches!(&lost, Err(Error::DeviceFailure { call: "cuStreamGetCtx", reason })
+            if reason.contains("CUDA_ERROR_INVALID_HANDLE"));
+        assert!(clear, "{lost:?}");
     }
     // Both streams are as good as before.
     cuda.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut())
+}
+
+/// Operands on a stream that takes part in the same capture are joined, as outside of any.
+fn streams_of_one_capture(cuda: &Cuda) -> Result<()> {
+    let other = Cuda::new(0)?;
+    let (a, mut b) = (host(8, 8)?.to_device(cuda)?, Mat::<f64, Cuda>::zeros(&other, 8, 8)?);
+    let mut c = Mat::<f64, Cuda>::zeros(cuda, 8, 8)?;
+    // The graph runs on the first stream, and knows nothing of what the other one did before.
+    other.synchronize()?;
+    let [here, there] = [cuda, &other].map(|cuda| cuda.raw_stream().cast());
+    let wait = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+    let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING;
+    // SAFETY: streams and events live, and the matrices outlive the graph.
+    let graph = unsafe {
+        let fork = result::event::create(flags).unwrap();
+        let graph = capture(cuda, || {
+            result::event::record(fork, here).unwrap();
+            result::stream::wait_event(there, fork, wait).unwrap();
+            other.axpby(2.0, a.as_ref(), 0.0, b.as_mut())?;
+            cuda.axpby(1.0, b.as_ref(), 0.0, c.as_mut())
+        })?;
+        result::event::destroy(fork).unwrap();
+        graph
+    };
+    for _ in 0..2 {
+        // SAFETY: as above.
+        unsafe { graph.launch() };
+        let expected: Vec<f64> = a.to_vec()?.iter().map(|x| 2.0 * x).collect();
+        assert_eq!(c.to_vec()?, expected);
+    }
+    graph.destroy();
+    Ok(())
+}
+
+/// The default stream waits for a blocking one, so it can do nothing while that is captured.
+fn default_stream_beside_a_capture() -> Result<()> {
+    let kind = result::stream::StreamKind::Default;
+    let stream = result::stream::create(kind).unwrap();
+    let calls = || -> Result<()> {
+        let cuda = Cuda::new(0)?;
+        // SAFETY: the default stream lives as long as the device, the other one until the end.
+        let (default, blocking) =
+            unsafe { (cuda.on_stream(core::ptr::null_mut())?, cuda.on_stream(stream.cast())?) };
+        let mut a = host(8, 8)?.to_device(&default)?;
+        let b = a.to_device(&blocking)?;
+        let mut c = Mat::<f64, Cuda>::zeros(&blocking, 8, 8)?;
+        // SAFETY: `b` and `c` outlive the graph.
+        let graph = unsafe {
+            capture(&blocking, || {
+                let refused = default.axpby(1.0, b.as_ref(), 0.0, a.as_mut());
+                assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+                blocking.axpby(1.0, b.as_ref(), 0.0, c.as_mut())
+            })?
+        };
+        // SAFETY: as above.
+        unsafe { graph.launch() };
+        assert_eq!(c.to_vec()?, b.to_vec()?);
+        graph.destroy();
+        Ok(())
+    };
+    calls()?;
+    // SAFETY: nobody uses the stream any more.
+    unsafe { result::stream::destroy(stream).unwrap() };
+    Ok(())
 }
 
 fn too_much_memory(cuda: &Cuda) -> Result<()> {

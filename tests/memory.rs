@@ -8,7 +8,7 @@
 //! what is counted hardly depends on them.
 
 use randnla::decomp::{RsvdParams, rsvd};
-use randnla::{Backend, Blas, Cpu, Mat, Result, Scalar, Sketch};
+use randnla::{Backend, Blas, Cpu, Mat, Result, Scalar, Sketch, f16};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -90,6 +90,7 @@ fn extra_memory_is_what_is_promised() {
         pack_once::<f32>().unwrap();
     });
     pool.install(of_families).unwrap();
+    pool.install(of_halves).unwrap();
     pool.install(of_rsvd).unwrap();
     pool.install(of_loops_with_a_workspace).unwrap();
 }
@@ -121,6 +122,20 @@ fn of_families() -> Result<()> {
             assert!(extra.iter().all(|&extra| extra <= limit), "{name}: {extra:?} of {limit}");
         }
     }
+    Ok(())
+}
+
+/// The positions of all columns would take 32 MiB.
+fn of_halves() -> Result<()> {
+    let (cpu, s) = (Cpu::new(), Sketch::sparse_stack(64, 1 << 20, 8, 1)?);
+    let mut long = Mat::<f16>::zeros(&cpu, 1 << 20, 1)?;
+    let mut short = Mat::<f16>::zeros(&cpu, 64, 1)?;
+    let extra = [
+        extra(|| s.apply_into(1.0, &long, 1.0, short.as_mut()))?,
+        extra(|| s.apply_adjoint_into(1.0, &short, 0.0, long.as_mut()))?,
+    ];
+    println!("sparse_stack on f16: {extra:?} B");
+    assert!(extra.iter().all(|&extra| extra <= 24 * MIB), "{extra:?}");
     Ok(())
 }
 

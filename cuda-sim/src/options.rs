@@ -42,6 +42,8 @@ pub struct Options {
     pub fail_allocation: u64,
     /// Whether what lives at exit is reported.
     pub leaks: bool,
+    /// From which allocation on all fail, counted down to 1; 0 for none.
+    pub fail_allocations: u64,
     /// Where the counters go at exit.
     pub stats: Option<PathBuf>,
     /// Where they go when only launches and instructions are counted.
@@ -61,6 +63,7 @@ impl Default for Options {
             fail_launch: 0,
             fail_allocation: 0,
             leaks: false,
+            fail_allocations: 0,
             stats: None,
             launches: None,
         }

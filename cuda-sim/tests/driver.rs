@@ -500,6 +500,11 @@ fn injected_failures() {
         assert_eq!(cuMemAllocAsync(&mut address, 16, null_mut()), 2);
         assert_eq!((address, cuda_sim_live_allocations()), (0, before));
         assert_eq!(cuMemAlloc_v2(&mut address, 16), 0);
+        free(&[address]);
+        cuda_sim_fail_allocations(2);
+        let codes = [(); 3].map(|()| cuMemAlloc_v2(&mut address, 16));
+        assert_eq!(codes, [0, 2, 2]);
+        cuda_sim_fail_allocations(0);
         free(&[x, address]);
         assert_eq!(cuModuleUnload(module), 0);
     }

@@ -110,6 +110,28 @@ pub trait HalfKernels<H: Half>: Backend<f32> + StorageKernels<H> {
         by_columns(self, alpha, a, beta, c, times)
     }
 
+    /// `X ← S A + β X` for a window of a raw column-sparse operator with its `indices`: sums of `f32` that
+    /// other windows add to. Nothing is empty.
+    fn sparse_sums_half(
+        &self,
+        s: &Sketch,
+        indices: &Self::Indices,
+        a: MatRef<'_, H, Self>,
+        beta: f32,
+        mut x: MatMut<'_, f32, Self>,
+    ) -> Result<()> {
+        let n = x.ncols();
+        let width = (WIDE_LEN / a.nrows()).clamp(1, n);
+        let mut wide = like(self, a.columns(0..width))?;
+        for cols in blocks(n, width) {
+            let mut wide = wide.as_mut().columns(0..cols.len());
+            self.widen(a.columns(cols.clone()), wide.as_mut())?;
+            let x = x.as_mut().columns(cols);
+            self.sparse_times(s, indices, Op::NoTrans, 1.0, wide.as_ref(), beta, x)?;
+        }
+        Ok(())
+    }
+
     /// `C ← α X B + β C`, X in compressed sparse rows; nothing is empty and α is not zero.
     fn spmm_half(
         &self,
@@ -129,7 +151,7 @@ pub(crate) fn scaled(alpha: f32, s: &Sketch) -> f32 {
 }
 
 /// Memory of the shape of `a` that runs in the same direction.
-fn like<T: Storage, D: Device>(device: &D, a: MatRef<'_, T, D>) -> Result<Mat<f32, D>> {
+pub(crate) fn like<T: Storage, D: Device>(device: &D, a: MatRef<'_, T, D>) -> Result<Mat<f32, D>> {
     if a.row_stride().unsigned_abs() <= a.col_stride().unsigned_abs() {
         Mat::scratch(device, a.nrows(), a.ncols())
     } else {

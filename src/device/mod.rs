@@ -36,7 +36,7 @@ pub use cuda::Cuda;
 #[cfg(feature = "cuda")]
 pub(crate) use half::by_panels;
 pub use half::{HalfKernels, StorageKernels};
-pub(crate) use half::{by_columns, scaled};
+pub(crate) use half::{by_columns, like, scaled};
 pub use memory::HostBuffer;
 pub(crate) use memory::try_vec;
 pub(crate) use workspace::Workspace;
@@ -83,6 +83,21 @@ pub trait Device: Clone + Debug + Send + Sync + 'static {
     /// # Safety
     /// As many elements as `host` has, initialised, begin at `start` in memory of this device.
     unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()>;
+
+    /// Refuses memory of someone else that cannot be used here, as far as the device can tell; `start`
+    /// is given as `argument` to `op`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for memory out of the device's reach,
+    /// [`Error::DeviceMismatch`](crate::Error::DeviceMismatch) for memory of another one.
+    fn check_memory(
+        &self,
+        _op: &'static str,
+        _argument: &'static str,
+        _start: *const (),
+    ) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether memory of the two handles may be used in one call.
     fn is_compatible(&self, other: &Self) -> bool;
@@ -358,6 +373,12 @@ pub trait SparseKernels<T: Scalar>: Device {
         beta: T,
         c: MatMut<'_, T, Self>,
     ) -> Result<()>;
+
+    /// Xᵀ in compressed sparse rows, where [`spmm`](SparseKernels::spmm) with `Op::Trans` begins by making
+    /// it: who multiplies more than once makes it himself. `None` where X serves as it is.
+    fn turned(&self, _x: CsrRef<'_, T, Self>) -> Result<Option<Csr<T, Self>>> {
+        Ok(None)
+    }
 
     /// `C ← X[:, first..]`, as many columns as C has, dense.
     fn expand(&self, x: CsrRef<'_, T, Self>, first: usize, c: MatMut<'_, T, Self>) -> Result<()>;

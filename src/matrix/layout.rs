@@ -1,6 +1,6 @@
 //! The arithmetic of shapes and strides, checked.
 
-use crate::{Element, Error, Result};
+use crate::{Device, Element, Error, Result};
 
 /// The entries of a strided matrix lie between these offsets from its first entry, both included;
 /// `None` when it has no entries, an error when an offset does not fit.
@@ -22,15 +22,20 @@ pub(super) fn extent(
     Ok(Some((low, high)))
 }
 
-/// Memory that someone else owns is somewhere, and aligned, unless nothing of it is used.
-pub(super) fn check_pointer<E>(
+/// Memory that someone else owns is somewhere, aligned, and within reach of the device, unless nothing
+/// of it is used.
+pub(super) fn check_pointer<E, D: Device>(
     op: &'static str,
     argument: &'static str,
+    device: &D,
     ptr: *const E,
     is_used: bool,
 ) -> Result<()> {
-    if !is_used || (!ptr.is_null() && ptr.is_aligned()) {
+    if !is_used {
         return Ok(());
+    }
+    if !ptr.is_null() && ptr.is_aligned() {
+        return device.check_memory(op, argument, ptr.cast());
     }
     let value = if ptr.is_null() { "null".into() } else { format!("{ptr:p}") };
     let allowed = format!("an address that is a multiple of {} bytes", align_of::<E>());

@@ -180,12 +180,12 @@ impl<'a, T: Storage, D: Device> CsrRef<'a, T, D> {
     /// A view of memory that someone else owns, with `entries` stored entries.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when a pointer is null or misaligned: `row_ptr`, or one of the other
-    /// two when there are entries.
+    /// As [`MatRef::from_raw_parts`], for `row_ptr`, and for the other two when there are entries.
     ///
     /// # Safety
     /// The three arrays must satisfy what [`Csr::new`] checks, lie in `device`'s memory, and stay
-    /// alive and unwritten during `'a`.
+    /// alive and unwritten as long as [`MatRef::from_raw_parts`] asks: on a GPU until the work that was
+    /// issued on the device's stream through this view has finished, or in an order after it.
     pub unsafe fn from_raw_parts(
         device: &'a D,
         shape: (usize, usize),
@@ -195,9 +195,9 @@ impl<'a, T: Storage, D: Device> CsrRef<'a, T, D> {
         values: *const T,
     ) -> Result<Self> {
         let op = "CsrRef::from_raw_parts";
-        check_pointer(op, "row_ptr", row_ptr, true)?;
-        check_pointer(op, "col_idx", col_idx, entries > 0)?;
-        check_pointer(op, "values", values, entries > 0)?;
+        check_pointer(op, "row_ptr", device, row_ptr, true)?;
+        check_pointer(op, "col_idx", device, col_idx, entries > 0)?;
+        check_pointer(op, "values", device, values, entries > 0)?;
         let arrays = (row_ptr, col_idx, values);
         // SAFETY: the caller's promise.
         Ok(unsafe { Self::from_parts_unchecked(device, shape, entries, arrays) })

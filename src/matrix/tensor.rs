@@ -37,11 +37,12 @@ impl<'a, T: Scalar, D: Device> TensorRef<'a, T, D> {
     /// A view of memory that someone else owns.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] unless there are as many strides as extents, and when the pointer is
-    /// null or misaligned and there are entries.
+    /// [`Error::InvalidArgument`] unless there are as many strides as extents; when there are entries, as
+    /// [`MatRef::from_raw_parts`](crate::MatRef::from_raw_parts).
     ///
     /// # Safety
-    /// Every entry must be an initialised `T` in `device`'s memory, alive and unwritten during `'a`.
+    /// Every entry must be an initialised `T` in `device`'s memory, alive and unwritten as long as
+    /// [`MatRef::from_raw_parts`](crate::MatRef::from_raw_parts) asks.
     pub unsafe fn from_raw_parts(
         device: &'a D,
         ptr: *const T,
@@ -49,7 +50,7 @@ impl<'a, T: Scalar, D: Device> TensorRef<'a, T, D> {
         strides: &[isize],
     ) -> Result<Self> {
         check_ranks("TensorRef::from_raw_parts", shape, strides)?;
-        check_pointer("TensorRef::from_raw_parts", "ptr", ptr, !shape.contains(&0))?;
+        check_pointer("TensorRef::from_raw_parts", "ptr", device, ptr, !shape.contains(&0))?;
         let (shape, strides) = (shape.to_vec(), strides.to_vec());
         Ok(Self { ptr, shape, strides, device, memory: PhantomData })
     }
@@ -93,11 +94,11 @@ impl<'a, T: Scalar, D: Device> TensorMut<'a, T, D> {
     /// # Errors
     /// [`Error::InvalidArgument`] unless there are as many strides as extents, and the strides,
     /// sorted by size, leave room for each other: stride ≥ extent · stride of the next smaller one;
-    /// and when the pointer is null or misaligned and there are entries.
+    /// when there are entries, as [`MatRef::from_raw_parts`](crate::MatRef::from_raw_parts).
     ///
     /// # Safety
-    /// Every entry must be an initialised `T` in `device`'s memory, alive during `'a` and reached
-    /// through this view alone.
+    /// Every entry must be an initialised `T` in `device`'s memory, alive and reached through this view
+    /// alone as long as [`MatMut::from_raw_parts`](crate::MatMut::from_raw_parts) asks.
     pub unsafe fn from_raw_parts(
         device: &'a D,
         ptr: *mut T,
@@ -107,7 +108,7 @@ impl<'a, T: Scalar, D: Device> TensorMut<'a, T, D> {
         check_ranks("TensorMut::from_raw_parts", shape, strides)?;
         check_nested("TensorMut::from_raw_parts", shape, strides)?;
         let is_used = !shape.contains(&0);
-        check_pointer("TensorMut::from_raw_parts", "ptr", ptr.cast_const(), is_used)?;
+        check_pointer("TensorMut::from_raw_parts", "ptr", device, ptr.cast_const(), is_used)?;
         let (shape, strides) = (shape.to_vec(), strides.to_vec());
         Ok(Self { ptr, shape, strides, device, memory: PhantomData })
     }

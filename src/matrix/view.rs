@@ -39,18 +39,21 @@ impl<'a, T: Storage, D: Device> MatRef<'a, T, D> {
     /// A view of memory that someone else owns.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the pointer is null or misaligned and there are entries.
+    /// When there are entries: [`Error::InvalidArgument`] when the pointer is null, misaligned or out of
+    /// the device's reach, [`Error::DeviceMismatch`] when it is another device's.
     ///
     /// # Safety
     /// Every entry (i, j) of the rows×cols matrix must be an initialised `T` in `device`'s memory,
-    /// alive and unwritten during `'a`.
+    /// alive and unwritten during `'a`, and on a GPU until the work that was issued on the device's
+    /// stream through this view, or copies of it, has finished: calls return before they are done. What
+    /// is ordered after that work may come sooner, for instance a write or a free on the same stream.
     pub unsafe fn from_raw_parts(
         device: &'a D,
         ptr: *const T,
         (rows, cols): (usize, usize),
         strides: (isize, isize),
     ) -> Result<Self> {
-        check_pointer("MatRef::from_raw_parts", "ptr", ptr, rows > 0 && cols > 0)?;
+        check_pointer("MatRef::from_raw_parts", "ptr", device, ptr, rows > 0 && cols > 0)?;
         // SAFETY: the caller's promise.
         Ok(unsafe { Self::from_parts_unchecked(device, ptr, (rows, cols), strides) })
     }

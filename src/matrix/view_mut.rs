@@ -30,20 +30,23 @@ impl<'a, T: Storage, D: Device> MatMut<'a, T, D> {
     /// A writable view of memory that someone else owns.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when two positions share memory, or when the pointer is null or
-    /// misaligned and there are entries.
+    /// [`Error::InvalidArgument`] when two positions share memory; when there are entries, as
+    /// [`MatRef::from_raw_parts`].
     ///
     /// # Safety
     /// Every entry (i, j) of the rows×cols matrix must be an initialised `T` in `device`'s memory,
-    /// alive during `'a` and reached through this view alone.
+    /// alive and reached through this view alone during `'a`, and on a GPU until the work that was issued
+    /// on the device's stream through it has finished, or in an order after that work, as with
+    /// [`MatRef::from_raw_parts`].
     pub unsafe fn from_raw_parts(
         device: &'a D,
         ptr: *mut T,
         (rows, cols): (usize, usize),
         (row_stride, col_stride): (isize, isize),
     ) -> Result<Self> {
-        check_pointer("MatMut::from_raw_parts", "ptr", ptr.cast_const(), rows > 0 && cols > 0)?;
-        check_distinct("MatMut::from_raw_parts", (rows, cols), (row_stride, col_stride))?;
+        let (op, is_used) = ("MatMut::from_raw_parts", rows > 0 && cols > 0);
+        check_pointer(op, "ptr", device, ptr.cast_const(), is_used)?;
+        check_distinct(op, (rows, cols), (row_stride, col_stride))?;
         Ok(Self { ptr, rows, cols, row_stride, col_stride, device, memory: PhantomData })
     }
 

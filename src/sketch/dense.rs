@@ -3,7 +3,8 @@
 //!
 //! A panel holds [`SketchKernels::panel_len`] entries, whatever the number of threads: sums are cut
 //! at the same columns everywhere. Cost of S·A: 2dmn flops plus the generation of dm entries; the
-//! extra memory is one panel.
+//! extra memory is one panel, and a copy of A where the device multiplies by A in CSR from the left by
+//! turning it ([`SparseKernels::turned`](crate::SparseKernels::turned)).
 //!
 //! [`SketchKernels::panel_len`]: crate::SketchKernels::panel_len
 
@@ -45,6 +46,13 @@ pub(super) fn times_panels<T: Scalar, D: Backend<T>>(
     c: MatMut<'_, T, D>,
     fill: &impl Fn(&Sketch, MatMut<'_, T, D>) -> Result<()>,
 ) -> Result<()> {
+    if let Operand::Csr(x) = a
+        && let Some(turned) = c.device().turned(x)?
+    {
+        // Once, and not once a panel.
+        let a = Operand::Csc(turned.as_ref().transpose());
+        return times_panels(s, op, alpha, a, beta, c, fill);
+    }
     match a {
         // A·x in CSC needs all columns of S for each column of A: panels of rows serve it.
         Operand::Csc(_) if op == Op::NoTrans => by_row_panels(s, alpha, a, beta, c, fill),

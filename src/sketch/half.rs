@@ -4,14 +4,14 @@
 //! | family | S | dense A |
 //! |---|---|---|
 //! | Gaussian, Rademacher, Uniform | raw entries of `f32`, rounded; the factor goes into α | S and A enter the product as halves |
-//! | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | signs, the factor goes into α | one pass over A |
+//! | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | signs, the factor goes into α; indexed in chunks | one pass over A |
 //! | LASO, row sampling | CSR in `f32` | CSR × dense |
 //! | transforms, Haar | as in `f32` | column panels of A widened to `f32` |
 //!
 //! The values of a sparse A are widened, 4 bytes an entry, and C is summed in `f32` beside it.
 
 use super::{Family, Sketch, apply, dense, haar, sparse};
-use crate::device::{by_columns, scaled};
+use crate::device::{by_columns, like, scaled};
 use crate::{Half, HalfKernels, Mat, MatMut, MatRef, Op, Operand, Result};
 
 /// `C ← α op(S) A + β C` after checking the arguments.
@@ -49,9 +49,7 @@ fn times_dense<H: Half, D: HalfKernels<H>>(
     let (device, raw) = (c.device(), s.raw());
     match s.family() {
         family if family.is_dense() => device.fill_times_half(s, op, alpha, a, beta, c),
-        family if family.is_column_sparse() => {
-            device.sparse_times_half(s, &device.indices(s)?, op, alpha, a, beta, c)
-        }
+        family if family.is_column_sparse() => times_signs(s, op, alpha, a, beta, c),
         Family::Laso | Family::RowSampling => {
             let x = sparse::compressed(&raw, op, device)?;
             device.spmm_half(scaled(alpha, s), x.as_ref(), a, beta, c)
@@ -67,6 +65,38 @@ fn times_dense<H: Half, D: HalfKernels<H>>(
             apply::run(name, &raw, None, op, 1.0, Operand::Dense(a), 0.0, x)
         }),
     }
+}
+
+/// `C ← α op(S) A + β C` for a column-sparse family. The columns of S are indexed chunk by chunk, as in
+/// `f32`; S·A of several chunks is summed in `f32`, so that C is rounded once.
+fn times_signs<H: Half, D: HalfKernels<H>>(
+    s: &Sketch,
+    op: Op,
+    alpha: f32,
+    a: MatRef<'_, H, D>,
+    beta: f32,
+    mut c: MatMut<'_, H, D>,
+) -> Result<()> {
+    let device = c.device();
+    let several = sparse::chunks::<f32, D>(s, device).nth(1).is_some();
+    if op == Op::NoTrans && !several {
+        return device.sparse_times_half(s, &device.indices(s)?, op, alpha, a, beta, c);
+    }
+    if op == Op::Trans {
+        for cols in sparse::chunks::<f32, D>(s, device) {
+            let (chunk, c) = (s.columns(cols.clone()), c.as_mut().rows(cols));
+            device.sparse_times_half(&chunk, &device.indices(&chunk)?, op, alpha, a, beta, c)?;
+        }
+        return Ok(());
+    }
+    let mut sums = like(device, c.as_ref())?;
+    for cols in sparse::chunks::<f32, D>(s, device) {
+        let chunk = s.raw().columns(cols.clone());
+        let indices = device.indices(&chunk)?;
+        let old = if cols.start == 0 { 0.0 } else { 1.0 };
+        device.sparse_sums_half(&chunk, &indices, a.rows(cols), old, sums.as_mut())?;
+    }
+    device.narrow(scaled(alpha, s), sums.as_ref(), beta, c)
 }
 
 fn times_sparse<H: Half, D: HalfKernels<H>>(

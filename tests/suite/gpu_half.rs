@@ -3,7 +3,9 @@
 
 use crate::common::place::cuda as gpu;
 use crate::common::{FAMILIES, Layout, Plain, Stored, assert_same_bits, cpus, noise};
-use crate::half_cases::{Case, FACTORS, Operand, SIDES, Side, fitting, operator};
+use crate::half_cases::{
+    Case, FACTORS, Operand, SIDES, Side, check_sums_of_windows, fitting, operator,
+};
 use randnla::{
     Cpu, Cuda, Family, Half, HalfKernels, Mat, Sketch, SketchBackend, StorageKernels, bf16, f16,
 };
@@ -232,6 +234,14 @@ fn sparse_operators_on_large_halves_on_a_gpu() {
     let Some(cuda) = gpu("sparse operators on large halves") else { return };
     cases::<f16>(&cuda);
     cases::<bf16>(&cuda);
+}
+
+/// What chunks of columns are summed with; a chunk itself has more positions than the interpreter can sort.
+#[test]
+fn sums_of_windows_in_halves_on_a_gpu() {
+    let Some(cuda) = gpu("sums of windows in halves") else { return };
+    check_sums_of_windows::<f16, Cuda>(&cuda);
+    check_sums_of_windows::<bf16, Cuda>(&cuda);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 
 use crate::common::entries::entries;
 use crate::common::{FAMILIES, Layout, Plain, Stored, assert_same_bits, cpus, is_transform, noise};
-use crate::half_cases::{Case, FACTORS, Operand, SIDES, Side, fitting, operator};
+use crate::half_cases::{
+    Case, FACTORS, Operand, SIDES, Side, check_sums_of_windows, fitting, operator,
+};
 use randnla::{
-    Cpu, Error, Family, Half, HalfKernels, Mat, MatRef, Sketch, SketchBackend, StorageKernels,
-    bf16, f16,
+    Cpu, Error, Family, Half, HalfKernels, Mat, MatRef, Sketch, SketchBackend, SketchKernels,
+    StorageKernels, bf16, f16,
 };
 
 #[test]
@@ -106,6 +108,27 @@ fn matrices_larger_than_the_panels_of_halves() {
         case(Family::SparseStack, (3, 30_000, 150), Side::Left, Operand::Dense);
         case(Family::CountSketch, (3, 30_000, 150), Side::Adjoint, Operand::Dense);
         case(Family::RowSampling, (3, 30_000, 150), Side::Left, Operand::Dense);
+    }
+    cases::<f16>();
+    cases::<bf16>();
+}
+
+/// An operator whose columns are indexed in several chunks: an entry of C is rounded once, not once a chunk.
+#[test]
+fn chunks_of_columns_are_rounded_once_in_halves() {
+    fn cases<H: Half>()
+    where
+        Cpu: HalfKernels<H> + SketchBackend<H>,
+    {
+        let (cpu, s) = (&cpus()[1], &Sketch::sparse_stack(2048, 2300, 1024, 5).unwrap());
+        assert_eq!(2300_usize.div_ceil(SketchKernels::<f32>::index_chunk(cpu, s)), 3);
+        let operator = &operator::<H>(s);
+        for (k, side) in SIDES.into_iter().enumerate() {
+            let layouts = [[Layout::Columns; 2], [Layout::Rows, Layout::Strided]][k % 2];
+            Case { s, operator, side, operand: Operand::Dense, alpha: -0.75, beta: 1.0 }
+                .check::<H, Cpu>(cpu, 3, layouts);
+        }
+        check_sums_of_windows::<H, Cpu>(cpu);
     }
     cases::<f16>();
     cases::<bf16>();

@@ -10,7 +10,7 @@ use crate::common::entries::{entries, order};
 use crate::common::{
     Layout, Plain, Stored, assert_columns_within, assert_within, cpus, is_transform, noise, sketch,
 };
-use randnla::{Cpu, Csc, Csr, Family, Half, Scalar, Sketch, SketchBackend};
+use randnla::{Cpu, Csc, Csr, Family, Half, HalfKernels, Scalar, Sketch, SketchBackend};
 
 pub const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
 
@@ -198,5 +198,34 @@ impl Case<'_> {
             })
             .collect();
         assert_columns_within(what, &got, &exact, &bound);
+    }
+}
+
+/// Sums over the columns of S window by window, in `f32` and added to what is there.
+pub fn check_sums_of_windows<H: Half, D: HalfKernels<H>>(device: &D) {
+    let families = [Family::SparseStack, Family::SparseSign, Family::CountSketch];
+    for (turn, family) in families.into_iter().enumerate() {
+        for (d, m, n) in [(9, 40, 5), (3, 700, 2), (33, 130, 70)] {
+            let s = fitting(family, d, m, 7).raw();
+            for (k, to) in Layout::WRITABLE.into_iter().enumerate() {
+                let from = Layout::READABLE[(k + turn + n) % 8];
+                let what = format!("{} {family:?} {d}×{m} n={n} {from:?} {to:?}", H::NAME);
+                let a = Stored::<H>::new(from, m, n, |i, j| noise(1, i, j));
+                let x = Stored::<f32>::new(to, d, n, |_, _| f64::NAN);
+                let got = x.after(&what, device, |mut x| {
+                    for (beta, cols) in [(0.0, 0..m / 3), (1.0, m / 3..m / 2), (1.0, m / 2..m)] {
+                        let window = s.columns(cols.clone());
+                        let (indices, a) = (device.indices(&window)?, a.on(device));
+                        let a = a.view().rows(cols);
+                        device.sparse_sums_half(&window, &indices, a, beta, x.as_mut())?;
+                    }
+                    Ok(())
+                });
+                let operator = operator::<H>(&s);
+                let size = operator.abs().times(&a.plain().abs());
+                let bound = size.map(|x| (m as f64 + 3.0) * f32::UNIT_ROUNDOFF * x);
+                assert_within(&what, &got, &operator.times_exactly(&a.plain()), &bound);
+            }
+        }
     }
 }

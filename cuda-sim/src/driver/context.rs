@@ -64,7 +64,7 @@ fn handle(current: Option<c_int>) -> Handle {
 }
 
 /// The device whose context is current on the thread.
-fn top() -> Option<c_int> {
+pub(crate) fn top() -> Option<c_int> {
     STACK.with_borrow(|stack| stack.last().copied().flatten())
 }
 

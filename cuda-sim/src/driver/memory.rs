@@ -14,7 +14,11 @@ impl State {
     fn allocate(&mut self, bytes: usize, kind: Kind) -> Result<u64, Status> {
         self.check_sticky()?;
         self.injected_allocation_failure()?;
-        self.device.sim.memory.allocate(bytes, kind).map_err(|_| Status::OUT_OF_MEMORY)
+        let allocated = self.device.sim.memory.allocate(bytes, kind);
+        let address = allocated.map_err(|_| Status::OUT_OF_MEMORY)?;
+        // Addresses are never used twice.
+        self.owners.insert(address, super::context::top().unwrap_or(0));
+        Ok(address)
     }
 
     fn free(&mut self, address: u64) -> Result<(), Status> {
@@ -136,7 +140,8 @@ impl State {
             2 => Attribute::Int(2), // device memory
             3 => Attribute::Long(address),
             7 => Attribute::Long((allocation.base - GLOBAL_BASE) / 512),
-            8 | 9 => Attribute::Int(0), // not managed; device 0
+            8 => Attribute::Int(0), // not managed
+            9 => Attribute::Int(self.owners.get(&allocation.base).copied().unwrap_or(0)),
             11 => Attribute::Long(allocation.base),
             12 => Attribute::Long(bytes as u64),
             13 => Attribute::Int(1), // mapped

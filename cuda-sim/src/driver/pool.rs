@@ -108,7 +108,9 @@ api! {
     /// Gives back unused memory; there is none.
     fn cuMemPoolTrimTo(pool: Handle, bytes: usize) {
         let _ = bytes;
-        check(pool)
+        check(pool)?;
+        with_state(|s| s.trims += 1);
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::order::{Front, Order};
 use crate::simulator::{LaunchError, MemoryError, Simulator};
 use std::collections::HashMap;
+use std::ffi::c_int;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// An operation of a stream: done at once, or kept in a graph and done at each launch of it.
@@ -105,10 +106,14 @@ pub(crate) struct State {
     pub next_capture: u64,
     /// Page-locked host memory by address.
     pub pinned: HashMap<usize, usize>,
+    /// Devices of allocations by address.
+    pub owners: HashMap<u64, c_int>,
     pub blas: Table<BlasHandle>,
     pub default_pool: Pool,
     /// Pools that the program created.
     pub pools: Table<Pool>,
+    /// How often a pool was told to give back what it keeps.
+    pub trims: usize,
 }
 
 impl State {
@@ -130,9 +135,11 @@ impl State {
             captures: HashMap::new(),
             next_capture: 1,
             pinned: HashMap::new(),
+            owners: HashMap::new(),
             blas: Table::new(7),
             default_pool: Pool::default(),
             pools: Table::new(8),
+            trims: 0,
         }
     }
 
@@ -169,7 +176,12 @@ impl State {
 
     /// Fails if this is the allocation that shall fail.
     pub fn injected_allocation_failure(&mut self) -> Result<(), Status> {
-        match count_down(&mut self.options.fail_allocation) {
+        let from = &mut self.options.fail_allocations;
+        let all = *from == 1;
+        if *from > 1 {
+            *from -= 1;
+        }
+        match count_down(&mut self.options.fail_allocation) || all {
             true => Err(Status::OUT_OF_MEMORY),
             false => Ok(()),
         }

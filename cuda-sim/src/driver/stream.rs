@@ -33,6 +33,10 @@ fn create(flags: c_uint, priority: c_int) -> Result<Handle, Status> {
 
 fn capture_status(stream: Handle) -> Result<(c_int, u64), Status> {
     with_state(|s| {
+        let blocking = |stream: &Stream| stream.is_blocking && stream.capture.is_some();
+        if (stream as usize) <= 1 && s.streams.values_mut().any(|stream| blocking(stream)) {
+            return Err(Status::STREAM_CAPTURE_IMPLICIT);
+        }
         Ok(match s.capture_of(stream)? {
             None => (0, 0),
             Some(id) if s.is_invalid(id) => (2, id),

@@ -7,6 +7,8 @@
 //! | `cuda_sim_live` | length of a line with the number of each of these; its text is copied to a buffer |
 //! | `cuda_sim_fail_launch` | lets the n-th launch from now on fail, once; 0 for none |
 //! | `cuda_sim_fail_allocation` | lets the n-th allocation from now on fail, once; 0 for none |
+//! | `cuda_sim_fail_allocations` | the same for the n-th and all that follow |
+//! | `cuda_sim_trims` | how often a pool was told to give back what it keeps |
 //! | `cuda_sim_last_fault` | length of the last diagnosis; its text is copied to a buffer |
 //! | `cuda_sim_reset_fault` | clears the error that sticks after a fault, which no device can |
 //! | `cuda_sim_stats` | length of the table of counters; its text is copied to a buffer |
@@ -75,6 +77,18 @@ pub extern "C" fn cuda_sim_fail_launch(n: u64) {
 #[unsafe(no_mangle)]
 pub extern "C" fn cuda_sim_fail_allocation(n: u64) {
     with_state(|s| s.options.fail_allocation = n);
+}
+
+/// Lets the n-th allocation from now on fail, and all that follow.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuda_sim_fail_allocations(n: u64) {
+    with_state(|s| s.options.fail_allocations = n);
+}
+
+/// How often a pool was told to give back what it keeps.
+#[unsafe(no_mangle)]
+pub extern "C" fn cuda_sim_trims() -> usize {
+    with_state(|s| s.trims)
 }
 
 /// Copies the last diagnosis to `buffer` and returns its length; 0 if there was none.

@@ -114,6 +114,7 @@ unsafe extern "C" {
     pub fn cuda_sim_live(buffer: *mut c_char, size: usize) -> usize;
     pub fn cuda_sim_fail_launch(n: u64);
     pub fn cuda_sim_fail_allocation(n: u64);
+    pub fn cuda_sim_fail_allocations(n: u64);
     pub fn cuda_sim_last_fault(buffer: *mut c_char, size: usize) -> usize;
     pub fn cuda_sim_reset_fault();
     pub fn cuda_sim_stats(buffer: *mut c_char, size: usize) -> usize;

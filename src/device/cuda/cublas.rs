@@ -3,13 +3,12 @@
 //! cuBLAS wants one unit stride and positive leading dimensions, and counts in 32 bits; `product` packs and
 //! cuts what is otherwise.
 
-use super::driver::{Stream, explain};
+use super::driver::Stream;
 use super::{Cuda, lock};
 use crate::{Error, Op, Result, Uplo};
 use core::ffi::{c_int, c_longlong};
 use cudarc::cublas::result::{self, CublasError};
 use cudarc::cublas::sys;
-use cudarc::driver::result::DriverError;
 
 /// What is called here.
 const FUNCTIONS: [&str; 13] = [
@@ -80,8 +79,8 @@ impl Drop for Cublas {
 
 fn failed(call: &'static str, error: CublasError) -> Error {
     if error.0 == sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED {
-        let memory = cudarc::driver::sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY;
-        return explain(call, DriverError(memory), 0);
+        // cuBLAS does not tell how much it has not found.
+        return Error::OutOfMemory { bytes: 0 };
     }
     Error::DeviceFailure { call, reason: format!("{:?}", error.0) }
 }
@@ -118,7 +117,8 @@ impl Cuda {
         let mut cublas = lock(&self.queue.cublas);
         let handle = match &mut *cublas {
             Some(handle) => handle,
-            empty => empty.insert(Cublas::new(self)?),
+            // What cuBLAS works in does not come from our pool.
+            empty => empty.insert(self.again_after_trim(|| Cublas::new(self))?),
         };
         call(handle.raw)
     }

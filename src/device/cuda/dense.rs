@@ -245,8 +245,8 @@ impl<T: CudaScalar> Packed<T> {
         let len = rows * width;
         let mut copy = if a.shape() == shape { cuda.scratch::<T>(len) } else { cuda.zeroed(len) }?;
         let pointer = Cuda::as_mut_ptr(&mut copy);
-        // SAFETY: the buffer has that many rows of `width` entries.
-        let target = unsafe { MatMut::from_raw_parts(cuda, pointer, shape, strides)? };
+        // SAFETY: the buffer has that many rows of `width` entries, one after the other.
+        let target = unsafe { MatMut::from_parts_unchecked(cuda, pointer, shape, strides) };
         let target = target.rows(at..at + a.nrows()).columns(0..a.ncols());
         cuda.axpby(T::one(), a, T::zero(), target)?;
         Ok(Self { start: copy.start(), width, _copy: Some(copy) })

@@ -55,7 +55,9 @@ pub(super) struct Context {
     pub(super) ordinal: usize,
     /// Stream-ordered allocation.
     pub(super) pools: bool,
-    /// Whether the GPU reads pageable memory of the host in place.
+    /// Whether kernels can use pageable memory of the host.
+    pub(super) reads_pageable: bool,
+    /// Whether copies read it in place too.
     pub(super) reads_host: bool,
     /// Bytes of the level-2 cache.
     pub(super) l2_bytes: usize,
@@ -116,6 +118,7 @@ impl Context {
             return Err(unavailable(reason));
         }
         let pools = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)? > 0;
+        let reads_pageable = attribute(Attribute::CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS)? > 0;
         let reads_host =
             Attribute::CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES;
         let reads_host = attribute(reads_host)? > 0;
@@ -125,7 +128,17 @@ impl Context {
         let raw = unsafe { result::primary_ctx::retain(device) }
             .map_err(explain("cuDevicePrimaryCtxRetain"))?;
         let (l2_bytes, processors) = (l2_bytes as usize, processors as usize);
-        Ok(Self { device, raw, ordinal, pools, reads_host, l2_bytes, processors, capture_info })
+        Ok(Self {
+            device,
+            raw,
+            ordinal,
+            pools,
+            reads_pageable,
+            reads_host,
+            l2_bytes,
+            processors,
+            capture_info,
+        })
     }
 
     /// The compute capability of the device, times ten.
@@ -237,6 +250,11 @@ impl Stream {
         Ok(Self { raw, owned: false })
     }
 
+    /// Whether it is ours, and lives until it is destroyed here.
+    pub(super) fn is_owned(&self) -> bool {
+        self.owned
+    }
+
     pub(super) fn raw(&self) -> sys::CUstream {
         self.raw
     }
@@ -252,9 +270,13 @@ impl Stream {
         let none = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
         let (mut status, mut number, null) = (none, 0, core::ptr::null_mut());
         // SAFETY: the stream lives; what is null is not wanted.
-        unsafe { (context.capture_info)(self.raw, &mut status, &mut number, null, null, null) }
-            .result()
-            .map_err(|error| explain("cuStreamGetCaptureInfo", error, 0))?;
+        let asked =
+            unsafe { (context.capture_info)(self.raw, &mut status, &mut number, null, null, null) };
+        if asked == sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_IMPLICIT {
+            let what = "the default stream while a stream that it waits for is captured".into();
+            return Err(Error::Unsupported { op: "Cuda", what });
+        }
+        asked.result().map_err(|error| explain("cuStreamGetCaptureInfo", error, 0))?;
         Ok((status != none).then_some(number))
     }
 

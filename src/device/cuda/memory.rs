@@ -3,12 +3,14 @@
 use super::Cuda;
 use super::driver::{Context, Stream, explain};
 use crate::{Element, Error, Result};
+use core::ffi::c_void;
 use core::marker::PhantomData;
 use cudarc::driver::sys::CUdeviceptr;
 use cudarc::driver::{result, sys};
 
 /// Bytes of freed memory that a pool keeps for what comes next. The scratch memory of calls in a loop
-/// fits in it; more goes back to the driver at a synchronisation, for the other allocators of the GPU.
+/// fits in it; more goes back to the driver at a synchronisation, for the other allocators of the GPU, and
+/// all of it by [`Cuda::trim`].
 const KEPT_BYTES: u64 = 512 << 20;
 
 /// A pool of memory of our own: the default one belongs to frameworks too, and gives everything back at
@@ -65,6 +67,14 @@ impl Pool {
             .map_err(|error| explain("cuMemAllocFromPoolAsync", error, bytes))
     }
 
+    /// Gives what it keeps and nobody uses back to the driver. Memory that was freed on a stream is still
+    /// in use until the stream gets there.
+    pub(super) fn trim(&self) -> Result<()> {
+        // SAFETY: the pool lives.
+        unsafe { result::mem_pool::trim_to(self.0, 0) }
+            .map_err(|error| explain("cuMemPoolTrimTo", error, 0))
+    }
+
     /// Gives the pool and what it keeps back.
     pub(super) fn destroy(self) {
         // SAFETY: created by `new`. A failure has no one to be told to.
@@ -101,6 +111,51 @@ fn is_read_later<E>(context: &Context, host: &[E]) -> bool {
     context.reads_host || known == sys::CUresult::CUDA_SUCCESS
 }
 
+/// Where memory lies for a GPU.
+pub(super) enum Reach {
+    /// The GPU can use it: its own, managed, or page-locked memory that it knows by this address.
+    Here,
+    /// Another GPU's.
+    OtherGpu,
+    /// The host's.
+    Host,
+}
+
+/// Where the memory at an address lies for the GPU of the context, which is current.
+pub(super) fn reach(context: &Context, address: CUdeviceptr) -> Result<Reach> {
+    use sys::CUpointer_attribute as Attribute;
+    let (mut kind, mut managed, mut ordinal, mut on_device) = (0u32, 0u32, 0i32, 0u64);
+    let mut names = [
+        Attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+        Attribute::CU_POINTER_ATTRIBUTE_IS_MANAGED,
+        Attribute::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
+        Attribute::CU_POINTER_ATTRIBUTE_DEVICE_POINTER,
+    ];
+    let mut values: [*mut c_void; 4] = [
+        (&raw mut kind).cast(),
+        (&raw mut managed).cast(),
+        (&raw mut ordinal).cast(),
+        (&raw mut on_device).cast(),
+    ];
+    // SAFETY: a number of the documented size for each attribute; the driver only looks the address up.
+    unsafe {
+        let (names, values) = (names.as_mut_ptr(), values.as_mut_ptr());
+        sys::cuPointerGetAttributes(4, names, values, address)
+    }
+    .result()
+    .map_err(|error| explain("cuPointerGetAttributes", error, 0))?;
+    let is_device = kind == sys::CUmemorytype::CU_MEMORYTYPE_DEVICE as u32;
+    // Where the driver knows nothing of an address, the numbers are zero.
+    Ok(match kind {
+        _ if managed != 0 => Reach::Here,
+        _ if is_device && ordinal as usize == context.ordinal => Reach::Here,
+        _ if is_device => Reach::OtherGpu,
+        0 if context.reads_pageable => Reach::Here,
+        _ if kind != 0 && on_device == address => Reach::Here,
+        _ => Reach::Host,
+    })
+}
+
 /// Owned memory of `len` elements on a GPU.
 ///
 /// It is allocated and freed in the order of its handle's stream where the driver offers that, so neither
@@ -129,7 +184,7 @@ impl<E: Element> CudaBuffer<E> {
         let _current = cuda.enter()?;
         buffer.born_in = cuda.capture()?;
         buffer.start = match &cuda.gpu.pool {
-            Some(pool) => pool.allocate(cuda.stream(), bytes)?,
+            Some(pool) => cuda.again_after_trim(|| pool.allocate(cuda.stream(), bytes))?,
             None if buffer.born_in.is_some() => {
                 let what = "memory for a captured graph, on a GPU without memory pools,".into();
                 return Err(Error::Unsupported { op: "Cuda", what });
@@ -194,6 +249,28 @@ impl<E: Element> CudaBuffer<E> {
 }
 
 impl Cuda {
+    /// Waits for the stream, and gives memory that no matrix uses any more back to the driver, for other
+    /// libraries and handles of other [`Cuda::new`]; up to 512 MiB are kept otherwise. A call that finds no
+    /// memory does the same, unless it is captured, and tries again.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] while the stream is captured; what the driver reports.
+    pub fn trim(&self) -> Result<()> {
+        self.refuse_capture("Cuda::trim", "waiting for the GPU")?;
+        let _current = self.enter()?;
+        self.stream().synchronize()?;
+        self.gpu.pool.as_ref().map_or(Ok(()), Pool::trim)
+    }
+
+    /// The result of a call that allocates, or of a second one with more memory to be had; only of the
+    /// first while the stream is captured.
+    pub(super) fn again_after_trim<R>(&self, allocate: impl Fn() -> Result<R>) -> Result<R> {
+        match allocate() {
+            Err(Error::OutOfMemory { .. }) if self.trim().is_ok() => allocate(),
+            result => result,
+        }
+    }
+
     /// Copies from an address to the host, when all work issued before is done.
     ///
     /// # Safety

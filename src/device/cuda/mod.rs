@@ -26,7 +26,9 @@
 //! what it compiled in a cache on disk), and has a stream and a pool of memory of its own. Clones are
 //! free, and so are further streams by [`Cuda::on_stream`], but for a handle of cuBLAS when the first
 //! product is issued on one; it is kept with everything else until the last clone, matrix and stream
-//! handle is gone, and then the GPU is waited for.
+//! handle is gone. Then the handle's own stream is waited for; the whole GPU, if streams were borrowed or
+//! cuBLAS was used. Up to 512 MiB of freed memory are kept for what comes next; [`Cuda::trim`] gives them
+//! back.
 //!
 //! # Streams
 //! A handle issues its work on one stream: one of its own ([`Cuda::new`]) or one that a framework
@@ -40,18 +42,23 @@
 //! used and dropped on any.
 //!
 //! # Synchronisation
-//! Kernels, products and copies to the device are issued and not waited for, except copies from
-//! page-locked memory, which the GPU reads in place. What returns numbers to the host waits: norms,
+//! Kernels and products are issued and not waited for. What returns numbers to the host waits: norms,
 //! searches, copies to the host. Sketches and products use none of them, so they can be captured in a
-//! CUDA graph.
+//! CUDA graph. A call that finds no memory waits for the stream, which may free some, and tries again.
+//!
+//! A copy to the device returns when the memory of the host may be used again; how long that takes is the
+//! driver's affair. From page-locked memory, which the GPU reads in place, the stream is waited for. From
+//! pageable memory the driver stages the copy and may wait for the stream too: matrices from data of the
+//! host, `upload`, and the indices and factors of `gather_rows`, `scatter_rows` and `scale_columns`. Their
+//! results are the same either way.
 //!
 //! # What a graph can hold
 //! What is called while the stream is captured is recorded, and memory that the calls allocate belongs to
 //! the graph: `…_into` a matrix of before is the form that serves. Handles and operands must outlive the
 //! graph, since it keeps their addresses. Memory of before that is dropped meanwhile is freed with the
 //! first call after it. cuBLAS makes its handle with the first product on a stream, which a capture
-//! forbids: issue one before. Refused calls return [`Error::Unsupported`], and
-//! the capture goes on.
+//! forbids: issue one before. Operands may be on other streams if these take part in the same capture.
+//! Refused calls return [`Error::Unsupported`], and the capture goes on.
 //!
 //! | captured | refused, since the graph would read memory of the host later |
 //! |---|---|
@@ -98,7 +105,7 @@ use core::ffi::c_void;
 use core::fmt;
 use driver::{Context, Current, Stream};
 use launch::Module;
-use memory::Pool;
+use memory::{Pool, Reach};
 use queue::Queue;
 use std::sync::{Arc, Mutex, MutexGuard};
 use transform::KeptTables;
@@ -165,10 +172,15 @@ impl Gpu {
 impl Drop for Gpu {
     fn drop(&mut self) {
         let Ok(_current) = self.context.enter() else { return };
-        // What still runs needs the modules and the pool. A failure has no one to be told to.
-        let _ = self.context.synchronize();
+        let queues = core::mem::take(&mut *lock(&self.queues));
+        // What still runs needs the modules. A borrowed stream may be gone by now, so its work is waited for
+        // with all the others'. A failure has no one to be told to.
+        let _ = match queues.iter().all(|queue| queue.stream.is_owned()) {
+            true => queues.iter().try_for_each(|queue| queue.stream.synchronize()),
+            false => self.context.synchronize(),
+        };
         lock(&self.tables).close();
-        lock(&self.queues).drain(..).for_each(|queue| queue.close());
+        queues.iter().for_each(|queue| queue.close());
         self.modules().into_iter().for_each(Module::unload);
         if let Some(pool) = self.pool.take() {
             pool.destroy();
@@ -292,7 +304,8 @@ impl Cuda {
     }
 
     /// Waits for the streams of the operands, given by name; the guard makes them wait in turn for what
-    /// has been issued meanwhile.
+    /// has been issued meanwhile. An event would carry a capture from one stream to the other, or spoil
+    /// it: streams of which one takes part in a capture and the other does not are refused before.
     fn join<'a>(
         &'a self,
         op: &'static str,
@@ -310,6 +323,14 @@ impl Cuda {
         }
         if !others.is_empty() {
             let _current = self.enter()?;
+            let own = self.capture()?;
+            for other in &others {
+                if other.stream().capture(other.context())? != own {
+                    let what =
+                        "an operand on a stream that takes no part in the same capture".into();
+                    return Err(Error::Unsupported { op, what });
+                }
+            }
             others.iter().try_for_each(|other| self.stream().wait_for(other.stream()))?;
         }
         Ok(Joined { cuda: self, others })
@@ -375,6 +396,23 @@ impl Device for Cuda {
     unsafe fn download_from<E: Element>(&self, start: *const E, host: &mut [E]) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe { self.read(start.addr() as u64, host) }
+    }
+
+    fn check_memory(
+        &self,
+        op: &'static str,
+        argument: &'static str,
+        start: *const (),
+    ) -> Result<()> {
+        let _current = self.enter()?;
+        match memory::reach(self.context(), start.addr() as u64)? {
+            Reach::Here => Ok(()),
+            Reach::OtherGpu => Err(Error::DeviceMismatch { op, argument }),
+            Reach::Host => {
+                let (value, gpu) = (format!("{start:p}, memory of the host"), self.ordinal());
+                Err(Error::invalid(op, argument, value, format!("memory that GPU {gpu} can use")))
+            }
+        }
     }
 
     fn is_compatible(&self, other: &Self) -> bool {

@@ -5,13 +5,14 @@
 //! sparse B. A list that is stored by the other index is turned first ([`super::sort`]).
 //!
 //! Lanes lie along the columns of B and C. Where these are not the fast direction, panels of columns
-//! are copied by 32×32 tiles: of [`PANEL_BYTES`], or of 8 columns of long matrices.
+//! are copied by 32×32 tiles: panels that the level-2 cache still holds when they are read, where these
+//! have 8 columns; else of [`PANEL_BYTES`], or of 8 columns of very long matrices.
 
 use super::launch::{Module, Shape, View, arg, launch};
 use super::{Cuda, CudaScalar, blas, dense, lanes_along_columns, rows, sort};
 use crate::device::fit::{fit_columns, fit_product, op_shape};
 use crate::{
-    Blas, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels, Storage,
+    Blas, Csr, CsrRef, Device, Mat, MatMut, MatRef, Op, Result, Sketch, SparseKernels, Storage,
 };
 
 /// Threads of a block, 32 of a warp.
@@ -19,8 +20,8 @@ const THREADS: u32 = 256;
 /// Columns of C of a lane of `gather`, and of a warp of `meet`.
 const ACROSS: usize = 4;
 const WIDTH: usize = 512;
-/// Bytes of a copied panel, and the columns that it has at least: enough for whole sectors of 32 bytes,
-/// so a copy has the larger of the two. The lists are read once a panel: 12 or 16 bytes for each entry,
+/// The most bytes of a copied panel, and the columns that it has at least: enough for whole sectors of 32
+/// bytes, so a copy has the larger of the two. The lists are read once a panel: 12 or 16 bytes for each entry,
 /// beside 32 or 64 of B.
 const PANEL_BYTES: usize = 128 << 20;
 const LEAST_COLUMNS: usize = 8;
@@ -105,7 +106,10 @@ where
         return cuda.scale(beta, c);
     }
     let copies = !lanes_along_columns(b) || !lanes_along_columns(c.as_ref());
-    let width = if copies { panel_width::<T>(rows.max(b.nrows()), n) } else { n };
+    let width = match copies {
+        true => panel_width::<T>(panel_bytes(cuda), rows.max(b.nrows()), n),
+        false => n,
+    };
     for start in (0..n).step_by(width) {
         let panel = start..n.min(start + width);
         let b = b.columns(panel.clone());
@@ -123,9 +127,19 @@ where
     Ok(())
 }
 
-/// Columns of a panel of `rows` rows of a matrix of n ≥ 1 columns.
-pub(super) fn panel_width<T>(rows: usize, n: usize) -> usize {
-    let width = PANEL_BYTES / size_of::<T>() / rows.max(1);
+/// Bytes of a copied panel that should stay in the cache, beside what else passes through it.
+pub(super) fn panel_bytes(cuda: &Cuda) -> usize {
+    cuda.context().l2_bytes / 2
+}
+
+/// Columns of a panel of `rows` rows of a matrix of n ≥ 1 columns: as many as `bytes` hold, or if these are
+/// fewer than 8, [`PANEL_BYTES`].
+pub(super) fn panel_width<T>(bytes: usize, rows: usize, n: usize) -> usize {
+    let fitting = |bytes: usize| bytes.min(PANEL_BYTES) / size_of::<T>() / rows.max(1);
+    let width = match fitting(bytes) {
+        width if width >= LEAST_COLUMNS => width,
+        _ => fitting(PANEL_BYTES),
+    };
     (width - width % LEAST_COLUMNS).max(LEAST_COLUMNS).min(n)
 }
 
@@ -393,6 +407,11 @@ macro_rules! sparse_kernels {
                 times_dense(self, alpha, Factor::stored(turned.as_ref()), b, beta, c)
             }
 
+            fn turned(&self, x: CsrRef<'_, $t, Self>) -> Result<Option<Csr<$t, Self>>> {
+                let _joined = self.join("turned", &[("X", x.device())])?;
+                if x.entries() == 0 { Ok(None) } else { sort::transposed(self, x).map(Some) }
+            }
+
             fn expand(
                 &self,
                 x: CsrRef<'_, $t, Self>,
@@ -434,17 +453,22 @@ mod tests {
 
     #[test]
     fn panels_are_bounded() {
-        for rows in [0, 1, 7, 1000, 1 << 17, (1 << 20) + 1, 1 << 24, 1 << 40] {
-            for n in [1, 5, 8, 31, 128, 1000, 1 << 20] {
-                let width = panel_width::<f64>(rows, n);
-                let bytes = rows.saturating_mul(8);
-                assert!(1 <= width && width <= n);
-                assert!(width <= 8 || width * bytes <= PANEL_BYTES, "{rows} {n}");
-                // No narrower than need be.
-                assert!(
-                    width == n || width >= 8 && (width + 8) * bytes > PANEL_BYTES,
-                    "{rows} {n}"
-                );
+        for cache in [1 << 19, 25 << 20, 1 << 30] {
+            for rows in [0, 1, 7, 1000, 1 << 17, (1 << 20) + 1, 1 << 24, 1 << 40] {
+                for n in [1, 5, 8, 31, 128, 1000, 1 << 20] {
+                    let width = panel_width::<f64>(cache, rows, n);
+                    let bytes = rows.max(1).saturating_mul(8);
+                    let limit = match bytes.saturating_mul(8) <= cache {
+                        true => cache.min(PANEL_BYTES),
+                        false => PANEL_BYTES,
+                    };
+                    let case = format!("{cache} {rows} {n}");
+                    assert!(1 <= width && width <= n, "{case}");
+                    assert!(width <= 8 || width * bytes <= limit, "{case}");
+                    // No narrower than need be.
+                    let full = width >= 8 && (width + 8) * bytes > limit;
+                    assert!(width == n || full, "{case}");
+                }
             }
         }
     }

@@ -224,6 +224,25 @@ macro_rules! half_kernels {
                 sparse::times_dense(self, alpha, Factor::stored(rows.as_ref()), a, beta, c)
             }
 
+            fn sparse_sums_half(
+                &self,
+                s: &Sketch,
+                indices: &Self::Indices,
+                a: MatRef<'_, $h, Self>,
+                beta: f32,
+                x: MatMut<'_, f32, Self>,
+            ) -> Result<()> {
+                fit_family(s, s.family().is_column_sparse());
+                fit_product(s.shape(), a.shape(), x.shape());
+                let words = indices.window(s);
+                let _joined = self.join(
+                    "sparse_sums_half",
+                    &[("indices", indices.device()), ("A", a.device()), ("X", x.device())],
+                )?;
+                let rows = sort::operator_by_rows::<f32>(self, s, words, 1.0)?;
+                sparse::sums(self, Factor::stored(rows.as_ref()), a, beta, x)
+            }
+
             fn spmm_half(
                 &self,
                 alpha: f32,

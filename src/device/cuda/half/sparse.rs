@@ -1,10 +1,11 @@
 //! Products with sparse factors that read and write halves: `gather` of `cuda/half.cu`, as in
 //! [`sparse`](super::super::sparse).
 
-use super::super::sparse::{Factor, Gather, panel_width};
-use super::super::{Cuda, lanes_along_columns};
+use super::super::sparse::{Factor, Gather, panel_bytes, panel_width};
+use super::super::{Cuda, blas, lanes_along_columns};
 use super::{CudaHalf, copy, narrow, rescale};
-use crate::{Mat, MatMut, MatRef, Result};
+use crate::{Blas, Mat, MatMut, MatRef, Result};
+use core::ops::Range;
 
 /// `C ← α X B + β C`, B and C dense.
 pub(super) fn times_dense<H: CudaHalf>(
@@ -18,36 +19,85 @@ pub(super) fn times_dense<H: CudaHalf>(
     if alpha == 0.0 || x.entries() == 0 || b.is_empty() || c.is_empty() {
         return rescale(cuda, beta, c);
     }
-    let (rows, n) = c.shape();
     let in_place = lanes_along_columns(c.as_ref());
-    let copied = !lanes_along_columns(b);
-    let width = if copied || !in_place { panel_width::<H>(rows.max(b.nrows()), n) } else { n };
-    for start in (0..n).step_by(width) {
-        let panel = start..n.min(start + width);
-        let (mut b, mut c) = (b.columns(panel.clone()), c.as_mut().columns(panel.clone()));
-        let mut turned;
-        if copied {
-            turned = Mat::packed(cuda, panel.len(), b.nrows())?;
-            copy(cuda, b, turned.as_mut().transpose())?;
-            b = turned.transpose();
-        }
-        let gather = Gather::new(x, (rows, panel.len()));
+    panels(cuda, c.shape(), in_place, b, |cols, b| {
+        let mut c = c.as_mut().columns(cols);
+        let gather = Gather::new(x, c.shape());
         if in_place && gather.parts() == 1 {
             let name = H::kernel(match x.is_signs() {
                 true => ["gather_signs_f16_f16", "gather_signs_bf16_bf16"],
                 false => ["gather_stored_f16_f16", "gather_stored_bf16_bf16"],
             });
-            gather.launch(cuda, &cuda.gpu.half, name, alpha, b, beta, c.as_mut())?;
-            continue;
+            return gather.launch(cuda, &cuda.gpu.half, name, alpha, b, beta, c);
         }
-        let name = H::kernel(match x.is_signs() {
-            true => ["gather_signs_f16_f32", "gather_signs_bf16_f32"],
-            false => ["gather_stored_f16_f32", "gather_stored_bf16_f32"],
-        });
-        let mut sums = Mat::<f32, Cuda>::packed(cuda, panel.len(), rows)?;
-        let by_rows = sums.as_mut().transpose();
-        gather.run(cuda, &cuda.gpu.half, name, 1.0, b, 0.0, by_rows)?;
-        narrow(cuda, alpha, sums.transpose(), beta, c)?;
+        let mut sums = Mat::<f32, Cuda>::packed(cuda, c.ncols(), c.nrows())?;
+        gather_wide(cuda, x, b, 0.0, sums.as_mut().transpose())?;
+        narrow(cuda, alpha, sums.transpose(), beta, c.as_mut())
+    })
+}
+
+/// `C ← X B + β C`, B and C dense, C in `f32`.
+pub(super) fn sums<H: CudaHalf>(
+    cuda: &Cuda,
+    x: Factor,
+    b: MatRef<'_, H, Cuda>,
+    beta: f32,
+    mut c: MatMut<'_, f32, Cuda>,
+) -> Result<()> {
+    if x.entries() == 0 || b.is_empty() || c.is_empty() {
+        return Blas::<f32>::scale(cuda, beta, c);
+    }
+    let in_place = lanes_along_columns(c.as_ref());
+    panels(cuda, c.shape(), in_place, b, |cols, b| {
+        let c = c.as_mut().columns(cols);
+        if in_place {
+            return gather_wide(cuda, x, b, beta, c);
+        }
+        let mut sums = Mat::<f32, Cuda>::packed(cuda, c.ncols(), c.nrows())?;
+        gather_wide(cuda, x, b, 0.0, sums.as_mut().transpose())?;
+        blas::axpby(cuda, 1.0, sums.transpose(), beta, c)
+    })
+}
+
+/// Calls `product` with the columns of a C of this shape, and with those of B, copied where rows are fast:
+/// all at once, or panel by panel where something is copied.
+fn panels<H: CudaHalf>(
+    cuda: &Cuda,
+    (rows, n): (usize, usize),
+    in_place: bool,
+    b: MatRef<'_, H, Cuda>,
+    mut product: impl FnMut(Range<usize>, MatRef<'_, H, Cuda>) -> Result<()>,
+) -> Result<()> {
+    let copied = !lanes_along_columns(b);
+    let width = match copied || !in_place {
+        true => panel_width::<H>(panel_bytes(cuda), rows.max(b.nrows()), n),
+        false => n,
+    };
+    for start in (0..n).step_by(width) {
+        let cols = start..n.min(start + width);
+        let b = b.columns(cols.clone());
+        if copied {
+            let mut turned = Mat::packed(cuda, cols.len(), b.nrows())?;
+            copy(cuda, b, turned.as_mut().transpose())?;
+            product(cols, turned.transpose())?;
+        } else {
+            product(cols, b)?;
+        }
     }
     Ok(())
+}
+
+/// `C ← X B + β C` with lanes along the columns of B and C.
+fn gather_wide<H: CudaHalf>(
+    cuda: &Cuda,
+    x: Factor,
+    b: MatRef<'_, H, Cuda>,
+    beta: f32,
+    c: MatMut<'_, f32, Cuda>,
+) -> Result<()> {
+    let name = H::kernel(match x.is_signs() {
+        true => ["gather_signs_f16_f32", "gather_signs_bf16_f32"],
+        false => ["gather_stored_f16_f32", "gather_stored_bf16_f32"],
+    });
+    Gather::new(x, c.shape()).run(cuda, &cuda.gpu.half, name, 1.0, b, beta, c)
 }

@@ -7,7 +7,7 @@
 //! columns at a time; the last one meets them on its way through shared memory.
 
 use super::pass::{self, End, Kind, Mix, log2_ceil};
-use super::{SCRATCH_BYTES, tables};
+use super::{panel_width, tables};
 use crate::device::cuda::blas::axpby;
 use crate::device::cuda::launch::View;
 use crate::device::cuda::{Cuda, CudaBuffer, CudaScalar, rows_are_fast};
@@ -41,7 +41,7 @@ pub(super) fn convolve<T: CudaScalar>(
         ..Mix::new(d, bits, n)
     };
     let (len, bytes) = (1usize << bits, Kind::Convolution.bytes::<T>());
-    let width = (SCRATCH_BYTES / bytes / len).clamp(1, n);
+    let width = panel_width::<T>(cuda, bytes * len, !by_rows, n);
     let panel = |buffer: &CudaBuffer<T>| {
         let (down, right) = if by_rows { (1, len) } else { (width, 1) };
         View::of_buffer(buffer.start(), down, right)

@@ -9,7 +9,8 @@
 //!
 //! A column that fits the shared memory of a block is read once and written once: signs, padding,
 //! window and factors on the way in, sampled rows on the way out. Longer ones pass through scratch
-//! memory of at most [`SCRATCH_BYTES`] (one column at least), a panel of columns at a time. Nothing is
+//! memory, a panel of columns at a time: half of the level-2 cache, so that the second pass finds there what
+//! the first has left, but whole lines of memory, and one column at least. Nothing is
 //! uploaded and nothing waits, so every call can be captured in a graph. Columns never meet, and each
 //! entry is computed the same way wherever it lies: results are the same bits for any grid.
 
@@ -26,8 +27,17 @@ use crate::{Blas, Device, Family, MatMut, MatRef, Op, Result, Sketch, TransformK
 use pass::{End, Kind, Mix, log2_ceil};
 use tables::{Draw, Tables};
 
-/// The most bytes of a panel of long columns.
+/// The most bytes of a panel of several long columns, and those of a line of memory.
 const SCRATCH_BYTES: usize = 256 << 20;
+const LINE_BYTES: usize = 128;
+
+/// Columns of a panel of scratch memory, `bytes` a column, for `cols` ≥ 1 columns of `T`; whole lines of
+/// memory where neighbours lie `along_cols`. Columns never meet, so results do not depend on it.
+fn panel_width<T>(cuda: &Cuda, bytes: usize, along_cols: bool, cols: usize) -> usize {
+    let least = if along_cols { LINE_BYTES / size_of::<T>() } else { 1 };
+    let cached = (cuda.context().l2_bytes / 2 / bytes).max(least);
+    cached.min(SCRATCH_BYTES / bytes).clamp(1, cols)
+}
 
 /// Each column becomes its Walsh-Hadamard transform.
 fn fwht<T: CudaScalar>(cuda: &Cuda, mut a: MatMut<'_, T, Cuda>) -> Result<()> {
@@ -67,7 +77,7 @@ impl Job {
         }
         let (len, cols) = (1usize << mix.bits, mix.cols as usize);
         let bytes = kind.bytes::<T>();
-        let width = (SCRATCH_BYTES / bytes / len).clamp(1, cols);
+        let width = panel_width::<T>(cuda, bytes * len, mix.along_cols == 1, cols);
         let mut scratch = cuda.scratch::<T>(len * width * (bytes / size_of::<T>()))?;
         let (down, right) = if mix.along_cols == 1 { (width, 1) } else { (1, len) };
         let view = View::of_buffer(scratch.start(), down, right);
