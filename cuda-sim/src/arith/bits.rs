@@ -84,6 +84,11 @@ pub fn brev<T: Integer>(a: u64, _: u64, _: u64, _: u64) -> u64 {
     T::of(a).bits().reverse_bits() >> (64 - T::BITS)
 }
 
+/// The number of zeros above the highest one.
+pub fn clz<T: Integer>(a: u64, _: u64, _: u64, _: u64) -> u64 {
+    u64::from(T::of(a).bits().leading_zeros() - (64 - T::BITS))
+}
+
 /// The number of ones.
 pub fn popc<T: Integer>(a: u64, _: u64, _: u64, _: u64) -> u64 {
     u64::from(T::of(a).bits().count_ones())

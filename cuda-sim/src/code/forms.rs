@@ -28,7 +28,7 @@ const FAMILIES: &[&str] = &[
     "shl.{b32,b64}",
     "shr.{s32,u32,s64,u64}",
     "shf.{l,r}.wrap.b32",
-    "{bfi,brev,popc}.{b32,b64}",
+    "{bfi,brev,clz,popc}.{b32,b64}",
     "prmt.b32",
     // Comparisons, choices and moves.
     "setp.{eq,ne}.{b16,b32,b64}",
@@ -47,10 +47,10 @@ const FAMILIES: &[&str] = &[
     // Memory.
     "ld.{,global.,global.nc.,shared.,local.,param.,const.}{u16,b16,u32,b32,f32,u64,b64,f64}",
     "ld.{,global.,global.nc.,shared.,local.,param.,const.}v2.{u32,b32,f32,u64,b64,f64}",
-    "ld.{,global.,global.nc.,shared.,local.,param.,const.}v4.{u32,b32,f32}",
+    "ld.{,global.,global.nc.,shared.,local.,param.,const.}v4.{u16,b16,u32,b32,f32}",
     "st.{,global.,shared.,local.,param.}{u16,b16,u32,b32,f32,u64,b64,f64}",
     "st.{,global.,shared.,local.,param.}v2.{u32,b32,f32,u64,b64,f64}",
-    "st.{,global.,shared.,local.,param.}v4.{u32,b32,f32}",
+    "st.{,global.,shared.,local.,param.}v4.{u16,b16,u32,b32,f32}",
     "{atom,red}.{global,shared}.add.{u32,u64,f32,f64}",
     "{atom,red}.{global,shared}.{min,max}.{s32,u32,s64,u64}",
     "{atom,red}.{global,shared}.{and,or,xor}.b32",

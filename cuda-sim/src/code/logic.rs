@@ -24,6 +24,7 @@ pub fn translate(t: &mut Translator, i: &Instruction, ty: Type) -> Outcome {
         "shf" => bits::shf_right_wrap,
         "bfi" => by_integer!(bits::bfi, ty),
         "brev" => by_integer!(bits::brev, ty),
+        "clz" => by_integer!(bits::clz, ty),
         "popc" => by_integer!(bits::popc, ty),
         "prmt" => bits::prmt,
         "selp" => bits::select,

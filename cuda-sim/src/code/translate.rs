@@ -142,8 +142,8 @@ impl<'m> Translator<'m> {
             "add" | "sub" | "mul" | "mad" | "div" | "rem" | "neg" | "min" | "max" => {
                 arithmetic::translate(self, i, ty)
             }
-            "and" | "or" | "xor" | "not" | "shl" | "shr" | "shf" | "bfi" | "brev" | "popc"
-            | "prmt" | "selp" | "setp" => logic::translate(self, i, ty),
+            "and" | "or" | "xor" | "not" | "shl" | "shr" | "shf" | "bfi" | "brev" | "clz"
+            | "popc" | "prmt" | "selp" | "setp" => logic::translate(self, i, ty),
             "mov" | "cvt" => convert::translate(self, i, &types),
             "cvta" => address::translate(self, i),
             "ld" | "st" | "atom" | "red" => memory::translate(self, i, ty),
@@ -348,7 +348,8 @@ impl<'m> Translator<'m> {
 fn arity(i: &Instruction) -> usize {
     match i.opcode.as_str() {
         "cvt" if i.has("f16x2") || i.has("bf16x2") => 2,
-        "mov" | "cvt" | "neg" | "abs" | "not" | "sqrt" | "rcp" | "ex2" | "brev" | "popc" => 1,
+        "mov" | "cvt" | "neg" | "abs" | "not" | "sqrt" | "rcp" | "ex2" | "brev" | "clz"
+        | "popc" => 1,
         "mad" | "fma" | "shf" | "prmt" | "selp" => 3,
         "bfi" => 4,
         _ => 2,

@@ -83,7 +83,7 @@ struct Transfer {
     stored: [u64; 4],
 }
 
-const TRANSFERS: [Transfer; 6] = [
+const TRANSFERS: [Transfer; 7] = [
     Transfer {
         vector: "",
         types: &["u16", "b16"],
@@ -113,6 +113,12 @@ const TRANSFERS: [Transfer; 6] = [
         types: &["u64", "b64", "f64"],
         loaded: &[0x0F1E_2D3C_4B5A_6978, 0x8796_A5B4_C3D2_E1F0],
         stored: [0, 0, 0x8877_6655_4433_2211, 0xFFEE_DDCC_BBAA_9900],
+    },
+    Transfer {
+        vector: "v4.",
+        types: &["u16", "b16"],
+        loaded: &[0x9900, 0xBBAA, 0xDDCC, 0xFFEE],
+        stored: [0, 0xE1F0_6978_9900_2211, 0, 0],
     },
     Transfer {
         vector: "v4.",
