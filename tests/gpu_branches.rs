@@ -163,7 +163,7 @@ fn products(cuda: &Cuda) -> Result<()> {
 fn norms(cuda: &Cuda) -> Result<()> {
     let a = filled(cuda, 40, 60)?;
     let kernels = [("largest_f32", 1), ("squares_f32", 1), ("column_squares_f32", 1)];
-    takes("norms", &[&kernels[..], &[("add_partial", 0), ("non_finite_f32", 1)]].concat(), || {
+    takes("norms", &[&kernels[..], &[("add_partial", 1), ("non_finite_f32", 1)]].concat(), || {
         cuda.max_abs(a.as_ref())?;
         cuda.sum_of_squares(a.as_ref(), 0)?;
         cuda.column_sums_of_squares(a.as_ref(), 0, &mut [0.0; 60])?;

@@ -29,26 +29,26 @@ pub const EXCEPTIONS: &[Exception] = &[
         Class::TwoPass,
         Figure::Moved,
         8.2,
-        "between the passes are complex numbers, twice the bytes of reals: 3. Reals enter with a stride of \
-         two: 3.5. The rest are factors and roots of unity, which pass the level-1 cache once a tile and come \
-         from the level-2 cache",
+        "between the passes are complex numbers, twice the bytes of reals: 3; reals enter with a \
+         stride of two: 3.5; the rest are factors and roots of unity, which pass the level-1 \
+         cache once a tile and come from the level-2 cache",
     ),
     known(
         "convolve",
         Class::TwoPass,
         Figure::Moved,
         38.0,
-        "a column of 5000 becomes one of 16384 complex numbers, 6.6 times the bytes, and passes five times: two \
-         there for each factor, the last one back in the same and another, the spectrum between. The rest are \
-         roots of unity, from the level-2 cache",
+        "a column of 5000 becomes one of 16384 complex numbers, 6.6 times the bytes, which are \
+         read or written nine times in five passes: 20; the rest are roots of unity, from the \
+         level-2 cache",
     ),
     known(
         "place_pairs",
         Class::Streaming,
         Figure::Moved,
         1.2,
-        "the pairs of a digit, 16 of a tile in the first pass, begin and end inside of a sector; the neighbouring \
-         tile writes the rest of it",
+        "the pairs of a digit, 16 of a tile in the first pass, begin and end inside of a sector, \
+         of which the neighbouring tile writes the rest",
     ),
     known("place_pairs", Class::Streaming, Figure::Conflicts, 1.6, DIGITS),
     known("digit_counts", Class::Streaming, Figure::Conflicts, 2.0, DIGITS),
@@ -57,5 +57,5 @@ pub const EXCEPTIONS: &[Exception] = &[
     known("signs_meet_stored", Class::Gather, Figure::Conflicts, 2.2, COLUMNS),
 ];
 
-const DIGITS: &str = "counters and places in shared memory are those of the digits of the data";
-const COLUMNS: &str = "a row of C is summed up in shared memory at the columns of the data, which share banks at random";
+const DIGITS: &str = "places in shared memory are those of the digits of the data";
+const COLUMNS: &str = "a row of C is summed up in shared memory at the columns of the data";

@@ -17,6 +17,7 @@ pub struct Count {
 
 type Stats = unsafe extern "C" fn(*mut u8, usize) -> usize;
 type Switch = unsafe extern "C" fn(i32);
+type Schedule = unsafe extern "C" fn(u64, u64);
 
 pub struct Simulator {
     stats: Stats,
@@ -33,6 +34,9 @@ impl Simulator {
             let stats = *driver.get::<Stats>(b"cuda_sim_stats\0").map_err(missing)?;
             let switch =
                 *driver.get::<Switch>(b"cuda_sim_count_transactions\0").map_err(missing)?;
+            // One order of threads, whatever the environment says: the table is compared.
+            let set = driver.get::<Schedule>(b"cuda_sim_set_schedule\0").map_err(missing)?;
+            set(0, 0);
             Ok(Self { stats, switch })
         }
     }

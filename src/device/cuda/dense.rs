@@ -3,8 +3,8 @@
 //!
 //! # How many columns are fused
 //! On paper, in instructions of a lane for each entry of S in f32, of which an H100 does 2.9·10¹³ a second
-//! (132 · 128 lanes at 1.7 GHz); the PTX makes an entry with 44 of them (normals), 26 (uniform) or 34
-//! (signs, of which a thread uses 4 of 128 that it makes).
+//! (132 · 128 lanes at 1.7 GHz); the PTX makes an entry with 44 of them (normals), 26 (uniform) or 10 (signs,
+//! 128 of which a lane makes for its warp).
 //!
 //! - Fused, 16 columns a pass: entry, 16 products, 1 load. Normals: 61 for 16 columns, 122 for 32, 244 for
 //!   64.
@@ -15,9 +15,9 @@
 //!
 //! Normals gain a third by one pass of 16 columns, and a second pass loses it, since it makes the entries
 //! anew. A pass of 32 columns would hold 128 sums a thread and gain some 15 % at a quarter of the
-//! occupancy. Uniform entries are the same (43 against 74 for 16 columns, 86 against 74 for 32), signs are
-//! even at 16 and lose at 32 (51 against 50, 102 against 50), and in f64 panels have the tensor cores. So
-//! 16 columns are fused, in every family.
+//! occupancy. Uniform entries are the same (43 against 74 for 16 columns, 86 against 74 for 32), signs
+//! gain most at 16 and are even at 32 (27 against 50, 54 against 50), and in f64 panels have the tensor cores.
+//! So 16 columns are fused, in every family.
 
 use super::launch::{Shape, View, arg, launch};
 use super::{Cuda, CudaBuffer, CudaScalar, blas, lanes_along_columns, rows_are_fast};
