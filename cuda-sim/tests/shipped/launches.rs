@@ -41,15 +41,15 @@ fn mix(
     bytes.extend(words(&[0, 0, enter, leave, 0, roots]));
     bytes.extend(words(&[n, 0, n, 0, cols, tiles]));
     bytes.extend(words(&[1f64, 0.0, (1.0 / n as f64).sqrt()].map(f64::to_bits)));
-    // Points side by side; from the matrix and to it.
-    bytes
-        .extend(int_words(&[0, bits, 0, bits, lanes, 0, 1, 1, 1, rounds, 0, 0, reversed, 0, 0, 0]));
+    // The pass; points side by side, from the matrix and to it; the rounds, and what only some have.
+    bytes.extend(int_words(&[0, bits, 0, bits, lanes]));
+    bytes.extend(int_words(&[0, 1, 1, 1, rounds, 0, 0, reversed, 0, 0, 0]));
     bytes
 }
 
 fn hadamard(setup: &mut Setup) -> Launch {
-    // Short columns, so that threads meet others' entries at every bit: of 256 or more entries, those of
-    // the highest two bits are their own. The second tile is not full.
+    // Short columns, since of 1024 entries a thread loads itself what it meets at the highest bits, and
+    // would not need the barrier between. The second tile is not full.
     let (bits, lanes, cols) = (6, 4, 30);
     let n = 1usize << bits;
     let x = small(n * cols);
@@ -65,7 +65,7 @@ fn hadamard(setup: &mut Setup) -> Launch {
             }
         }
     }
-    Launch { dynamic_shared: 4 * n << lanes, ..floats(1, 256, target, expected, 0.0) }
+    Launch { dynamic_shared: (4 * n) << lanes, ..floats(1, 256, target, expected, 0.0) }
 }
 
 /// The words of Philox4x32-10 for counters and key zero are known from its authors' tests.
