@@ -148,10 +148,12 @@ const SHIPPED_BUGS: &[ShippedBug] = &[
     // No barrier after loading a tile, after the diagonal between rounds, after butterflies.
     ("hadamard_f32", Remove("bar.sync", 1), &[Race, Uninitialised]),
     ("hadamard_f32", Remove("bar.sync", 2), &[Race]),
+    ("hadamard_f32", Remove("bar.sync", 4), &[Race]),
     ("hadamard_f32", Remove("bar.sync", 6), &[Race]),
-    // An entry that nobody loads, and one beside its place.
+    // Entries that nobody loads, products with the diagonal beside their places, and a column too many.
     ("hadamard_f32", Remove("st.shared", 2), &[Uninitialised]),
-    ("hadamard_f32", Replace("st.shared", 3, "]", "+4]"), &[Race]),
+    ("hadamard_f32", Replace("st.shared", 8, "]", "+4]"), &[Race]),
+    ("hadamard_f32", Replace("setp.ge", 5, "ge", "gt"), &[OutOfBounds]),
     // Philox: a multiplier and a step of the key.
     ("draw", Constant("-766435501", "-766435500"), &[]),
     ("draw", Constant("-1640531527", "-1640531526"), &[]),
@@ -161,27 +163,35 @@ const SHIPPED_BUGS: &[ShippedBug] = &[
     ("cosine_f32", Remove("bar.sync", 1), &[Race, Uninitialised]),
     ("cosine_f32", Remove("bar.sync", 5), &[Race]),
     ("cosine_f32", Remove("bar.sync", 6), &[Race]),
-    // Half an entry off, and a row more than there is.
+    // Half an entry off, and butterflies more than there are.
     ("cosine_f32", Replace("ld.shared", 7, "]", "+4]"), &[Misaligned]),
     ("cosine_f32", Replace("setp.ge", 19, "ge", "gt"), &[OutOfBounds]),
-    // Counters that are not zero, or read before they are whole, or not counted atomically.
+    // Counters that are not zero, or read before they are whole, or cleared before they are read, or not
+    // counted atomically; tiles more than there are.
     ("digit_counts", Remove("st.shared", 0), &[Uninitialised]),
     ("digit_counts", Remove("bar.sync", 0), &[Race, Uninitialised]),
     ("digit_counts", Remove("bar.sync", 1), &[Race]),
+    ("digit_counts", Remove("bar.sync", 2), &[Race]),
     ("digit_counts", Plain("atom.shared.add", 0), &[Race]),
-    ("digit_counts", Replace("setp.lt", 0, "lt", "le"), &[OutOfBounds]),
-    ("scan_tiles", Remove("bar.sync", 0), &[Uninitialised]),
+    ("digit_counts", Replace("setp.lt", 1, "lt", "le"), &[OutOfBounds]),
+    ("scan_tiles", Remove("bar.sync", 0), &[Race, Uninitialised]),
     ("scan_tiles", Remove("bar.sync", 1), &[Race]),
     ("scan_tiles", Remove("shfl", 0), &[]),
-    // No barrier after clearing, before and after the ranks are summed, before they are cleared again.
+    // No barrier after clearing, before and after the ranks are summed in warps and in the block, after
+    // the keys are staged, before the values take their place, and after.
     ("place_pairs", Remove("bar.sync", 0), &[Race]),
     ("place_pairs", Remove("bar.sync", 1), &[Race]),
-    ("place_pairs", Remove("bar.sync", 2), &[Race]),
+    ("place_pairs", Remove("bar.sync", 2), &[Race, Uninitialised]),
     ("place_pairs", Remove("bar.sync", 3), &[Race]),
+    ("place_pairs", Remove("bar.sync", 4), &[Race, Uninitialised]),
+    ("place_pairs", Remove("bar.sync", 5), &[Race]),
+    ("place_pairs", Remove("bar.sync", 6), &[Race, Uninitialised]),
     ("place_pairs", Remove("bar.warp.sync", 0), &[Race]),
     ("place_pairs", Remove("bar.warp.sync", 1), &[Race]),
+    // Ranks that are not cleared, sums of warps that nobody leaves, and a pair more than there is.
     ("place_pairs", Remove("st.shared", 0), &[Uninitialised]),
-    ("place_pairs", Replace("setp.ge", 7, "ge", "gt"), &[OutOfBounds]),
+    ("place_pairs", Remove("st.shared", 24), &[Uninitialised]),
+    ("place_pairs", Replace("setp.ge", 5, "ge", "gt"), &[OutOfBounds]),
     // No barrier before a tile of A is overwritten, and after.
     ("signs_times_f16", Remove("bar.sync", 0), &[Race]),
     ("signs_times_f16", Remove("bar.sync", 1), &[Race]),
@@ -208,9 +218,14 @@ const SHIPPED_BUGS: &[ShippedBug] = &[
     ("turn_f16_f32", Remove("bar.sync", 0), &[Race, Uninitialised]),
     ("turn_f16_f32", Remove("bar.sync", 1), &[Race]),
     ("turn_f16_f32", Replace("setp.ge", 4, "ge", "gt"), &[OutOfBounds]),
-    // Lanes search what the first one has not written yet, or a column more.
-    ("sparse_sign_wide", Remove("bar.warp.sync", 0), &[Race, Uninitialised]),
-    ("sparse_sign_wide", Replace("setp.lt", 2, "lt", "le"), &[OutOfBounds]),
+    // Words that leave before they are all there, or make room before they have left, or are not held.
+    ("sparse_sign", Remove("bar.warp.sync", 0), &[Race, Uninitialised]),
+    ("sparse_sign", Remove("bar.warp.sync", 1), &[Race]),
+    ("sparse_sign", Remove("st.shared", 0), &[Uninitialised]),
+    // Lanes search words that are not held, or the next lane's, which may not be there yet; a column more.
+    ("sparse_sign_wide", Remove("st.u32", 0), &[Uninitialised]),
+    ("sparse_sign_wide", Replace("ld.u32", 0, "]", "+4]"), &[Uninitialised]),
+    ("sparse_sign_wide", Replace("setp.lt", 5, "lt", "le"), &[OutOfBounds]),
     ("stored_meets_stored_f32", Remove("bar.warp.sync", 0), &[Race, Uninitialised]),
     ("stored_meets_stored_f32", Remove("bar.warp.sync", 1), &[Race]),
     ("stored_meets_stored_f32", Remove("st.shared", 0), &[Uninitialised]),
@@ -259,9 +274,17 @@ fn every_bug_in_the_kernels_of_the_library_is_found() {
 /// Barriers that a launch reaches and could do without: the threads that meet there touch what is their
 /// own, or another barrier follows.
 const REDUNDANT: &[(&str, &str, usize)] = &[
+    // A thread loads the next tile into the places that it has stored from.
     ("hadamard_f32", "bar.sync", 7),
-    ("place_pairs", "bar.warp.sync", 15),
+    // The next tile meets three barriers before it writes what was read last, where pairs leave.
+    ("place_pairs", "bar.sync", 7),
+    // The block's barrier follows.
+    ("place_pairs", "bar.warp.sync", 31),
+    // Two more follow before a lane adds to the cleared sums.
     ("block_perm_cols_f32", "bar.warp.sync", 1),
+    // A lane looks up the words that it has held itself.
+    ("sparse_sign_wide", "bar.warp.sync", 0),
+    // A lane clears the sums that it has read itself.
     ("stored_meets_stored_f32", "bar.warp.sync", 2),
 ];
 
@@ -270,6 +293,7 @@ fn every_barrier_that_is_needed_is_missed() {
     let is_fault = |scene, edit| {
         matches!(shipped::run(scene, Some(edit), schedule(1, 0)), shipped::Outcome::Fault(_))
     };
+    let mut differ = Vec::new();
     for scene in &shipped::SCENES {
         for name in ["bar.sync", "bar.warp.sync"] {
             for n in 0..shipped::count(scene, name) {
@@ -278,8 +302,12 @@ fn every_barrier_that_is_needed_is_missed() {
                 let redundant = REDUNDANT.contains(&(scene.kernel, name, n));
                 let is_missed = is_fault(scene, Remove(name, n));
                 let expected = is_reached && !redundant;
-                assert_eq!(is_missed, expected, "{} without {name} {n}", scene.kernel);
+                if is_missed != expected {
+                    let outcome = if is_missed { "missed" } else { "not missed" };
+                    differ.push(format!("{} without {name} {n}: {outcome}", scene.kernel));
+                }
             }
         }
     }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }

@@ -4,7 +4,7 @@ use super::operands::*;
 use super::{Launch, Scene, Setup};
 use std::f64::consts::PI;
 
-pub const SCENES: [Scene; 16] = [
+pub const SCENES: [Scene; 17] = [
     Scene { file: "transform", kernel: "hadamard_f32", prepare: hadamard },
     Scene { file: "transform", kernel: "draw", prepare: draw },
     Scene { file: "fourier", kernel: "cosine_f32", prepare: cosine },
@@ -17,35 +17,45 @@ pub const SCENES: [Scene; 16] = [
     Scene { file: "blas", kernel: "transpose_f32", prepare: transpose },
     Scene { file: "blas", kernel: "largest_f32", prepare: largest },
     Scene { file: "half", kernel: "turn_f16_f32", prepare: turn },
-    Scene { file: "sparse", kernel: "sparse_sign_wide", prepare: sparse_sign },
+    Scene { file: "sparse", kernel: "sparse_sign", prepare: sparse_sign },
+    Scene { file: "sparse", kernel: "sparse_sign_wide", prepare: |s| distinct_rows(s, 70, 10) },
     Scene { file: "sparse", kernel: "stored_meets_stored_f32", prepare: meet },
     Scene { file: "rows", kernel: "count_draws", prepare: count_draws },
     Scene { file: "dense", kernel: "uniform_f32", prepare: uniform },
 ];
 
-/// The argument of a transform of whole columns that fit a tile: `reversed` if it leaves them so, and
-/// the tables of entrance, exit and roots.
-fn mix(source: u64, target: u64, bits: u32, cols: u64, rounds: u32, tables: [u64; 3]) -> Vec<u8> {
-    let n = 1u64 << bits;
+/// The argument of a transform of whole columns of 2^bits entries, 2^lanes to a tile: `reversed` if it
+/// leaves them so, and the tables of entrance, exit and roots.
+fn mix(
+    [source, target]: [u64; 2],
+    [bits, lanes]: [u32; 2],
+    cols: u64,
+    rounds: u32,
+    tables: [u64; 3],
+) -> Vec<u8> {
+    let (n, tiles) = (1u64 << bits, cols.div_ceil(1 << lanes));
     let [enter, leave, roots] = tables;
     let reversed = u32::from(roots != 0);
     let mut bytes = [view(source, 1, n), view(target, 1, n)].concat();
     bytes.extend(words(&[0; 6])); // scratch memory and product
     bytes.extend(words(&[0, 0, enter, leave, 0, roots]));
-    bytes.extend(words(&[n, 0, n, 0, cols, cols]));
+    bytes.extend(words(&[n, 0, n, 0, cols, tiles]));
     bytes.extend(words(&[1f64, 0.0, (1.0 / n as f64).sqrt()].map(f64::to_bits)));
-    // Points side by side, a lane a tile; from the matrix and to it.
-    bytes.extend(int_words(&[0, bits, 0, bits, 0, 0, 1, 1, 1, rounds, 0, 0, reversed, 0, 0, 0]));
+    // The pass; points side by side, from the matrix and to it; the rounds, and what only some have.
+    bytes.extend(int_words(&[0, bits, 0, bits, lanes]));
+    bytes.extend(int_words(&[0, 1, 1, 1, rounds, 0, 0, reversed, 0, 0, 0]));
     bytes
 }
 
 fn hadamard(setup: &mut Setup) -> Launch {
-    let (bits, cols) = (10, 2);
+    // Short columns, since of 1024 entries a thread loads itself what it meets at the highest bits, and
+    // would not need the barrier between. The second tile is not full.
+    let (bits, lanes, cols) = (6, 4, 30);
     let n = 1usize << bits;
     let x = small(n * cols);
     let (source, target) = (setup.floats(&x), setup.empty(4 * n * cols));
     // Three rounds with 1/√n between them are one.
-    setup.pass(mix(source, target, bits, cols as u64, 3, [0; 3]));
+    setup.pass(mix([source, target], [bits, lanes], cols as u64, 3, [0; 3]));
     let mut expected = x;
     for column in expected.chunks_mut(n) {
         for bit in 0..bits {
@@ -55,7 +65,7 @@ fn hadamard(setup: &mut Setup) -> Launch {
             }
         }
     }
-    Launch { dynamic_shared: 4 * n, ..floats(1, 256, target, expected, 0.0) }
+    Launch { dynamic_shared: (4 * n) << lanes, ..floats(1, 256, target, expected, 0.0) }
 }
 
 /// The words of Philox4x32-10 for counters and key zero are known from its authors' tests.
@@ -78,7 +88,7 @@ fn draw(setup: &mut Setup) -> Launch {
 fn cosine(setup: &mut Setup) -> Launch {
     let (bits, cols) = (9, 2);
     let n = 1usize << bits;
-    let tables = [8 * n, 8 * n, 4 * n].map(|bytes| setup.empty(bytes));
+    let tables = [(); 3].map(|()| setup.empty(8 * n));
     setup.pass((n as u64).to_le_bytes());
     for flag in [bits, 0u32, 0] {
         setup.pass(flag.to_le_bytes());
@@ -89,7 +99,7 @@ fn cosine(setup: &mut Setup) -> Launch {
     setup.launch_first("cosine_tables_f32", 2, 256);
     let x = small(n * cols);
     let (source, target) = (setup.floats(&x), setup.empty(4 * n * cols));
-    setup.pass(mix(source, target, bits, cols as u64, 1, tables));
+    setup.pass(mix([source, target], [bits, 0], cols as u64, 1, tables));
     let transform = |column: &[f32], k: usize| {
         let angle = |t: usize| PI * (2 * t + 1) as f64 * k as f64 / (2 * n) as f64;
         let sum: f64 = (0..n).map(|t| f64::from(column[t]) * angle(t).cos()).sum();
@@ -100,10 +110,10 @@ fn cosine(setup: &mut Setup) -> Launch {
     Launch { dynamic_shared: 8 * n, ..floats(1, 256, target, expected, 1e-4) }
 }
 
-/// Pairs of two tiles, the second one not full.
-const PAIRS: usize = 3000;
-const TILES: usize = 2;
-const TILE: usize = 2048;
+/// Pairs of five tiles, the last one not full, and empty tiles up to twice the number that counts together.
+const PAIRS: usize = 17000;
+const TILES: usize = 8;
+const TILE: usize = 4096;
 
 fn counts(keys: &[u32]) -> Vec<u64> {
     let mut counts = vec![0; 256 * TILES];
@@ -134,12 +144,14 @@ fn digit_counts(setup: &mut Setup) -> Launch {
 }
 
 fn scan_tiles(setup: &mut Setup) -> Launch {
-    let data: Vec<u64> = numbers(PAIRS, 100).into_iter().map(u64::from).collect();
-    let (address, sums) = (setup.longs(&data), setup.empty(8 * TILES));
+    // Two tiles, the second one not full.
+    let (len, tile) = (3000, 2048);
+    let data: Vec<u64> = numbers(len, 100).into_iter().map(u64::from).collect();
+    let (address, sums) = (setup.longs(&data), setup.empty(8 * len.div_ceil(tile)));
     setup.pass(address.to_le_bytes());
-    setup.pass((PAIRS as u64).to_le_bytes());
+    setup.pass((len as u64).to_le_bytes());
     setup.pass(sums.to_le_bytes());
-    longs(1, 256, address, data.chunks(TILE).flat_map(sums_before).collect())
+    longs(1, 256, address, data.chunks(tile).flat_map(sums_before).collect())
 }
 
 fn place_pairs(setup: &mut Setup) -> Launch {
@@ -279,9 +291,16 @@ fn largest(setup: &mut Setup) -> Launch {
     longs(2, 256, out, vec![most])
 }
 
-/// Floyd's algorithm as the manual of the operator has it.
+/// More columns than a block takes at once: the second time not for all of a warp.
 fn sparse_sign(setup: &mut Setup) -> Launch {
-    let (seed, stream, d, zeta, columns) = (11u64, 4u32, 100u32, 70u32, 10u64);
+    let zeta = 8;
+    let dynamic_shared = 4 * 128 * zeta as usize;
+    Launch { dynamic_shared, ..distinct_rows(setup, zeta, 150) }
+}
+
+/// Floyd's algorithm as the manual of the operator has it.
+fn distinct_rows(setup: &mut Setup, zeta: u32, columns: u64) -> Launch {
+    let (seed, stream, d) = (11u64, 4u32, 100u32);
     let out = setup.empty(4 * (u64::from(zeta) * columns) as usize);
     setup.pass(seed.to_le_bytes());
     for value in [stream, d, zeta] {
@@ -303,7 +322,7 @@ fn sparse_sign(setup: &mut Setup) -> Launch {
             expected.push(if taken { last } else { row } << 1 | block[half] & 1);
         }
     }
-    ints(1, 256, out, expected)
+    ints(1, 128, out, expected)
 }
 
 /// Compressed rows: every row has `each` columns, evenly spread from its own number on.
