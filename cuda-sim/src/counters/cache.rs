@@ -26,7 +26,7 @@ impl Cache {
     /// Whether it holds a sector; afterwards it does.
     pub fn holds(&mut self, sector: u64) -> bool {
         // Arrays that begin at the same place of a page do not meet at one tag.
-        let place = (sector ^ sector / SECTORS as u64) as usize % SECTORS;
+        let place = (sector ^ (sector / SECTORS as u64)) as usize % SECTORS;
         std::mem::replace(&mut self.tags[place], sector) == sector
     }
 }
