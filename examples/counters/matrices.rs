@@ -5,8 +5,8 @@ use randnla::{Csr, Cuda, Mat, Scalar, Storage};
 
 /// A number in [-1, 1).
 fn number(i: usize, j: usize) -> f64 {
-    let mixed = (i as u64 ^ (j as u64) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    ((mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 52) as f64
+    let mixed = (i as u64 ^ ((j as u64) << 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 52) as f64
         - 1.0
 }
 
