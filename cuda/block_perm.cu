@@ -7,7 +7,9 @@
 // | block_perm_times | a warp for 64 rows × 128 bytes of columns of C | A κ times, C once | 2κs an entry of A |
 //   κ = 4, s = 2: issue of instructions, 22 (f32) or 40 (f64) an entry and pass on the simulator, 1.3 TB of A
 //   a second; L2 1.4; shared memory, where an entry of C is read and written for each of the κs entries of a
-//   column, 1.8. A comes from memory once where the L2 cache holds the panels that run, 128 bytes a row of A |
+//   column, 1.8. A comes from memory once where the L2 cache holds the panels that run, 128 bytes a row of A.
+//   These are bounds of throughput: the sums leave room for 3 blocks of two warps a multiprocessor, whose
+//   shuffles, loads and sums wait for each other, so latency may well keep it below |
 //
 // block_perm_times: a block of rows of C meets κ blocks of rows of A only, and a warp sums a slice of it in
 // shared memory. Eight lanes share a row of A, 16 bytes each, so a warp takes four rows at a time; each

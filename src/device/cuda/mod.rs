@@ -9,7 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | `driver` | the driver API: primary context, streams, events |
-//! | `queue` | what is kept for a stream |
+//! | `queue`, `join` | what is kept for a stream; operands on several streams |
 //! | `memory` | device memory in the order of a stream, and its pool |
 //! | `shipped`, `nvrtc` | the PTX of the kernels: what ships, or compiled for the GPU at hand (feature `nvrtc`) |
 //! | `launch` | how kernels are found and launched |
@@ -81,6 +81,7 @@ mod cublas;
 mod dense;
 mod driver;
 mod half;
+mod join;
 mod launch;
 mod memory;
 mod norms;
@@ -302,60 +303,6 @@ impl Cuda {
             }
         }
     }
-
-    /// Waits for the streams of the operands, given by name; the guard makes them wait in turn for what
-    /// has been issued meanwhile. An event would carry a capture from one stream to the other, or spoil
-    /// it: streams of which one takes part in a capture and the other does not are refused before.
-    fn join<'a>(
-        &'a self,
-        op: &'static str,
-        operands: &[(&'static str, &'a Cuda)],
-    ) -> Result<Joined<'a>> {
-        let mut others: Vec<&Cuda> = Vec::new();
-        for &(argument, other) in operands {
-            if !self.is_compatible(other) {
-                return Err(Error::DeviceMismatch { op, argument });
-            }
-            let known = |known: &&Cuda| Arc::ptr_eq(&known.queue, &other.queue);
-            if !Arc::ptr_eq(&self.queue, &other.queue) && !others.iter().any(known) {
-                others.push(other);
-            }
-        }
-        if !others.is_empty() {
-            let _current = self.enter()?;
-            let own = self.capture()?;
-            for other in &others {
-                if other.stream().capture(other.context())? != own {
-                    let what =
-                        "an operand on a stream that takes no part in the same capture".into();
-                    return Err(Error::Unsupported { op, what });
-                }
-            }
-            others.iter().try_for_each(|other| self.stream().wait_for(other.stream()))?;
-        }
-        Ok(Joined { cuda: self, others })
-    }
-}
-
-/// Streams that have been joined for a call.
-struct Joined<'a> {
-    cuda: &'a Cuda,
-    others: Vec<&'a Cuda>,
-}
-
-impl Drop for Joined<'_> {
-    fn drop(&mut self) {
-        if self.others.is_empty() {
-            return;
-        }
-        let Ok(_current) = self.cuda.enter() else { return };
-        let stream = self.cuda.stream();
-        let waits = self.others.iter().map(|other| other.stream().wait_for(stream));
-        if waits.filter(Result::is_err).count() > 0 {
-            // The host waits in place of the streams. If that fails too, so does the next call.
-            let _ = stream.synchronize();
-        }
-    }
 }
 
 impl fmt::Debug for Cuda {
@@ -456,102 +403,4 @@ fn lanes_along_columns<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Blas, Cpu, Mat, Op, Sketch, SketchKernels, TransformKernels};
-
-    /// A new handle, or `None` where no GPU is at hand, which is said.
-    pub(super) fn gpu(test: &str) -> Option<Cuda> {
-        match Cuda::new(0) {
-            Ok(cuda) => Some(cuda),
-            Err(Error::DeviceUnavailable { reason }) => {
-                assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
-                eprintln!("SKIPPED {test}: {reason}");
-                None
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// A handle that passes for one of another GPU.
-    fn other_gpu() -> Cuda {
-        let mut other = Cuda::new(0).unwrap();
-        Arc::get_mut(&mut other.gpu).unwrap().context.ordinal = 1;
-        other
-    }
-
-    #[test]
-    fn gpu_operands_of_another_gpu_are_refused() {
-        let Some(cuda) = gpu("operands of another GPU") else { return };
-        let mismatch = |result: Result<()>, op, argument| {
-            assert_eq!(result, Err(Error::DeviceMismatch { op, argument }));
-        };
-        let other = other_gpu();
-        // SAFETY: the default stream of the primary context lives as long as the device.
-        let defaults = [&cuda, &other].map(|cuda| unsafe { cuda.on_stream(core::ptr::null_mut()) });
-        let [here, there] = defaults.map(Result::unwrap);
-        assert_eq!(here.raw_stream(), there.raw_stream());
-        for (here, there) in [(&cuda, &other), (&here, &there)] {
-            let near = || Mat::<f64, Cuda>::zeros(here, 4, 4).unwrap();
-            let far = || Mat::<f64, Cuda>::zeros(there, 4, 4).unwrap();
-            let (a, b, mut c) = (near(), far(), near());
-            mismatch(here.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut()), "gemm", "B");
-            mismatch(there.gemm(1.0, a.as_ref(), b.as_ref(), 0.0, c.as_mut()), "gemm", "A");
-            mismatch(here.gram(a.as_ref(), far().as_mut()), "gram", "G");
-            mismatch(here.axpby(1.0, b.as_ref(), 0.0, c.as_mut()), "axpby", "A");
-            mismatch(here.max_abs(b.as_ref()).map(|_| ()), "max_abs", "A");
-            mismatch(here.dct(Op::NoTrans, far().as_mut()), "dct", "A");
-            let s = Sketch::gaussian(4, 4, 1).unwrap();
-            mismatch(here.fill(&s, 1.0, far().as_mut()), "fill", "B");
-            let done = here.fill_times(&s, Op::NoTrans, 1.0, b.as_ref(), 0.0, c.as_mut());
-            mismatch(done, "fill_times", "A");
-        }
-    }
-
-    #[test]
-    fn gpu_handles_on_one_stream_share_what_belongs_to_it() {
-        let Some(cuda) = gpu("handles on one stream") else { return };
-        let own = cuda.raw_stream();
-        // SAFETY: both streams live as long as the handles.
-        let on = |raw: *mut c_void| unsafe { cuda.on_stream(raw) };
-        assert!(Arc::ptr_eq(&on(own).unwrap().queue, &cuda.queue));
-        let first = on(core::ptr::null_mut()).unwrap();
-        let a = Mat::<f64, Cuda>::zeros(&first, 3, 3).unwrap();
-        let mut c = Mat::<f64, Cuda>::zeros(&first, 3, 3).unwrap();
-        first.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut()).unwrap();
-        let made = lock(&first.queue.cublas).is_some();
-        drop((a, c, first));
-        // CU_STREAM_LEGACY is another name of the default stream.
-        let again = on(core::ptr::without_provenance_mut(1)).unwrap();
-        assert!(made && again.raw_stream().is_null() && lock(&again.queue.cublas).is_some());
-        assert_eq!(lock(&cuda.gpu.queues).len(), 2);
-        let per_thread = on(core::ptr::without_provenance_mut(2));
-        assert!(matches!(per_thread, Err(Error::InvalidArgument { argument: "stream", .. })));
-    }
-
-    #[test]
-    fn gpu_tables_of_a_transform_are_kept_and_serve_every_stream() {
-        let Some(cuda) = gpu("tables of transforms") else { return };
-        // SAFETY: the default stream of the primary context lives as long as the device.
-        let other = unsafe { cuda.on_stream(core::ptr::null_mut()) }.unwrap();
-        let host = Sketch::uniform(37, 3, 1).unwrap().to_mat::<f64, _>(&Cpu::new()).unwrap();
-        let run = |cuda: &Cuda, op| {
-            let mut a = host.to_device(cuda).unwrap();
-            cuda.dct(op, a.as_mut()).unwrap();
-            a.to_vec().unwrap()
-        };
-        let kept = || lock(&cuda.gpu.tables).len();
-        let first = run(&cuda, Op::NoTrans);
-        assert_eq!(kept(), 1);
-        assert_eq!((run(&other, Op::NoTrans), run(&cuda, Op::NoTrans)), (first.clone(), first));
-        assert_eq!(kept(), 1);
-        run(&cuda, Op::Trans);
-        assert_eq!(kept(), 2);
-        lock(&cuda.gpu.tables).exhaust();
-        assert_eq!(run(&cuda, Op::Trans), run(&other, Op::Trans));
-        let single = host.to_device(&cuda).unwrap();
-        let mut single = single.rows(0..36).to_owned().unwrap();
-        cuda.dct(Op::NoTrans, single.as_mut()).unwrap();
-        assert_eq!(kept(), 2);
-    }
-}
+mod tests;
