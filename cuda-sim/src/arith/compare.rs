@@ -1,6 +1,7 @@
 //! Comparisons.
 
 use super::Compute;
+use super::float::flushed;
 use super::integer::Integer;
 use std::cmp::Ordering;
 
@@ -69,6 +70,16 @@ pub trait Float: PartialOrd + 'static {
 impl Float for f32 {
     fn of(register: u64) -> Self {
         Self::from_bits(register as u32)
+    }
+}
+
+/// A single that counts as zero if it is subnormal.
+#[derive(PartialEq, PartialOrd)]
+pub struct Flushed(f32);
+
+impl Float for Flushed {
+    fn of(register: u64) -> Self {
+        Self(f32::of(flushed(register)))
     }
 }
 

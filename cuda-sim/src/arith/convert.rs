@@ -1,5 +1,6 @@
 //! `cvt`.
 
+use super::float::flushed;
 use super::mode::{Mode, format_of};
 use super::soft::{self, Format, Number, Rounding};
 use crate::ptx::Type;
@@ -47,6 +48,16 @@ pub fn f64_from_f32(a: u64, _: u64, _: u64, _: u64) -> u64 {
 pub fn f32_from_f64(a: u64, _: u64, _: u64, _: u64) -> u64 {
     let x = f64::from_bits(a) as f32;
     if x.is_nan() { Format::F32.nan() } else { u64::from(x.to_bits()) }
+}
+
+/// Exact double of a single that counts as zero if it is subnormal.
+pub fn f64_from_flushed_f32(a: u64, _: u64, _: u64, _: u64) -> u64 {
+    f64_from_f32(flushed(a), 0, 0, 0)
+}
+
+/// Nearest single of a double, zero if it is subnormal.
+pub fn flushed_f32_from_f64(a: u64, _: u64, _: u64, _: u64) -> u64 {
+    flushed(f32_from_f64(a, 0, 0, 0))
 }
 
 /// A single limited to [0, 1]; NaN and -0 become +0.

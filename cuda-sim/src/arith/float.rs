@@ -76,6 +76,29 @@ pub fn ex2_flushed_f32(a: u64, _: u64, _: u64, _: u64) -> u64 {
     output(flush(f64::from(flush(single(a))).exp2() as f32))
 }
 
+/// The bits of a single, which count as zero if it is subnormal.
+pub fn flushed(bits: u64) -> u64 {
+    u64::from(flush(single(bits)).to_bits())
+}
+
+/// The same operations where subnormal operands and results count as zero (`.ftz`).
+macro_rules! flushing {
+    ($($name:ident = $plain:ident, $what:literal;)*) => { $(
+        #[doc = $what]
+        pub fn $name(a: u64, b: u64, c: u64, d: u64) -> u64 {
+            flushed($plain(flushed(a), flushed(b), flushed(c), d))
+        }
+    )* };
+}
+
+flushing! {
+    sub_flushed_f32 = sub_f32, "Single `a - b`, flushed.";
+    mul_flushed_f32 = mul_f32, "Single `a · b`, flushed.";
+    fma_flushed_f32 = fma_f32, "Single `a · b + c`, flushed.";
+    sqrt_flushed_f32 = sqrt_f32, "Single `√a`, flushed.";
+    neg_flushed_f32 = neg_f32, "Single `-a`, flushed.";
+}
+
 /// Double `a + b`.
 pub fn add_f64(a: u64, b: u64, _: u64, _: u64) -> u64 {
     double(f64::from_bits(a) + f64::from_bits(b))

@@ -68,6 +68,13 @@ fn cvt(t: &mut Translator, i: &Instruction, to: Type, from: Type) -> Outcome {
     if i.has("sat") {
         return t.compute(i, convert::f32_saturated, from);
     }
+    if i.has("ftz") {
+        let f: Compute = match to {
+            Type::F64 => convert::f64_from_flushed_f32,
+            _ => convert::flushed_f32_from_f64,
+        };
+        return t.compute(i, f, from);
+    }
     let mode = Mode {
         to,
         from,

@@ -7,6 +7,12 @@ use crate::ptx::syntax::Instruction;
 
 pub fn translate(t: &mut Translator, i: &Instruction, ty: Type) -> Outcome {
     let f: Compute = match (i.opcode.as_str(), ty) {
+        ("add", Type::F32) if i.has("ftz") => float::add_flushed_f32,
+        ("sub", Type::F32) if i.has("ftz") => float::sub_flushed_f32,
+        ("mul", Type::F32) if i.has("ftz") => float::mul_flushed_f32,
+        ("fma", Type::F32) if i.has("ftz") => float::fma_flushed_f32,
+        ("sqrt", Type::F32) if i.has("ftz") => float::sqrt_flushed_f32,
+        ("neg", Type::F32) if i.has("ftz") => float::neg_flushed_f32,
         ("add", Type::F32) => float::add_f32,
         ("sub", Type::F32) => float::sub_f32,
         ("mul", Type::F32) => float::mul_f32,

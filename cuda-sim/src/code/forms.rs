@@ -23,6 +23,11 @@ const FAMILIES: &[&str] = &[
     "{div,rcp,sqrt}.rn.{f32,f64}",
     "{neg,abs,min,max}.{f32,f64}",
     "ex2.approx.ftz.f32",
+    // What fast-math makes of the kernels.
+    "{add,sub,mul}.{,rn.}ftz.f32",
+    "{fma.rn,sqrt.rn,neg}.ftz.f32",
+    "setp.{eq,neu}.ftz.f32",
+    "cvt.{ftz.f64.f32,rn.ftz.f32.f64}",
     // Bits.
     "{and,or,xor,not}.{pred,b16,b32,b64}",
     "shl.{b32,b64}",

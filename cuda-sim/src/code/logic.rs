@@ -2,7 +2,7 @@
 
 use super::arithmetic::by_integer;
 use super::translate::{Outcome, Translator};
-use crate::arith::compare::{Relation, setp_float, setp_integer};
+use crate::arith::compare::{Flushed, Relation, setp_float, setp_integer};
 use crate::arith::{Compute, bits};
 use crate::ptx::Type;
 use crate::ptx::syntax::Instruction;
@@ -36,6 +36,7 @@ pub fn translate(t: &mut Translator, i: &Instruction, ty: Type) -> Outcome {
 fn setp(i: &Instruction, ty: Type) -> Option<Compute> {
     let relation = Relation::named(i.modifiers.first()?)?;
     match ty {
+        Type::F32 if i.has("ftz") => Some(setp_float::<Flushed>(relation)),
         Type::F32 => Some(setp_float::<f32>(relation)),
         Type::F64 => Some(setp_float::<f64>(relation)),
         Type::B16 | Type::U16 => setp_integer::<u16>(relation),

@@ -2,7 +2,8 @@
 
 use super::run::{check, d, f};
 
-pub const TESTS: &[fn()] = &[singles, double_sums, doubles, signs_and_extremes, powers];
+pub const TESTS: &[fn()] =
+    &[singles, flushed_singles, double_sums, doubles, signs_and_extremes, powers];
 
 const NAN: u64 = 0x7FFF_FFFF;
 const NAN64: u64 = 0x7FF8_0000_0000_0000;
@@ -72,6 +73,48 @@ fn singles() {
         ("sqrt.rn.f32 %r0, %r1;", &[f(-1.0)], NAN),
         ("sqrt.rn.f32 %r0, %r1;", &[MINUS], MINUS),
         ("sqrt.rn.f32 %r0, %r1;", &[INF], INF),
+    ]);
+}
+
+/// The largest subnormal single and the least normal one, whose results and operands are flushed.
+#[test]
+fn flushed_singles() {
+    const BELOW: u64 = LEAST - 1;
+    for rn in ["", ".rn"] {
+        let [add, sub, mul] =
+            ["add", "sub", "mul"].map(|op| format!("{op}{rn}.ftz.f32 %r0, %r1, %r2;"));
+        check(&[
+            (&add, &[f(1.5), f(2.25)], f(3.75)),
+            (&add, &[BELOW, LEAST], LEAST),
+            (&add, &[LEAST + 1, LEAST | MINUS], 0),
+            (&add, &[BELOW | MINUS, BELOW | MINUS], MINUS),
+            (&sub, &[f(1.0), f(3.0)], f(-2.0)),
+            (&sub, &[LEAST, LEAST + 1], MINUS),
+            (&sub, &[LEAST, BELOW], LEAST),
+            (&mul, &[f(3.0), f(-0.5)], f(-1.5)),
+            (&mul, &[LEAST, f(-0.5)], MINUS),
+            (&mul, &[BELOW, f(4.0)], 0),
+        ]);
+    }
+    check(&[
+        ("fma.rn.ftz.f32 %r0, %r1, %r2, %r3;", &[f(2.0), f(3.0), f(4.0)], f(10.0)),
+        ("fma.rn.ftz.f32 %r0, %r1, %r2, %r3;", &[ONE, ONE, BELOW], ONE),
+        ("fma.rn.ftz.f32 %r0, %r1, %r2, %r3;", &[LEAST, f(0.5), 0], 0),
+        ("fma.rn.ftz.f32 %r0, %r1, %r2, %r3;", &[LEAST, f(0.5), LEAST], 0x00C0_0000),
+        ("sqrt.rn.ftz.f32 %r0, %r1;", &[f(4.0)], f(2.0)),
+        ("sqrt.rn.ftz.f32 %r0, %r1;", &[BELOW], 0),
+        ("neg.ftz.f32 %r0, %r1;", &[ONE], f(-1.0)),
+        ("neg.ftz.f32 %r0, %r1;", &[BELOW], MINUS),
+        ("neg.ftz.f32 %r0, %r1;", &[LEAST], LEAST | MINUS),
+        ("cvt.ftz.f64.f32 %d0, %r1;", &[f(1.5)], d(1.5)),
+        ("cvt.ftz.f64.f32 %d0, %r1;", &[BELOW | MINUS], MINUS64),
+        ("cvt.rn.ftz.f32.f64 %r0, %d1;", &[d(0.1)], 0x3DCC_CCCD),
+        ("cvt.rn.ftz.f32.f64 %r0, %d1;", &[d(2f64.powi(-127))], 0),
+        ("cvt.rn.ftz.f32.f64 %r0, %d1;", &[d(-(2f64.powi(-126)))], LEAST | MINUS),
+        ("setp.eq.ftz.f32 %p0, %r1, %r2;", &[BELOW, MINUS], 1),
+        ("setp.eq.ftz.f32 %p0, %r1, %r2;", &[LEAST, 0], 0),
+        ("setp.neu.ftz.f32 %p0, %r1, %r2;", &[BELOW, 1], 0),
+        ("setp.neu.ftz.f32 %p0, %r1, %r2;", &[LEAST, BELOW], 1),
     ]);
 }
 

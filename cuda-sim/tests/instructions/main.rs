@@ -67,7 +67,7 @@ fn other_forms_are_refused() {
     for code in [
         "add.sat.s32 %r1, %r2, %r3",
         "add.rz.f32 %r1, %r2, %r3",
-        "add.ftz.f32 %r1, %r2, %r3",
+        "max.ftz.f32 %r1, %r2, %r3",
         "add.cc.u32 %r1, %r2, %r3",
         "add.nonsense.s32 %r1, %r2, %r3",
         "setp.lt.and.s32 %p1, %r1, %r2, %p2",
