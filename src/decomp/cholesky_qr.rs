@@ -1,8 +1,8 @@
 //! QR of tall matrices by their Gram matrix: A = Q R, all long work in products.
 //!
-//! One pass is G = AᵀA, LLᵀ = G, Q = A·L⁻ᵀ, R = Lᵀ: 2mn² flops against 4mn² of Householder QR with explicit
-//! Q, at the rate of products instead of half of it. It loses orthogonality as u·cond(A)², so it is repeated: the second
-//! pass meets a matrix of condition near 1.
+//! One pass is G = AᵀA, LLᵀ = G, Q = A·L⁻ᵀ, R = Lᵀ: 2mn² flops, half of those of
+//! Householder QR with explicit Q. It loses orthogonality as u·cond(A)², so it is repeated: the second pass meets a
+//! matrix of condition near 1.
 //!
 //! | function | passes | serves |
 //! |---|---|---|
@@ -20,8 +20,8 @@ use super::host::{cholesky, times_upper, triangular_condition};
 use crate::operator::norm_fro;
 use crate::{Backend, Cpu, Device, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar};
 
-/// Shifted passes before columns count as dependent: each gains a factor √(11mn·u), so that even f32 at a
-/// condition of 1/u is done with three for mn up to 10⁴, and f64 with two.
+/// Shifted passes before columns count as dependent: each takes the condition down by about √(11mn·u). From
+/// 1/u, f64 needs two for mn up to 10⁴, and f32 four.
 const SHIFTED_PASSES: usize = 4;
 
 /// A = Q R.
