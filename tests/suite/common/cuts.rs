@@ -103,7 +103,7 @@ cuts! {
             dropped [6, 12, 13, 100, 127, 128, 500, 512, 1024];
         LONG_DCT: (usize, usize, Layout), "long dct, n, columns, layout",
             kept [(4096, 2, Columns), (8192, 2, Columns), (16_384, 1, Columns), (4099, 2, Backwards),
-                (5000, 3, Rows), (1024, 17, Rows)],
+                (5000, 3, Rows), (1024, 17, Rows), (524_288, 1, Columns)],
             dropped [(4096, 40, Columns), (10_007, 6, Columns), (30_000, 3, Columns)];
         CONVOLVED: usize, "convolutions, d",
             kept [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 60, 97],
