@@ -37,8 +37,11 @@ __device__ __forceinline__ double warp_sum(double x) {
     return x;
 }
 
-// 16 bytes, moved by one instruction.
-template <typename T>
-struct alignas(16) Vector {
-    T x[16 / sizeof(T)];
+// Entries that are moved by one instruction: side by side, at an address that their size divides.
+template <typename T, int COUNT>
+struct alignas(COUNT * sizeof(T)) Several {
+    T x[COUNT];
 };
+// 16 bytes of them.
+template <typename T>
+using Vector = Several<T, 16 / sizeof(T)>;

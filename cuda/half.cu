@@ -18,10 +18,6 @@ template <typename From, typename To>
 struct Moved {
     static const int COUNT = sizeof(From) + sizeof(To) > 4 ? 4 : 8;
 };
-template <typename T, int COUNT>
-struct alignas(COUNT * sizeof(T)) Several {
-    T x[COUNT];
-};
 
 // B <- alpha A + beta B, A and B fast along their rows; COUNT rows a lane where they may be moved at once.
 template <typename From, typename To>

@@ -162,18 +162,34 @@ fn products(cuda: &Cuda) -> Result<()> {
 
 fn norms(cuda: &Cuda) -> Result<()> {
     let a = filled(cuda, 40, 60)?;
-    let kernels = [("largest_f32", 1), ("squares_f32", 1), ("column_squares_f32", 1)];
-    takes("norms", &[&kernels[..], &[("add_partial", 1), ("non_finite_f32", 1)]].concat(), || {
+    let kernels =
+        [("largest_f32", 1), ("squares_f32", 1), ("non_finite_f32", 1), ("add_partial", 0)];
+    let [by_columns, by_rows] = ["column_squares_f32", "column_squares_by_rows_f32"];
+    takes("norms", &[&kernels[..], &[(by_columns, 1), (by_rows, 0)]].concat(), || {
         cuda.max_abs(a.as_ref())?;
         cuda.sum_of_squares(a.as_ref(), 0)?;
         cuda.column_sums_of_squares(a.as_ref(), 0, &mut [0.0; 60])?;
         cuda.find_non_finite(a.as_ref()).map(drop)
     });
-    let a = filled(cuda, 1025, 2)?;
-    takes("norms by several tiles", &[("add_partial", 2)], || {
-        cuda.sum_of_squares(a.as_ref(), 0)?;
-        cuda.column_sums_of_squares(a.as_ref(), 0, &mut [0.0; 2])
+    takes("norms of rows", &[(by_columns, 0), (by_rows, 1)], || {
+        cuda.column_sums_of_squares(a.transpose(), 0, &mut [0.0; 40])
     });
+    takes("norms of a row", &[(by_columns, 0), (by_rows, 1)], || {
+        cuda.column_sums_of_squares(a.rows(3..4), 0, &mut [0.0; 60])
+    });
+    // Eight parts of 1024 rows are one sum, and two.
+    for (m, sums) in [(8 * 1024, 0), (8 * 1024 + 1, 1)] {
+        let a = filled(cuda, m, 1)?;
+        takes("a norm by several parts", &[("add_partial", sums)], || {
+            cuda.sum_of_squares(a.as_ref(), 0).map(drop)
+        });
+    }
+    for (m, sums) in [(1024, 0), (1025, 1)] {
+        let a = filled(cuda, m, 2)?;
+        takes("norms of columns by several parts", &[("add_partial", sums)], || {
+            cuda.column_sums_of_squares(a.as_ref(), 0, &mut [0.0; 2])
+        });
+    }
     Ok(())
 }
 

@@ -50,6 +50,14 @@ pub const EXCEPTIONS: &[Exception] = &[
         "the pairs of a digit, 16 of a tile in the first pass, begin and end inside of a sector, \
          of which the neighbouring tile writes the rest",
     ),
+    known(
+        "squares",
+        Class::Streaming,
+        Figure::Moved,
+        1.25,
+        "of columns that begin inside of a sector, which sums are taken over in the order of aligned \
+         ones, each access of a warp meets the last sector of the one before, in the level-1 cache",
+    ),
     known("place_pairs", Class::Streaming, Figure::Conflicts, 1.6, DIGITS),
     known("digit_counts", Class::Streaming, Figure::Conflicts, 2.0, DIGITS),
     known("stored_meets_stored", Class::Gather, Figure::Conflicts, 2.2, COLUMNS),

@@ -1,4 +1,4 @@
-//! Copies, norms and searches (`cuda/blas.cu`), and copies of halves (`cuda/half.cu`).
+//! Copies, norms and searches (`cuda/blas.cu`, `cuda/norms.cu`), and copies of halves (`cuda/half.cu`).
 
 use crate::Result;
 use crate::bench::{Bench, Class, kernel};
@@ -27,6 +27,13 @@ where
 
     bench.job(format!("copy {M}×{N} {name}"), copied, stream("axpby", 2 * len * s), |cuda| {
         cuda.axpby(one, a.as_ref(), zero, b.as_mut())
+    })?;
+    let below = (M - 1) * N * s;
+    let (parts, read_below) = (a.rows(1..M), (number, Peer::Bytes(below)));
+    let copied_below = (number, Peer::Bytes(2 * below));
+    let what = format!("copy {}×{N} {name}, from the second row", M - 1);
+    bench.job(what, copied_below, stream("axpby", 2 * below), |cuda| {
+        cuda.axpby(one, parts, zero, b.as_mut().rows(1..M))
     })?;
     let turned = stream("transpose", 2 * len * s);
     bench.job(format!("transposition {M}×{N} {name}"), copied, turned, |cuda| {
@@ -59,6 +66,8 @@ where
         stream("largest", len * s),
         |cuda| cuda.max_abs(a.as_ref()).map(drop),
     )?;
+    let what = format!("largest entry of {}×{N} {name}, from the second row", M - 1);
+    bench.job(what, read_below, stream("largest", below), |cuda| cuda.max_abs(parts).map(drop))?;
     let searched = stream("non_finite", len * s);
     bench.job(format!("search of {M}×{N} {name}"), read, searched, |cuda| {
         cuda.find_non_finite(a.as_ref()).map(drop)
@@ -69,19 +78,24 @@ where
         stream("squares", len * s + 64),
         |cuda| cuda.sum_of_squares(a.as_ref(), 0).map(drop),
     )?;
+    let what = format!("norm of {}×{N} {name}, from the second row", M - 1);
+    bench.job(what, read_below, stream("squares", below + 64), |cuda| {
+        cuda.sum_of_squares(parts, 0).map(drop)
+    })?;
     let of_columns = |len: usize, n: usize| stream("column_squares", len * s + 8 * n);
+    let of_rows = |len: usize, n: usize| stream("column_squares_by_rows", len * s + 8 * n);
     let mut sums = [0.0; N];
     bench.job(format!("norms of columns of {M}×{N} {name}"), read, of_columns(len, N), |cuda| {
         cuda.column_sums_of_squares(a.as_ref(), 0, &mut sums)
     })?;
     let what = format!("norms of columns of {M}×{N} by rows {name}");
-    bench.job(what, read, of_columns(len, N), |cuda| {
+    bench.job(what, read, of_rows(len, N), |cuda| {
         cuda.column_sums_of_squares(by_rows.as_ref(), 0, &mut sums)
     })?;
     let line = columns::<T>(&cuda, 1, len)?;
     let mut sums = vec![0.0; len];
     let what = format!("norms of columns of 1×{len} {name}");
-    bench.job(what, read, of_columns(len, len), |cuda| {
+    bench.job(what, read, of_rows(len, len), |cuda| {
         cuda.column_sums_of_squares(line.as_ref(), 0, &mut sums)
     })?;
     let (tall, narrow) = (32 * 1024, 8);

@@ -47,6 +47,8 @@ mod gpu_half;
 mod half_apply;
 mod half_cases;
 mod kernels_blas;
+#[cfg(feature = "cuda")]
+mod kernels_blas_addresses;
 mod kernels_blas_reductions;
 mod kernels_convolve;
 mod kernels_sketch;

@@ -1,10 +1,11 @@
 //! Small launches that take each kernel through all of its steps.
 
+use super::copies::*;
 use super::operands::*;
 use super::{Launch, Scene, Setup};
 use std::f64::consts::PI;
 
-pub const SCENES: [Scene; 17] = [
+pub const SCENES: [Scene; 25] = [
     Scene { file: "transform", kernel: "hadamard_f32", prepare: hadamard },
     Scene { file: "transform", kernel: "draw", prepare: draw },
     Scene { file: "fourier", kernel: "cosine_f32", prepare: cosine },
@@ -15,13 +16,21 @@ pub const SCENES: [Scene; 17] = [
     Scene { file: "block_perm", kernel: "block_perm_rows_f32", prepare: |s| block_perm(s, true) },
     Scene { file: "block_perm", kernel: "block_perm_cols_f32", prepare: |s| block_perm(s, false) },
     Scene { file: "blas", kernel: "transpose_f32", prepare: transpose },
-    Scene { file: "blas", kernel: "largest_f32", prepare: largest },
+    Scene { file: "blas", kernel: "mirror_f32", prepare: mirror },
+    Scene { file: "blas", kernel: "axpby_f32", prepare: axpby },
+    Scene { file: "blas", kernel: "move_rows_f32", prepare: move_rows },
+    Scene { file: "norms", kernel: "largest_f32", prepare: largest },
+    Scene { file: "norms", kernel: "squares_f32", prepare: squares },
+    Scene { file: "norms", kernel: "column_squares_f32", prepare: column_squares },
+    Scene { file: "norms", kernel: "column_squares_by_rows_f32", prepare: column_squares_by_rows },
     Scene { file: "half", kernel: "turn_f16_f32", prepare: turn },
     Scene { file: "sparse", kernel: "sparse_sign", prepare: sparse_sign },
     Scene { file: "sparse", kernel: "sparse_sign_wide", prepare: |s| distinct_rows(s, 70, 10) },
     Scene { file: "sparse", kernel: "stored_meets_stored_f32", prepare: meet },
     Scene { file: "rows", kernel: "count_draws", prepare: count_draws },
     Scene { file: "dense", kernel: "uniform_f32", prepare: uniform },
+    Scene { file: "dense", kernel: "signs_times_4_f32", prepare: times_signs },
+    Scene { file: "dense", kernel: "join_f32", prepare: join },
 ];
 
 /// The argument of a transform of whole columns of 2^bits entries, 2^lanes to a tile: `reversed` if it
@@ -245,50 +254,6 @@ fn block_perm(setup: &mut Setup, by_rows: bool) -> Launch {
     let stage = if by_rows { 0 } else { 32 };
     let dynamic_shared = 2 * (4 * 64 + stage) * 128;
     Launch { dynamic_shared, ..floats(1, 64, target, expected, 0.0) }
-}
-
-/// 40 × 50 entries of A by rows, of B by columns.
-fn transposed(setup: &mut Setup, source: u64, x: &[f32]) -> Launch {
-    let (rows, cols) = (40u64, 50u64);
-    let target = setup.empty((4 * rows * cols) as usize);
-    setup.pass(2f32.to_le_bytes());
-    setup.pass(view(source, cols, 1));
-    setup.pass(0f32.to_le_bytes());
-    setup.pass(view(target, 1, rows));
-    setup.pass(rows.to_le_bytes());
-    setup.pass(cols.to_le_bytes());
-    let entry = |at: u64| 2.0 * x[(at % rows * cols + at / rows) as usize];
-    floats(1, 256, target, (0..rows * cols).map(entry).collect(), 0.0)
-}
-
-fn transpose(setup: &mut Setup) -> Launch {
-    let x = small(2000);
-    let source = setup.floats(&x);
-    transposed(setup, source, &x)
-}
-
-fn turn(setup: &mut Setup) -> Launch {
-    // The halves 1, 2, 0.5 and -1.
-    let halves = [(0x3C00u16, 1.0), (0x4000, 2.0), (0x3800, 0.5), (0xBC00, -1.0)];
-    let picks = numbers(2000, 4);
-    let pick = |&k: &u32| halves[k as usize];
-    let bits: Vec<u16> = picks.iter().map(|k| pick(k).0).collect();
-    let x: Vec<f32> = picks.iter().map(|k| pick(k).1).collect();
-    let source = setup.buffer(&bits, u16::to_le_bytes);
-    transposed(setup, source, &x)
-}
-
-fn largest(setup: &mut Setup) -> Launch {
-    let (rows, cols) = (100u64, 7u64);
-    let x = small((rows * cols) as usize);
-    let (source, out) = (setup.floats(&x), setup.longs(&[0]));
-    setup.pass(view(source, 1, rows));
-    setup.pass(rows.to_le_bytes());
-    setup.pass(cols.to_le_bytes());
-    setup.pass(5u32.to_le_bytes());
-    setup.pass(out.to_le_bytes());
-    let most = x.iter().map(|x| f64::from(x.abs()).to_bits()).max().unwrap();
-    longs(2, 256, out, vec![most])
 }
 
 /// More columns than a block takes at once: the second time not for all of a warp.

@@ -1,5 +1,6 @@
 //! The library's own kernels, one launch each, and edits of their PTX that seed bugs.
 
+mod copies;
 mod launches;
 mod operands;
 

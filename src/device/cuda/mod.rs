@@ -13,7 +13,7 @@
 //! | `memory` | device memory in the order of a stream, and its pool |
 //! | `shipped`, `nvrtc` | the PTX of the kernels: what ships, or compiled for the GPU at hand (feature `nvrtc`) |
 //! | `launch` | how kernels are found and launched |
-//! | `blas`, `norms`, `product`, `cublas` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu`, products by cuBLAS |
+//! | `blas`, `norms`, `product`, `cublas` | [`Blas`](crate::Blas): kernels of `cuda/blas.cu` and `cuda/norms.cu`, products by cuBLAS |
 //! | `sketch`, `dense` | [`SketchKernels`](crate::SketchKernels): entries and fused products of `cuda/dense.cu` |
 //! | `rows` | row-sparse operators made on the GPU, sparse matrices made dense: `cuda/rows.cu` |
 //! | `sparse`, `sort` | [`SparseKernels`](crate::SparseKernels): products of `cuda/sparse.cu`, lists turned by `cuda/sort.cu` |
@@ -132,6 +132,7 @@ struct Gpu {
     rows: Module,
     half: Module,
     half_dense: Module,
+    norms: Module,
     sort: Module,
     sparse: Module,
     transform: Module,
@@ -139,7 +140,7 @@ struct Gpu {
 }
 
 impl Gpu {
-    fn modules(&self) -> [&Module; 10] {
+    fn modules(&self) -> [&Module; 11] {
         [
             &self.blas,
             &self.block_perm,
@@ -147,6 +148,7 @@ impl Gpu {
             &self.rows,
             &self.half,
             &self.half_dense,
+            &self.norms,
             &self.sort,
             &self.sparse,
             &self.transform,
@@ -232,6 +234,7 @@ impl Cuda {
             rows: Module::new("rows"),
             half: Module::new("half"),
             half_dense: Module::new("half_dense"),
+            norms: Module::new("norms"),
             sort: Module::new("sort"),
             sparse: Module::new("sparse"),
             transform: Module::new("transform"),

@@ -4,7 +4,7 @@
 macro_rules! shipped {
     ($($name:literal),*) => {
         /// By the name of the file of kernels.
-        pub(super) const PTX: [(&str, &str); 10] =
+        pub(super) const PTX: [(&str, &str); 11] =
             [$(($name, include_str!(concat!("../../../cuda/ptx/", $name, ".ptx")))),*];
     };
 }
@@ -15,6 +15,7 @@ shipped!(
     "fourier",
     "half",
     "half_dense",
+    "norms",
     "rows",
     "sort",
     "sparse",

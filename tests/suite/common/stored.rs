@@ -74,23 +74,32 @@ pub fn nearest<T: Storage>(x: f64) -> T {
 impl<T: Storage> Stored<T> {
     /// Entries `f(i, j)`; with a broadcasting layout those of row or column 0.
     pub fn new(layout: Layout, rows: usize, cols: usize, f: impl Fn(usize, usize) -> f64) -> Self {
-        let strides = layout.strides(rows, cols);
+        // Two elements of margin.
+        Self::at(2, layout.strides(rows, cols), rows, cols, |i, j| match layout {
+            Layout::EqualRows => f(0, j),
+            Layout::EqualColumns => f(i, 0),
+            _ => f(i, j),
+        })
+    }
+
+    /// Entries `f(i, j)` with these strides, the lowest `margin` elements into the memory.
+    pub fn at(
+        margin: usize,
+        strides: (isize, isize),
+        rows: usize,
+        cols: usize,
+        f: impl Fn(usize, usize) -> f64,
+    ) -> Self {
         let reach = |len: usize, stride: isize| (len.max(1) - 1) as isize * stride;
         let (down, right) = (reach(rows, strides.0), reach(cols, strides.1));
-        // Two elements of margin on both sides.
-        let start = (2 - down.min(0) - right.min(0)) as usize;
+        let start = (margin as isize - down.min(0) - right.min(0)) as usize;
         let len = start + (down.max(0) + right.max(0)) as usize + 3;
         let data = vec![nearest::<T>(f64::NAN); len];
         let mut stored = Self { data, start, rows, cols, strides };
         for j in 0..cols {
             for i in 0..rows {
                 let at = stored.position(i, j);
-                let source = match layout {
-                    Layout::EqualRows => (0, j),
-                    Layout::EqualColumns => (i, 0),
-                    _ => (i, j),
-                };
-                stored.data[at] = nearest(f(source.0, source.1));
+                stored.data[at] = nearest(f(i, j));
             }
         }
         stored

@@ -11,10 +11,11 @@
 mod dense;
 mod sparse;
 
+use super::blas::{self, VECTOR, is_aligned};
 use super::cublas::HalfProducts;
 use super::launch::{Shape, View, arg, launch};
 use super::sparse::Factor;
-use super::{Cuda, blas, rows_are_fast, sort};
+use super::{Cuda, rows_are_fast, sort};
 use crate::device::fit::{fit, fit_family, fit_product, op_shape};
 use crate::{
     CsrRef, Half, HalfKernels, MatMut, MatRef, Op, Result, Sketch, Storage, StorageKernels,
@@ -23,8 +24,6 @@ use half::{bf16, f16};
 
 /// Threads of a block in `cuda/half.cu`.
 const THREADS: u32 = 256;
-/// Bytes that a lane moves at once, of the longer type.
-const VECTOR: usize = 16;
 
 /// A half of kernels: which of two instantiations is launched.
 trait CudaHalf: Half + HalfProducts {
@@ -42,13 +41,6 @@ impl CudaHalf for bf16 {
     fn kernel([_, bf16]: [&'static str; 2]) -> &'static str {
         bf16
     }
-}
-
-/// Whether columns may be read by 16 bytes.
-fn is_aligned<T: Storage>(a: MatRef<'_, T, Cuda>) -> bool {
-    let bytes = |stride: isize| stride * size_of::<T>() as isize;
-    let columns = a.ncols() <= 1 || bytes(a.col_stride()) % 16 == 0;
-    a.row_stride() == 1 && columns && a.as_ptr().addr().is_multiple_of(16)
 }
 
 /// `B ← α A + β B` by `names`: kernels for A fast along the rows of B, and across.

@@ -16,7 +16,7 @@ type Source = (&'static str, &'static str);
 macro_rules! sources {
     ($($name:literal),*) => {
         /// The kernels.
-        pub const SOURCES: [Source; 10] =
+        pub const SOURCES: [Source; 11] =
             [$(($name, include_str!(concat!("../../../../cuda/", $name, ".cu")))),*];
     };
 }
@@ -27,6 +27,7 @@ sources!(
     "fourier",
     "half",
     "half_dense",
+    "norms",
     "rows",
     "sort",
     "sparse",
@@ -36,11 +37,19 @@ sources!(
 macro_rules! headers {
     ($($name:literal),*) => {
         /// What they include.
-        const HEADERS: [Source; 6] =
+        const HEADERS: [Source; 7] =
             [$(($name, include_str!(concat!("../../../../cuda/", $name)))),*];
     };
 }
-headers!("common.cuh", "half.cuh", "random.cuh", "permutation.cuh", "sparse.cuh", "transform.cuh");
+headers!(
+    "common.cuh",
+    "half.cuh",
+    "random.cuh",
+    "permutation.cuh",
+    "sparse.cuh",
+    "stream.cuh",
+    "transform.cuh"
+);
 
 /// The version of NVRTC. An error when there is none, or an old one: cudarc would panic.
 pub fn version() -> Result<(i32, i32), String> {
@@ -72,7 +81,9 @@ pub fn compile((name, source): Source, options: &[&str]) -> Result<(String, Stri
     let (source, place) = (text(source)?, text(&format!("/randnla/cuda/{name}.cu"))?);
     let headers = texts(&mut HEADERS.iter().map(|header| header.1))?;
     let names = texts(&mut HEADERS.iter().map(|header| header.0))?;
-    let options = texts(&mut ["--std=c++17"].iter().chain(options).copied())?;
+    // Generic lambdas are functions of the host otherwise.
+    let ours = ["--std=c++17", "-default-device"];
+    let options = texts(&mut ours.iter().chain(options).copied())?;
     let (headers, names, options) = (pointers(&headers), pointers(&names), pointers(&options));
     let mut program = Program(ptr::null_mut());
     // SAFETY: every text ends with a zero and outlives the program.
