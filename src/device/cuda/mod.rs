@@ -9,6 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | `driver` | the driver API: primary context, streams, events |
+//! | `gpu` | what the handles on a GPU share |
 //! | `queue`, `join` | what is kept for a stream; operands on several streams |
 //! | `memory` | device memory in the order of a stream, and its pool |
 //! | `shipped`, `nvrtc` | the PTX of the kernels: what ships, or compiled for the GPU at hand (feature `nvrtc`) |
@@ -26,8 +27,9 @@
 //! what it compiled in a cache on disk), and has a stream and a pool of memory of its own. Clones are
 //! free, and so are further streams by [`Cuda::on_stream`], but for a handle of cuBLAS when the first
 //! product is issued on one; it is kept with everything else until the last clone, matrix and stream
-//! handle is gone. Then the handle's own stream is waited for; the whole GPU, if streams were borrowed or
-//! cuBLAS was used. Up to 512 MiB of freed memory are kept for what comes next; [`Cuda::trim`] gives them
+//! handle is gone. Then what they have issued is waited for, on a borrowed stream what it had been given when
+//! the last handle on it went; the whole GPU, if cuBLAS was used, or if that stream was captured just then.
+//! Up to 512 MiB of freed memory are kept for what comes next; [`Cuda::trim`] gives them
 //! back.
 //!
 //! # Streams
@@ -80,6 +82,7 @@ mod block_perm;
 mod cublas;
 mod dense;
 mod driver;
+mod gpu;
 mod half;
 mod join;
 mod launch;
@@ -105,90 +108,18 @@ use crate::{Element, Error, MatRef, Result, Scalar, Storage};
 use core::ffi::c_void;
 use core::fmt;
 use driver::{Context, Current, Stream};
-use launch::Module;
-use memory::{Pool, Reach};
-use queue::Queue;
+use gpu::Gpu;
+use memory::Reach;
+use queue::{Lease, Queue};
 use std::sync::{Arc, Mutex, MutexGuard};
-use transform::KeptTables;
 
 /// A GPU and the stream that calls use. A cheap handle, passed by clone.
 #[derive(Clone)]
 pub struct Cuda {
     gpu: Arc<Gpu>,
     queue: Arc<Queue>,
-}
-
-/// What all handles made from one share.
-struct Gpu {
-    context: Context,
-    /// Where memory comes from, if the driver has pools.
-    pool: Option<Pool>,
-    /// Every stream that was used.
-    queues: Mutex<Vec<Arc<Queue>>>,
-    tables: Mutex<KeptTables>,
-    blas: Module,
-    block_perm: Module,
-    dense: Module,
-    rows: Module,
-    half: Module,
-    half_dense: Module,
-    norms: Module,
-    sort: Module,
-    sparse: Module,
-    transform: Module,
-    fourier: Module,
-}
-
-impl Gpu {
-    fn modules(&self) -> [&Module; 11] {
-        [
-            &self.blas,
-            &self.block_perm,
-            &self.dense,
-            &self.rows,
-            &self.half,
-            &self.half_dense,
-            &self.norms,
-            &self.sort,
-            &self.sparse,
-            &self.transform,
-            &self.fourier,
-        ]
-    }
-
-    /// What belongs to a stream, which is borrowed again if it is known.
-    fn queue(&self, stream: Stream) -> Result<Arc<Queue>> {
-        let mut queues = lock(&self.queues);
-        if let Some(known) = queues.iter().find(|known| known.stream.raw() == stream.raw()) {
-            // It may be a new stream under the address of one that was destroyed.
-            if let Some(cublas) = &*lock(&known.cublas) {
-                cublas.bind(&stream)?;
-            }
-            return Ok(known.clone());
-        }
-        let queue = Arc::new(Queue::new(stream));
-        queues.push(queue.clone());
-        Ok(queue)
-    }
-}
-
-impl Drop for Gpu {
-    fn drop(&mut self) {
-        let Ok(_current) = self.context.enter() else { return };
-        let queues = core::mem::take(&mut *lock(&self.queues));
-        // What still runs needs the modules. A borrowed stream may be gone by now, so its work is waited for
-        // with all the others'. A failure has no one to be told to.
-        let _ = match queues.iter().all(|queue| queue.stream.is_owned()) {
-            true => queues.iter().try_for_each(|queue| queue.stream.synchronize()),
-            false => self.context.synchronize(),
-        };
-        lock(&self.tables).close();
-        queues.iter().for_each(|queue| queue.close());
-        self.modules().into_iter().for_each(Module::unload);
-        if let Some(pool) = self.pool.take() {
-            pool.destroy();
-        }
-    }
+    /// Of a borrowed stream.
+    _lease: Option<Arc<Lease>>,
 }
 
 /// Waits for a mutex; what it guards is whole after a panic too.
@@ -223,32 +154,8 @@ impl Cuda {
 
     /// A handle with the kernels of this PTX, which is by file.
     fn with_ptx<S: AsRef<str>>(context: Context, ptx: &[(&'static str, S)]) -> Result<Self> {
-        let mut gpu = Gpu {
-            context,
-            pool: None,
-            queues: Mutex::new(Vec::new()),
-            tables: Mutex::new(KeptTables::default()),
-            blas: Module::new("blas"),
-            block_perm: Module::new("block_perm"),
-            dense: Module::new("dense"),
-            rows: Module::new("rows"),
-            half: Module::new("half"),
-            half_dense: Module::new("half_dense"),
-            norms: Module::new("norms"),
-            sort: Module::new("sort"),
-            sparse: Module::new("sparse"),
-            transform: Module::new("transform"),
-            fourier: Module::new("fourier"),
-        };
-        let queue = {
-            let _current = gpu.context.enter()?;
-            gpu.modules().into_iter().try_for_each(|module| module.load(ptx))?;
-            if gpu.context.pools {
-                gpu.pool = Some(Pool::new(&gpu.context)?);
-            }
-            gpu.queue(Stream::new()?)?
-        };
-        Ok(Self { gpu: Arc::new(gpu), queue })
+        let (gpu, queue) = Gpu::new(context, ptx)?;
+        Ok(Self { gpu: Arc::new(gpu), queue, _lease: None })
     }
 
     /// The same GPU with somebody else's stream: a `CUstream`, or null for the default one.
@@ -265,7 +172,8 @@ impl Cuda {
     pub unsafe fn on_stream(&self, stream: *mut c_void) -> Result<Self> {
         let _current = self.enter()?;
         let queue = self.gpu.queue(Stream::borrowed(self.context(), stream)?)?;
-        Ok(Self { gpu: self.gpu.clone(), queue })
+        let lease = (!queue.stream.is_owned()).then(|| Lease::of(&self.gpu, &queue));
+        Ok(Self { gpu: self.gpu.clone(), queue, _lease: lease })
     }
 
     /// The number of the GPU.

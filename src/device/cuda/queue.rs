@@ -6,10 +6,11 @@
 
 use super::cublas::Cublas;
 use super::driver::{Context, Stream};
+use super::gpu::Gpu;
 use super::{lock, memory};
 use crate::Result;
 use cudarc::driver::sys::CUdeviceptr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 
 /// A stream and what works on it.
 pub(super) struct Queue {
@@ -19,11 +20,18 @@ pub(super) struct Queue {
     /// Memory that was dropped while a graph was captured that had not allocated it: the graph would free
     /// it at every launch.
     deferred: Mutex<Vec<CUdeviceptr>>,
+    /// What the handles on it share, if it is borrowed and there are any.
+    lease: Mutex<Weak<Lease>>,
 }
 
 impl Queue {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, cublas: Mutex::new(None), deferred: Mutex::new(Vec::new()) }
+        Self {
+            stream,
+            cublas: Mutex::new(None),
+            deferred: Mutex::default(),
+            lease: Mutex::default(),
+        }
     }
 
     /// The number of the capture that the stream takes part in. Outside of any, frees what has waited for
@@ -56,5 +64,30 @@ impl Queue {
             memory::free_finished(start);
         }
         self.stream.destroy();
+    }
+}
+
+/// The use of a borrowed stream by the handles on it. When the last one goes, the stream still lives, and may
+/// be destroyed at any time after.
+pub(super) struct Lease {
+    gpu: Arc<Gpu>,
+    queue: Arc<Queue>,
+}
+
+impl Lease {
+    /// The one that handles on the stream have, or a new one if there are none.
+    pub(super) fn of(gpu: &Arc<Gpu>, queue: &Arc<Queue>) -> Arc<Self> {
+        let mut known = lock(&queue.lease);
+        known.upgrade().unwrap_or_else(|| {
+            let lease = Arc::new(Self { gpu: gpu.clone(), queue: queue.clone() });
+            *known = Arc::downgrade(&lease);
+            lease
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.gpu.wait_for_end(&self.queue.stream);
     }
 }
