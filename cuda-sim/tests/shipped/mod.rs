@@ -2,6 +2,7 @@
 
 mod launches;
 mod operands;
+mod transforms;
 
 use cuda_sim::exec::{Schedule, Shape};
 use cuda_sim::fault::Diagnosis;
