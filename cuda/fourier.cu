@@ -10,16 +10,25 @@
 //
 // | kernel | a block does | bytes needed | bound on an H100 (3 TB/s) |
 // |---|---|---|---|
-// | cosine | tiles of 2^10 to 2^13 complex entries | reals at both ends, complex numbers between passes | f32, one pass: 8 B an entry, 0.37 entries/ps |
+// | cosine | a tile of 2^10 to 2^13 complex entries | reals at both ends, complex numbers between passes | f32, one pass: 8 B an entry, 0.37 entries/ps |
 // | convolve | the same, a transform a factor and one back | reals in, complex products out and in, reals out | f32, one pass, two factors: 28 B an entry, 0.1 entries/ps |
 // | convolve_fold | 256 entries at a time | complex numbers read, reals written | 12 B (f32) an entry |
-// | cosine_move | 256 entries of sampled rows at a time | complex numbers read, reals written | 12 B (f32) an entry |
 // | cosine_tables | 256 places of the tables at a time | four tables of 8 or 16 B an entry | some µs |
 //
 // Flops: 10 an entry and two bits of `bits`. Roots of unity come from a table, evaluated in f64 from
 // exact fractions of a turn and rounded, so their errors do not grow with n. Columns up to
 // 2^13 (f32) or 2^12 (f64) complex numbers take one pass, longer ones two up to 2^18 where they leave in
 // bit-reversed order: the last pass takes transforms together whose results are neighbours.
+//
+// A real column is transformed as a complex one, which is twice the flops and, between passes, twice the
+// bytes. Two real columns x and y as one x + iy would halve both, but the results part by V_k and V_(n-k):
+// their bit-reversed positions lie in one tile where a column fits it, in two tiles of the last of several
+// passes. Factors of a convolution cannot be paired at all, since products of (x + iy) mix the columns; a
+// transform of n reals as one of n / 2 complex numbers parts by V_k and V_(n/2-k), with the same two tiles.
+// So two passes move 16 B (f32) an entry between them beside the 8 B needed; one pass moves none.
+//
+// A multiprocessor holds three blocks (f32) or two (f64), by registers as by the shared memory of the largest
+// tiles. Two entries a thread are under way, each with its factor: 18 or 24 KB, and 3 TB/s need 16 KB.
 
 #include "common.cuh"
 #include "transform.cuh"
@@ -47,8 +56,9 @@ template <typename T>
 struct Cosine {
     typedef Complex<T> Entry;
     typedef T Real;
-    static const int BITS = 3;
-    static const bool TWIDDLES = true, CONVOLVES = false;
+    typedef Entry Factor;
+    static const int RUNS = 2, BITS = 3;
+    static const bool TWIDDLES = true, CONVOLVES = false, WIDE = false;
 
     static __device__ __forceinline__ Entry zero() { return {T(0), T(0)}; }
 
@@ -57,21 +67,24 @@ struct Cosine {
         return 2 * at < m.n ? 2 * at : 2 * (m.n - 1 - at) + 1;
     }
 
-    static __device__ __forceinline__ Entry admit(const Mix& m, T x, i64 at) {
-        Entry factor = static_cast<const Entry*>(m.enter)[at];
+    static __device__ __forceinline__ Factor at_entrance(const Mix& m, i64 at) {
+        return static_cast<const Entry*>(m.enter)[at];
+    }
+    static __device__ __forceinline__ Factor at_exit(const Mix& m, i64 k) {
+        return static_cast<const Entry*>(m.leave)[k];
+    }
+    static __device__ __forceinline__ Entry admit(T x, Factor factor) {
         return {x * factor.re, x * factor.im};
     }
-
-    static __device__ __forceinline__ T release(const Mix& m, Entry x, i64 k) {
-        Entry factor = static_cast<const Entry*>(m.leave)[k];
+    static __device__ __forceinline__ T release(Entry x, Factor factor) {
         return x.re * factor.re - x.im * factor.im;
     }
 
-    static __device__ __forceinline__ Entry plus(Entry x, Entry y) { return {x.re + y.re, x.im + y.im}; }
-    static __device__ __forceinline__ void keep(const Mix&, i64, i64, Entry) {}
-
-    static __device__ __forceinline__ void between(const Mix& m, u32, i64 at, i64, Entry& x) {
-        x = times(x, static_cast<const Entry*>(m.spectrum)[at]);
+    static __device__ __forceinline__ Entry between(const Mix& m, u32, i64 at, i64) {
+        return static_cast<const Entry*>(m.spectrum)[at];
+    }
+    static __device__ __forceinline__ Entry scaled(const Mix&, Entry x, Entry factor) {
+        return times(x, factor);
     }
 
     // Stages of bits s + q: the root of order 2^(s + q + 1) to the power of what lies below the bit. The
@@ -114,21 +127,25 @@ struct Cosine {
 template <typename T>
 struct Convolution : Cosine<T> {
     typedef Complex<T> Entry;
+    struct Factor {};
     static const bool CONVOLVES = true;
 
     static __device__ __forceinline__ i64 row(const Mix&, i64 at) { return at; }
-    static __device__ __forceinline__ Entry admit(const Mix&, T x, i64) { return {x, T(0)}; }
-    static __device__ __forceinline__ T release(const Mix&, Entry x, i64) { return x.re; }
+    static __device__ __forceinline__ Factor at_entrance(const Mix&, i64) { return {}; }
+    static __device__ __forceinline__ Factor at_exit(const Mix&, i64) { return {}; }
+    static __device__ __forceinline__ Entry admit(T x, Factor) { return {x, T(0)}; }
+    static __device__ __forceinline__ T release(Entry x, Factor) { return x.re; }
 
-    static __device__ __forceinline__ void keep(const Mix& m, i64 at_position, i64 col, Entry x) {
-        Entry* to = at<Entry>(m.product, at_position, col);
-        *to = m.merge ? times(*to, x) : x;
+    static __device__ __forceinline__ Entry plus(Entry x, Entry y) { return {x.re + y.re, x.im + y.im}; }
+    static __device__ __forceinline__ Entry product(Entry x, Entry y) { return times(x, y); }
+
+    // The product of the other factors. With it goes a power of two: 1 over the length of the transforms.
+    static __device__ __forceinline__ Entry between(const Mix& m, u32, i64, i64 offset) {
+        return static_cast<const Entry*>(m.product.ptr)[offset];
     }
-
-    // The factor is a power of two: 1 over the length of the transforms.
-    static __device__ __forceinline__ void between(const Mix& m, u32, i64 at_position, i64 col, Entry& x) {
-        T factor = (T)m.between;
-        x = times(Entry{factor * x.re, factor * x.im}, *at<Entry>(m.product, at_position, col));
+    static __device__ __forceinline__ Entry scaled(const Mix& m, Entry x, Entry factor) {
+        T power = (T)m.between;
+        return times(Entry{power * x.re, power * x.im}, factor);
     }
 };
 
@@ -186,14 +203,12 @@ __device__ __forceinline__ void tables(i64 n, u32 bits, u32 convolve, u32 trans,
     }
 }
 
+#define BLOCKS(T) (sizeof(T) == 4 ? 3 : 2)
 #define KERNELS(T, NAME)                                                                           \
-    extern "C" __global__ void __launch_bounds__(THREADS) cosine_##NAME(Mix m) {                   \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS(T)) cosine_##NAME(Mix m) {        \
         pass<Cosine<T>>(m);                                                                        \
     }                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS) cosine_move_##NAME(Mix m) {              \
-        move_sampled<Cosine<T>>(m);                                                                \
-    }                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS) convolve_##NAME(Mix m) {                 \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS(T)) convolve_##NAME(Mix m) {      \
         pass<Convolution<T>>(m);                                                                   \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(THREADS) convolve_fold_##NAME(Mix m) {            \

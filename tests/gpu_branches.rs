@@ -342,20 +342,20 @@ fn transforms(cuda: &Cuda) -> Result<()> {
     }
     // A power of two is one round; a convolution transforms its chirp first, and goes there and back.
     for (n, passes) in [(4096, 1), (1 << 14, 2), (1000, 2), (5000, 2 + 3)] {
-        let expected = [("cosine_tables_f32", 1), ("cosine_f32", passes), ("cosine_move_f32", 0)];
+        let expected = [("cosine_tables_f32", 1), ("cosine_f32", passes)];
         takes(&format!("dct of {n}"), &expected, || {
             cuda.dct(Op::NoTrans, filled(cuda, n, 1)?.as_mut())
         });
     }
-    for (s, passes, moves) in [
-        (Sketch::srht(50, 9000, 1)?, 1, 0),
-        (Sketch::srht(50, 20_000, 1)?, 2, 1),
-        (Sketch::hadamard_diagonal(50, 9000, 1)?, 1, 0),
+    for (s, passes) in [
+        (Sketch::srht(50, 9000, 1)?, 1),
+        (Sketch::srht(50, 20_000, 1)?, 2),
+        (Sketch::hadamard_diagonal(50, 9000, 1)?, 1),
         // Three rounds over two groups of bits, which meet in the middle.
-        (Sketch::hadamard_diagonal(50, 20_000, 1)?, 4, 1),
+        (Sketch::hadamard_diagonal(50, 20_000, 1)?, 4),
     ] {
         let (a, y) = (filled(cuda, s.ncols(), 1)?, filled(cuda, 50, 1)?);
-        let expected = [("draw", 1), ("hadamard_f32", passes), ("hadamard_move_f32", moves)];
+        let expected = [("draw", 1), ("hadamard_f32", passes)];
         let what = format!("{:?} of {}", s.family(), s.ncols());
         takes(&what, &expected, || s.apply(&a).map(drop));
         takes(&format!("{what}, adjoint"), &expected, || s.apply_adjoint(&y).map(drop));
@@ -363,13 +363,13 @@ fn transforms(cuda: &Cuda) -> Result<()> {
     // Half of the simulated cache holds four columns of 2¹⁵ numbers of f32, and a line of memory 32.
     let (s, a) = (Sketch::srht(50, 20_000, 1)?, filled(cuda, 20_000, 9)?);
     let mut panels = Vec::new();
-    takes("three panels", &[("hadamard_f32", 6), ("hadamard_move_f32", 3)], || {
+    takes("three panels", &[("hadamard_f32", 6)], || {
         panels = s.apply(&a)?.to_vec()?;
         Ok(())
     });
     let mut turned = Mat::zeros(cuda, 9, 20_000)?;
     cuda.axpby(1.0, a.as_ref(), 0.0, turned.as_mut().transpose())?;
-    takes("one panel of rows", &[("hadamard_move_f32", 1)], || {
+    takes("one panel of rows", &[("hadamard_f32", 2)], || {
         let c = s.apply(turned.transpose())?.to_vec()?;
         assert!(c == panels, "other bits");
         Ok(())
@@ -379,7 +379,7 @@ fn transforms(cuda: &Cuda) -> Result<()> {
         assert!(column == panels[50 * j..50 * (j + 1)], "column {j}: other bits");
     }
     let s = Sketch::srct(50, 9000, 1)?;
-    let expected = [("draw", 1), ("cosine_tables_f32", 1), ("cosine_move_f32", 1)];
+    let expected = [("draw", 1), ("cosine_tables_f32", 1), ("cosine_f32", 2 + 3)];
     takes("a long SRCT", &expected, || s.apply(&filled(cuda, 9000, 1)?).map(drop));
     Ok(())
 }

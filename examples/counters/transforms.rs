@@ -71,21 +71,35 @@ where
         cuda.mix_times(&sketch, Op::NoTrans, one, a.as_ref(), zero, c.as_mut())
     })?;
     let (d, cols) = (2048, 2);
-    // Neighbours of sampled rows are elsewhere: an entry, and a factor of SRCT, by a sector each.
-    for (stem, family, factors) in [("hadamard", Family::Srht, 0), ("cosine", Family::Srct, 32)] {
-        let sketch = match family {
-            Family::Srht => Sketch::srht(d, LONG, 1)?,
-            _ => Sketch::srct(d, LONG, 1)?,
+    for family in [Family::Srht, Family::Srct] {
+        let (sketch, stem) = match family {
+            Family::Srht => (Sketch::srht(d, LONG, 1)?, "hadamard"),
+            _ => (Sketch::srct(d, LONG, 1)?, "cosine"),
         };
         let (a, mut c) = (columns::<T>(&cuda, LONG, cols)?, columns::<T>(&cuda, d, cols)?);
-        let needed = d * cols * (8 + 32 + factors + s);
-        let moved = kernel(format!("{stem}_move_{name}"), Class::Scatter, needed);
-        let drawn = kernel("draw", Class::Streaming, LONG / 8 + 8 * d);
+        let passes = kernel(format!("{stem}_{name}"), Class::TwoPass, 2 * cols * LONG * s);
+        // Signs, a bit a row; places of the sampled ones are as far from each other as those.
+        let drawn = kernel("draw", Class::Scatter, LONG / 8 + d * (32 + 32));
+        let mut shown = vec![passes, drawn];
+        if family == Family::Srht {
+            // Three times all rows, with their bits for signs and sampled rows; a sector each for a sampled
+            // row and where it says its place, whose neighbours are elsewhere.
+            let needed = cols * (LONG * (3 * s) + 2 * LONG / 8 + d * (32 + 32));
+            shown.push(kernel(format!("{stem}_{name}"), Class::Scatter, needed));
+        }
         let peer = (number, Peer::Sketch([d, cols, LONG]));
         let what = format!("S·A, {family:?} {d}×{LONG}, {cols} columns {name}");
-        bench.job(what, peer, [moved, drawn], |cuda| {
+        bench.job(what, peer, shown, |cuda| {
             cuda.mix_times(&sketch, Op::NoTrans, one, a.as_ref(), zero, c.as_mut())
         })?;
+        if family == Family::Srht {
+            let (y, mut x) = (columns::<T>(&cuda, d, cols)?, columns::<T>(&cuda, LONG, cols)?);
+            let passes = kernel(format!("{stem}_{name}"), Class::TwoPass, 2 * cols * LONG * s);
+            let what = format!("Sᵀ·Y, {family:?} {d}×{LONG}, {cols} columns {name}");
+            bench.job(what, peer, [passes], |cuda| {
+                cuda.mix_times(&sketch, Op::Trans, one, y.as_ref(), zero, x.as_mut())
+            })?;
+        }
     }
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use super::copies::*;
 use super::operands::*;
+use super::transforms::{cosine, hadamard, sampled};
 use super::{Launch, Scene, Setup};
-use std::f64::consts::PI;
 
-pub const SCENES: [Scene; 25] = [
+pub const SCENES: [Scene; 26] = [
     Scene { file: "transform", kernel: "hadamard_f32", prepare: hadamard },
+    Scene { file: "transform", kernel: "hadamard_f64", prepare: sampled },
     Scene { file: "transform", kernel: "draw", prepare: draw },
     Scene { file: "fourier", kernel: "cosine_f32", prepare: cosine },
     Scene { file: "sort", kernel: "digit_counts", prepare: digit_counts },
@@ -33,50 +34,6 @@ pub const SCENES: [Scene; 25] = [
     Scene { file: "dense", kernel: "join_f32", prepare: join },
 ];
 
-/// The argument of a transform of whole columns of 2^bits entries, 2^lanes to a tile: `reversed` if it
-/// leaves them so, and the tables of entrance, exit and roots.
-fn mix(
-    [source, target]: [u64; 2],
-    [bits, lanes]: [u32; 2],
-    cols: u64,
-    rounds: u32,
-    tables: [u64; 3],
-) -> Vec<u8> {
-    let (n, tiles) = (1u64 << bits, cols.div_ceil(1 << lanes));
-    let [enter, leave, roots] = tables;
-    let reversed = u32::from(roots != 0);
-    let mut bytes = [view(source, 1, n), view(target, 1, n)].concat();
-    bytes.extend(words(&[0; 6])); // scratch memory and product
-    bytes.extend(words(&[0, 0, enter, leave, 0, roots]));
-    bytes.extend(words(&[n, 0, n, 0, cols, tiles]));
-    bytes.extend(words(&[1f64, 0.0, (1.0 / n as f64).sqrt()].map(f64::to_bits)));
-    // The pass; points side by side, from the matrix and to it; the rounds, and what only some have.
-    bytes.extend(int_words(&[0, bits, 0, bits, lanes]));
-    bytes.extend(int_words(&[0, 1, 1, 1, rounds, 0, 0, reversed, 0, 0, 0]));
-    bytes
-}
-
-fn hadamard(setup: &mut Setup) -> Launch {
-    // Short columns, since of 1024 entries a thread loads itself what it meets at the highest bits, and
-    // would not need the barrier between. The second tile is not full.
-    let (bits, lanes, cols) = (6, 4, 30);
-    let n = 1usize << bits;
-    let x = small(n * cols);
-    let (source, target) = (setup.floats(&x), setup.empty(4 * n * cols));
-    // Three rounds with 1/√n between them are one.
-    setup.pass(mix([source, target], [bits, lanes], cols as u64, 3, [0; 3]));
-    let mut expected = x;
-    for column in expected.chunks_mut(n) {
-        for bit in 0..bits {
-            for i in (0..n).filter(|i| i >> bit & 1 == 0) {
-                let (a, b) = (column[i], column[i | 1 << bit]);
-                (column[i], column[i | 1 << bit]) = (a + b, a - b);
-            }
-        }
-    }
-    Launch { dynamic_shared: (4 * n) << lanes, ..floats(1, 256, target, expected, 0.0) }
-}
-
 /// The words of Philox4x32-10 for counters and key zero are known from its authors' tests.
 fn draw(setup: &mut Setup) -> Launch {
     let blocks = 300u64;
@@ -85,38 +42,15 @@ fn draw(setup: &mut Setup) -> Launch {
     setup.pass(0u32.to_le_bytes());
     setup.pass(1u32.to_le_bytes());
     setup.pass(blocks.to_le_bytes());
-    setup.pass(0u64.to_le_bytes());
+    for _ in 0..3 {
+        setup.pass(0u64.to_le_bytes()); // no sampled rows
+    }
     setup.pass(words(&[0, 1, 1, 1, 0])); // a permutation of one
     setup.pass(0u64.to_le_bytes());
     setup.pass(0u64.to_le_bytes());
     let expected: Vec<u32> = (0..blocks as u32).flat_map(|block| philox(0, 0, 0, block)).collect();
     assert_eq!(expected[..4], [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]);
     ints(1, 256, signs, expected)
-}
-
-fn cosine(setup: &mut Setup) -> Launch {
-    let (bits, cols) = (9, 2);
-    let n = 1usize << bits;
-    let tables = [(); 3].map(|()| setup.empty(8 * n));
-    setup.pass((n as u64).to_le_bytes());
-    for flag in [bits, 0u32, 0] {
-        setup.pass(flag.to_le_bytes());
-    }
-    for address in [tables[0], tables[1], tables[2], 0] {
-        setup.pass(address.to_le_bytes());
-    }
-    setup.launch_first("cosine_tables_f32", 2, 256);
-    let x = small(n * cols);
-    let (source, target) = (setup.floats(&x), setup.empty(4 * n * cols));
-    setup.pass(mix([source, target], [bits, 0], cols as u64, 1, tables));
-    let transform = |column: &[f32], k: usize| {
-        let angle = |t: usize| PI * (2 * t + 1) as f64 * k as f64 / (2 * n) as f64;
-        let sum: f64 = (0..n).map(|t| f64::from(column[t]) * angle(t).cos()).sum();
-        (sum * if k == 0 { 1.0 } else { 2f64.sqrt() } / (n as f64).sqrt()) as f32
-    };
-    let column = |column| (0..n).map(move |k| transform(column, k));
-    let expected = x.chunks(n).flat_map(column).collect();
-    Launch { dynamic_shared: 8 * n, ..floats(1, 256, target, expected, 1e-4) }
 }
 
 /// Pairs of five tiles, the last one not full, and empty tiles up to twice the number that counts together.

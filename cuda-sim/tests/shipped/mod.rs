@@ -3,6 +3,7 @@
 mod copies;
 mod launches;
 mod operands;
+mod transforms;
 
 use cuda_sim::exec::{Schedule, Shape};
 use cuda_sim::fault::Diagnosis;

@@ -39,6 +39,11 @@ pub fn floats(grid: u32, threads: u32, output: u64, expected: Vec<f32>, toleranc
     Launch { grid, threads, dynamic_shared: 0, output, is_right }
 }
 
+/// The same of 64 bits, exactly.
+pub fn doubles(grid: u32, threads: u32, output: u64, expected: Vec<f64>) -> Launch {
+    longs(grid, threads, output, expected.into_iter().map(f64::to_bits).collect())
+}
+
 pub fn longs(grid: u32, threads: u32, output: u64, expected: Vec<u64>) -> Launch {
     let bytes = 8 * expected.len();
     let is_right = Box::new(move |bytes: &[u8]| as_longs(bytes) == expected);

@@ -34,6 +34,16 @@ impl View {
         Self { ptr: self.ptr.wrapping_add_signed(step), ..self }
     }
 
+    /// Whether rows, or columns where those are the fast direction, hold whole pieces of `bytes` bytes:
+    /// they begin at multiples of it, and entries of `size` bytes lie side by side.
+    pub(super) fn has_runs(&self, bytes: usize, size: usize, along_cols: bool) -> bool {
+        let (fast, slow) = match along_cols {
+            true => (self.col_stride, self.row_stride),
+            false => (self.row_stride, self.col_stride),
+        };
+        fast == 1 && self.ptr % bytes as u64 == 0 && slow % (bytes / size) as i64 == 0
+    }
+
     pub(super) fn of<T: Storage>(a: MatRef<'_, T, Cuda>) -> Self {
         let (row_stride, col_stride) = (a.row_stride() as i64, a.col_stride() as i64);
         Self { ptr: a.as_ptr().addr() as u64, row_stride, col_stride }

@@ -37,17 +37,19 @@ sources!(
 macro_rules! headers {
     ($($name:literal),*) => {
         /// What they include.
-        const HEADERS: [Source; 7] =
+        const HEADERS: [Source; 9] =
             [$(($name, include_str!(concat!("../../../../cuda/", $name)))),*];
     };
 }
 headers!(
     "common.cuh",
+    "ends.cuh",
     "half.cuh",
-    "random.cuh",
     "permutation.cuh",
+    "random.cuh",
     "sparse.cuh",
     "stream.cuh",
+    "tile.cuh",
     "transform.cuh"
 );
 

@@ -64,7 +64,7 @@ pub(super) fn convolve<T: CudaScalar>(
             through::<T>(cuda, Mix { source, merge: (turn > 0).into(), ..mix }, last, passes > 1)?;
         }
         if passes > 1 {
-            pass::launch_move::<T>(cuda, Kind::Convolution, mix)?;
+            pass::launch_fold::<T>(cuda, mix)?;
         }
     }
     Ok(())

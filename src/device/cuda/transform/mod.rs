@@ -10,7 +10,9 @@
 //! A column that fits the shared memory of a block is read once and written once: signs, padding,
 //! window and factors on the way in, sampled rows on the way out. Longer ones pass through scratch
 //! memory, a panel of columns at a time: half of the level-2 cache, so that the second pass finds there what
-//! the first has left, but whole lines of memory, and one column at least. Nothing is
+//! the first has left, but whole lines of memory, and one column at least. Of those the last pass writes
+//! the sampled rows only, and the first one of the transpose reads only those: each position finds in a
+//! table, made with the draw, whether its row is sampled and which one it is outside. Nothing is
 //! uploaded and nothing waits, so every call can be captured in a graph. Columns never meet, and each
 //! entry is computed the same way wherever it lies: results are the same bits for any grid.
 
@@ -24,7 +26,7 @@ use super::launch::View;
 use super::{Cuda, CudaScalar, rows_are_fast};
 use crate::device::fit::{fit_factors, fit_family, fit_product, op_shape};
 use crate::{Blas, Device, Family, MatMut, MatRef, Op, Result, Sketch, TransformKernels};
-use pass::{End, Kind, Mix, log2_ceil};
+use pass::{End, Kind, Mix, Visit, log2_ceil};
 use tables::{Draw, Tables};
 
 /// The most bytes of a panel of several long columns, and those of a line of memory.
@@ -35,7 +37,7 @@ const LINE_BYTES: usize = 128;
 /// memory where neighbours lie `along_cols`. Columns never meet, so results do not depend on it.
 fn panel_width<T>(cuda: &Cuda, bytes: usize, along_cols: bool, cols: usize) -> usize {
     let least = if along_cols { LINE_BYTES / size_of::<T>() } else { 1 };
-    let cached = (cuda.context().l2_bytes / 2 / bytes).max(least);
+    let cached = (cuda.context().l2_bytes / 2 / bytes / least * least).max(least);
     cached.min(SCRATCH_BYTES / bytes).clamp(1, cols)
 }
 
@@ -64,21 +66,25 @@ struct Job {
 }
 
 impl Job {
+    fn visits<T>(&self) -> Vec<Visit> {
+        pass::visits::<T>(self.kind, &self.mix, self.rounds)
+    }
+
     /// Transforms all columns, in one visit or through scratch memory.
     fn run<T: CudaScalar>(self, cuda: &Cuda) -> Result<()> {
-        let Self { kind, rounds, sampled, mix } = self;
-        let visits = pass::visits::<T>(kind, &mix, rounds);
+        let visits = self.visits::<T>();
+        let Self { kind, sampled, mix, .. } = self;
         let trans = mix.trans == 1;
         let end = |sampled| if sampled { End::Sampled } else { End::Window };
         let (entrance, exit) = (end(sampled && trans), end(sampled && !trans));
-        if let [visit] = visits[..] {
-            let mix = Mix { load: entrance as u32, store: exit as u32, ..mix };
-            return pass::launch_pass::<T>(cuda, kind, mix, visit);
-        }
         let (len, cols) = (1usize << mix.bits, mix.cols as usize);
         let bytes = kind.bytes::<T>();
-        let width = panel_width::<T>(cuda, bytes * len, mix.along_cols == 1, cols);
-        let mut scratch = cuda.scratch::<T>(len * width * (bytes / size_of::<T>()))?;
+        let width = match visits.len() {
+            1 => cols.min(pass::MOST_COLUMNS),
+            _ => panel_width::<T>(cuda, bytes * len, mix.along_cols == 1, cols),
+        };
+        let between = if visits.len() > 1 { len * width * (bytes / size_of::<T>()) } else { 0 };
+        let scratch = cuda.scratch::<T>(between)?;
         let (down, right) = if mix.along_cols == 1 { (width, 1) } else { (1, len) };
         let view = View::of_buffer(scratch.start(), down, right);
         for j in (0..cols).step_by(width) {
@@ -89,20 +95,11 @@ impl Job {
                 cols: width.min(cols - j) as i64,
                 ..mix
             };
-            if sampled && trans {
-                scratch.clear()?;
-                pass::launch_move::<T>(cuda, kind, mix)?;
-            }
-            let through = |sampled| if sampled { End::Scratch } else { End::Window };
             for (at, &visit) in visits.iter().enumerate() {
-                let (first, last) = (at == 0, at + 1 == visits.len());
-                let load = if first { through(sampled && trans) } else { End::Scratch };
-                let store = if last { through(sampled && !trans) } else { End::Scratch };
+                let load = if at == 0 { entrance } else { End::Scratch };
+                let store = if at + 1 == visits.len() { exit } else { End::Scratch };
                 let mix = Mix { load: load as u32, store: store as u32, ..mix };
                 pass::launch_pass::<T>(cuda, kind, mix, visit)?;
-            }
-            if sampled && !trans {
-                pass::launch_move::<T>(cuda, kind, mix)?;
             }
         }
         Ok(())
@@ -144,7 +141,6 @@ fn mix_times<T: CudaScalar>(
 ) -> Result<()> {
     let (n, cols, window) = (s.transform_len(), c.ncols(), s.col_range());
     let trans = op == Op::Trans;
-    let draw = Draw::new(cuda, s)?;
     let scale = alpha.to_f64() * s.scale();
     let (long, short) = if trans { (c.as_ref(), a) } else { (a, c.as_ref()) };
     let (along_cols, by_rows) = (!rows_are_fast(long), rows_are_fast(short));
@@ -167,13 +163,10 @@ fn mix_times<T: CudaScalar>(
     let mix = Mix {
         source: View::of(a),
         target: View::of_mut(&mut c),
-        signs: draw.signs.start(),
-        index: draw.index.start(),
         first: window.start as i64,
         count: window.len() as i64,
         sampled: sampled as i64,
         beta: beta.to_f64(),
-        words: draw.words,
         along_cols: along_cols.into(),
         trans: trans.into(),
         by_rows: by_rows.into(),
@@ -184,7 +177,18 @@ fn mix_times<T: CudaScalar>(
         Some(tables) => (Kind::Cosine, tables.rounds()),
         None => (Kind::Hadamard, s.rounds()),
     };
-    Job { kind, rounds, sampled: true, mix }.run::<T>(cuda)
+    let job = Job { kind, rounds, sampled: true, mix };
+    let long = job.visits::<T>().len() > 1;
+    let draw = Draw::new(cuda, s, long.then_some(1 << mix.bits))?;
+    let mix = Mix {
+        signs: draw.signs.start(),
+        words: draw.words,
+        index: draw.index.start(),
+        chosen: draw.chosen.start(),
+        places: draw.places.start(),
+        ..mix
+    };
+    Job { mix, ..job }.run::<T>(cuda)
 }
 
 macro_rules! impl_transforms {

@@ -11,6 +11,8 @@ pub(super) const THREADS: u32 = 256;
 const TILE_BYTES: usize = 64 << 10;
 /// Bytes that a tile reads side by side, at least.
 const LINE_BYTES: usize = 128;
+/// Columns of a launch, at most, where they need no memory of their own.
+pub(super) const MOST_COLUMNS: usize = 1 << 30;
 
 /// The butterflies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub(super) struct Mix {
     pub(super) product: View,
     pub(super) signs: u64,
     pub(super) index: u64,
+    pub(super) chosen: u64,
+    pub(super) places: u64,
     pub(super) enter: u64,
     pub(super) leave: u64,
     pub(super) spectrum: u64,
@@ -59,7 +63,6 @@ pub(super) struct Mix {
     pub(super) count: i64,
     pub(super) sampled: i64,
     pub(super) cols: i64,
-    pub(super) tiles: i64,
     pub(super) factor: f64,
     pub(super) beta: f64,
     pub(super) between: f64,
@@ -72,6 +75,8 @@ pub(super) struct Mix {
     pub(super) points_fast: u32,
     pub(super) load: u32,
     pub(super) store: u32,
+    pub(super) wide_load: u32,
+    pub(super) wide_store: u32,
     pub(super) rounds: u32,
     pub(super) round: u32,
     pub(super) trans: u32,
@@ -93,6 +98,8 @@ impl Mix {
             product: none,
             signs: 0,
             index: 0,
+            chosen: 0,
+            places: 0,
             enter: 0,
             leave: 0,
             spectrum: 0,
@@ -102,7 +109,6 @@ impl Mix {
             count: n,
             sampled: 0,
             cols,
-            tiles: 0,
             factor: 1.0,
             beta: 0.0,
             between: 1.0,
@@ -115,6 +121,8 @@ impl Mix {
             points_fast: 0,
             load: End::Scratch as u32,
             store: End::Scratch as u32,
+            wide_load: 0,
+            wide_store: 0,
             rounds: 1,
             round: 0,
             trans: 0,
@@ -123,6 +131,32 @@ impl Mix {
             fast_bits: 0,
             merge: 0,
         }
+    }
+
+    /// Whether threads of a pass move 16 bytes at once at an end whose matrix outside is `outside`: where
+    /// the entries that are neighbours in a tile are so in memory, and neither the matrix nor the window
+    /// begins or ends between.
+    fn is_wide<T>(&self, kind: Kind, end: u32, outside: View) -> bool {
+        let (view, size) = match end {
+            end if end == End::Scratch as u32 => (self.scratch, kind.bytes::<T>()),
+            // Complex numbers go with factors and rows that are no neighbours.
+            end if end == End::Window as u32 && kind == Kind::Hadamard => (outside, size_of::<T>()),
+            _ => return false,
+        };
+        let run = 16 / size;
+        let is_whole = |length: i64| length % run as i64 == 0;
+        let (along_cols, strided) = (self.along_cols == 1, self.points_fast == 0);
+        let neighbours = match (along_cols, strided) {
+            (true, _) => self.lanes,
+            (false, true) => self.lanes.min(self.shift),
+            (false, false) => self.points,
+        };
+        let within = match along_cols {
+            true => is_whole(self.cols),
+            false if end == End::Window as u32 => is_whole(self.first) && is_whole(self.count),
+            false => true,
+        };
+        run > 1 && neighbours >= run.ilog2() && within && view.has_runs(16, size, along_cols)
     }
 }
 
@@ -209,10 +243,13 @@ pub(super) fn launch_pass<T: CudaScalar>(
         false => (cols * others).div_ceil(1 << lanes),
     };
     let points_fast = u32::from(!strided);
-    let tiles_wide = tiles as i64;
-    let mix = Mix { shift, points, lanes, points_fast, round, rounds, tiles: tiles_wide, ..mix };
+    let mix = Mix { shift, points, lanes, points_fast, round, rounds, ..mix };
+    let wide_load = mix.is_wide::<T>(kind, mix.load, mix.source).into();
+    let wide_store = mix.is_wide::<T>(kind, mix.store, mix.target).into();
+    let mix = Mix { wide_load, wide_store, ..mix };
     let shared = (kind.bytes::<T>() << (points + lanes)) as u32;
-    let shape = Shape { shared, ..Shape::over(cuda, tiles, 1, THREADS) };
+    // A tile has 512 bytes at least, or is one of `MOST_COLUMNS`: a grid may have 2³¹ − 1 blocks.
+    let shape = Shape { grid: (tiles as u32, 1), block: THREADS, shared };
     let (module, names) = match kind {
         Kind::Hadamard => (&cuda.gpu.transform, ["hadamard_f32", "hadamard_f64"]),
         Kind::Cosine => (&cuda.gpu.fourier, ["cosine_f32", "cosine_f64"]),
@@ -222,11 +259,9 @@ pub(super) fn launch_pass<T: CudaScalar>(
     unsafe { launch(cuda, module, T::kernel(names), shape, &mut [arg(&mix)]) }
 }
 
-/// Sampled rows from the scratch memory to the target, or from the source to the scratch memory; all
-/// rows of a convolution.
-pub(super) fn launch_move<T: CudaScalar>(cuda: &Cuda, kind: Kind, mix: Mix) -> Result<()> {
-    let rows = if kind == Kind::Convolution { mix.n } else { mix.sampled } as usize;
-    let cols = mix.cols as usize;
+/// A convolution of long columns from the scratch memory to the target.
+pub(super) fn launch_fold<T: CudaScalar>(cuda: &Cuda, mix: Mix) -> Result<()> {
+    let (rows, cols) = (mix.n as usize, mix.cols as usize);
     let (fast, slow) = if mix.by_rows == 1 { (rows, cols) } else { (cols, rows) };
     let fast_bits = log2_ceil(fast).min(THREADS.trailing_zeros());
     let mix = Mix { fast_bits, ..mix };
@@ -234,13 +269,9 @@ pub(super) fn launch_move<T: CudaScalar>(cuda: &Cuda, kind: Kind, mix: Mix) -> R
     let x = fast.div_ceil(1 << fast_bits).clamp(1, most);
     let y = slow.div_ceil((THREADS >> fast_bits) as usize).clamp(1, (most / x).max(1));
     let shape = Shape { grid: (x as u32, y as u32), block: THREADS, shared: 0 };
-    let (module, names) = match kind {
-        Kind::Hadamard => (&cuda.gpu.transform, ["hadamard_move_f32", "hadamard_move_f64"]),
-        Kind::Cosine => (&cuda.gpu.fourier, ["cosine_move_f32", "cosine_move_f64"]),
-        Kind::Convolution => (&cuda.gpu.fourier, ["convolve_fold_f32", "convolve_fold_f64"]),
-    };
+    let name = T::kernel(["convolve_fold_f32", "convolve_fold_f64"]);
     // SAFETY: as above.
-    unsafe { launch(cuda, module, T::kernel(names), shape, &mut [arg(&mix)]) }
+    unsafe { launch(cuda, &cuda.gpu.fourier, name, shape, &mut [arg(&mix)]) }
 }
 
 #[cfg(test)]

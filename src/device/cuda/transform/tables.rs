@@ -10,16 +10,20 @@ use crate::random::{Permutation, Stream};
 use crate::{Device, Family, Op, Result, Sketch};
 use cudarc::driver::sys::CUdeviceptr;
 
-/// The signs and sampled rows of an operator: a bit a coordinate and round, 8 bytes a row.
+/// The signs and sampled rows of an operator: a bit a coordinate and round, and the rows as a list of 8
+/// bytes each, or for each row of the transform a bit whether it is sampled and 4 bytes for its place.
 pub(super) struct Draw {
     pub(super) signs: CudaBuffer<u32>,
     /// Words of signs of a round.
     pub(super) words: u32,
     pub(super) index: CudaBuffer<u64>,
+    pub(super) chosen: CudaBuffer<u32>,
+    pub(super) places: CudaBuffer<u32>,
 }
 
 impl Draw {
-    pub(super) fn new(cuda: &Cuda, s: &Sketch) -> Result<Self> {
+    /// With a list of the sampled rows, or what each of so many positions says.
+    pub(super) fn new(cuda: &Cuda, s: &Sketch, positions: Option<usize>) -> Result<Self> {
         let (signs, rows) = match s.family() {
             Family::Srct => (Stream::DctSigns, Stream::DctRows),
             Family::HadamardDiagonal => {
@@ -30,14 +34,19 @@ impl Draw {
         let (n, range, rounds) = (s.transform_len(), s.row_range(), s.rounds());
         let blocks = n.div_ceil(128);
         let words = 4 * blocks;
-        let draw = Self {
+        let asked = positions.unwrap_or(0);
+        let mut draw = Self {
             signs: cuda.scratch(words * rounds as usize)?,
             words: words as u32,
-            index: cuda.scratch(range.len())?,
+            index: cuda.scratch(if positions.is_none() { range.len() } else { 0 })?,
+            chosen: cuda.scratch(asked.div_ceil(32))?,
+            places: cuda.scratch(asked)?,
         };
+        draw.chosen.clear()?;
         let permutation = Permutation::new(s.seed(), rows, n as u64);
         let network = Network::new(&permutation, s.seed(), rows);
         let (to_signs, to_index) = (draw.signs.start(), draw.index.start());
+        let (to_chosen, to_places) = (draw.chosen.start(), draw.places.start());
         let work = blocks * rounds as usize + range.len();
         let (stream, blocks) = (signs.number(), blocks as i64);
         let (first, sampled) = (range.start as u64, range.len() as i64);
@@ -47,13 +56,15 @@ impl Draw {
             arg(&rounds),
             arg(&blocks),
             arg(&to_index),
+            arg(&to_chosen),
+            arg(&to_places),
             arg(&network),
             arg(&first),
             arg(&sampled),
         ];
         let shape = Shape::over(cuda, work, THREADS as usize, THREADS);
-        // SAFETY: the parameters of the kernel; the buffers have four words a block and an entry a
-        // row.
+        // SAFETY: the parameters of the kernel; the buffers have four words a block, and an entry a row or
+        // one for each row of the transform and a bit that is zero; rows are below 2³¹.
         unsafe { launch(cuda, &cuda.gpu.transform, "draw", shape, arguments) }?;
         Ok(draw)
     }
