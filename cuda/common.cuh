@@ -42,3 +42,9 @@ template <typename T>
 struct alignas(16) Vector {
     T x[16 / sizeof(T)];
 };
+
+// Numbers moved by one instruction, 16 bytes at most.
+template <typename T, int COUNT>
+struct alignas(COUNT * sizeof(T)) Several {
+    T x[COUNT];
+};

@@ -36,11 +36,20 @@ sources!(
 macro_rules! headers {
     ($($name:literal),*) => {
         /// What they include.
-        const HEADERS: [Source; 6] =
+        const HEADERS: [Source; 8] =
             [$(($name, include_str!(concat!("../../../../cuda/", $name)))),*];
     };
 }
-headers!("common.cuh", "half.cuh", "random.cuh", "permutation.cuh", "sparse.cuh", "transform.cuh");
+headers!(
+    "block_perm.cuh",
+    "common.cuh",
+    "half.cuh",
+    "random.cuh",
+    "permutation.cuh",
+    "scatter.cuh",
+    "sparse.cuh",
+    "transform.cuh"
+);
 
 /// The version of NVRTC. An error when there is none, or an old one: cudarc would panic.
 pub fn version() -> Result<(i32, i32), String> {
