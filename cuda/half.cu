@@ -3,6 +3,7 @@
 // | kernel | a block does | bytes needed | bound on an H100 (3 TB/s) |
 // |---|---|---|---|
 // | move, turn | 256 to 2048 entries, tiles of 32×32 | entries read and written once: 6 B from or to f32, 4 B between halves | 0.5, 0.75 entries/ps |
+// | scatter_signs | see scatter.cuh | 2 B an entry of A, sums of f32 once | instructions |
 // | gather | see sparse.cu | 2 B an entry of X and column, from L2 when the panel is there; C once | 1500 products a ns from memory for entries met once |
 //
 // Two flops an entry or product: memory is the bound. Neighbouring lanes are neighbouring entries of
@@ -12,6 +13,7 @@
 #include "common.cuh"
 #include "half.cuh"
 #include "sparse.cuh"
+#include "scatter.cuh"
 
 // Entries that 16 bytes hold, of the longer type.
 template <typename From, typename To>
@@ -94,7 +96,15 @@ __device__ __forceinline__ void turn(float alpha, View a, float beta, View b, i6
         gather<IN, OUT>(alpha, ROWS_OF<float>{x}, b, beta, c, rows, part_bits, cols, wide, split); \
     }
 
+#define SCATTER(IN, IN_NAME)                                                                       \
+    extern "C" __global__ void __launch_bounds__(SCATTER_THREADS)                                  \
+        scatter_signs_##IN_NAME(float alpha, Lists x, u32 stacked, View a, float beta, View c,     \
+                                i64 inner, u32 cols, u32 wide, u32 slices, i64 parts) {            \
+        scatter<IN>(alpha, x, stacked, a, beta, c, inner, cols, wide, slices, parts);              \
+    }
+
 #define KERNELS(H, NAME)                            \
+    SCATTER(H, NAME)                                \
     MOVES(H, NAME, float, f32)                      \
     MOVES(float, f32, H, NAME)                      \
     MOVES(H, NAME, H, NAME)                         \

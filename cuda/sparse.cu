@@ -8,10 +8,14 @@
 // | gather | a warp for 1 to 32 rows of C × up to 128 columns | rows of B that a row names: 4 or 8 B an
 //   entry and column, from L2 when the panel of B is there; C once | 2 an entry and column | 375 (f32),
 //   187 (f64) products a ns from memory for entries met once |
-// | meet | a warp a row of C × 512 columns | 8 or 12 B for every pair that meets | 2 | 250 pairs/ns |
+// | meet | a warp a row of C × 512 columns, 32 warps a row at the most | 8 or 12 B for every pair that meets and
+//   8 warps of a row, the other seven reading from L1; C once | 2 | 250 pairs/ns up to 4096 columns, 62 at 16384 |
+// | meet_wide (beyond 16384 columns) | a warp a row of C, or up to 32 that share its columns | 8 or 12 B for every
+//   pair, and a sector of C read and written; C once before | 2 | 42 pairs/ns, 75 where the rows of C that run stay in L2 |
+// | scatter_signs (narrow A) | see scatter.cuh |
 // | place_of_non_finite | one warp | a row | - | latency |
 //
-// Every product is gather or meet: the host turns lists round (sort.cu) when they are stored by the
+// Every product but scatter_signs is gather or meet: the host turns lists round (sort.cu) when they are stored by the
 // other index. A sum runs over a list in its order, cut among lanes and parts by the shapes alone and
 // joined in a fixed order: the same bits for every grid, and no float is added by an atomic.
 //
@@ -22,6 +26,7 @@
 #include "common.cuh"
 #include "random.cuh"
 #include "sparse.cuh"
+#include "scatter.cuh"
 
 // Threads of a block that makes the positions of distinct rows.
 #define SIGN_THREADS 128
@@ -131,18 +136,19 @@ extern "C" __global__ void __launch_bounds__(SIGN_THREADS)
 #define WIDTH 512
 
 // C <- alpha X Y + beta C, both by rows, C (rows · parts) × cols. No row of Y has a column twice, so the lanes
-// of a warp never add to one place at a time.
+// of a warp never add to one place at a time. The warps of a block have neighbouring columns of one row where
+// there are so many: they walk the same lists at about the same time, which come from memory once for all.
 template <typename Left, typename Right, typename T>
 __device__ __forceinline__ void meet(T alpha, const Left& x, const Right& y, T beta, View c, i64 rows,
                                      u32 part_bits, i64 cols) {
     __shared__ T sums[THREADS / 32][WIDTH];
     u32 lane = threadIdx.x & 31;
     T* sum = sums[threadIdx.x >> 5];
-    i64 lines = rows << part_bits, work = lines * ((cols + WIDTH - 1) / WIDTH);
+    i64 windows = (cols + WIDTH - 1) / WIDTH, work = (rows << part_bits) * windows;
     i64 warps = (i64)gridDim.x * (THREADS / 32);
 #pragma unroll 1
     for (i64 w = ((i64)blockIdx.x * THREADS + threadIdx.x) >> 5; w < work; w += warps) {
-        i64 i = w % lines, j0 = w / lines * WIDTH;
+        i64 i = w / windows, j0 = w % windows * WIDTH;
         i64 width = min((i64)WIDTH, cols - j0);
         for (i64 j = lane; j < width; j += 32) sum[j] = T(0);
         __syncwarp();
@@ -164,6 +170,40 @@ __device__ __forceinline__ void meet(T alpha, const Left& x, const Right& y, T b
         for (i64 j = lane; j < width; j += 32)
             axpby_entry<T>(alpha, &sum[j], beta, at<T>(c, i, j0 + j));
         __syncwarp();
+    }
+}
+
+// The same for rows of C that are too long for it: sums are made in C, which is scaled by beta first. A warp has
+// `width` columns of a row to itself, so the order of a sum is that of the list here too.
+template <typename Left, typename Right, typename T>
+__device__ __forceinline__ void meet_wide(T alpha, const Left& x, const Right& y, T beta, View c, i64 rows,
+                                          u32 part_bits, i64 cols, i64 width) {
+    u32 lane = threadIdx.x & 31;
+    i64 windows = (cols + width - 1) / width, work = (rows << part_bits) * windows;
+    i64 warps = (i64)gridDim.x * (THREADS / 32);
+#pragma unroll 1
+    for (i64 w = ((i64)blockIdx.x * THREADS + threadIdx.x) >> 5; w < work; w += warps) {
+        i64 i = w / windows, j0 = w % windows * width, end_j = min(j0 + width, cols);
+        if (beta != T(1))
+            for (i64 j = j0 + lane; j < end_j; j += 32)
+                axpby_entry<T, T>(T(0), nullptr, beta, at<T>(c, i, j));
+        __syncwarp();
+        u64 begin, end;
+        part_of(x, i % rows, i / rows, part_bits, begin, end);
+#pragma unroll 1
+        for (u64 e = begin; e < end; e++) {
+            i64 k;
+            T left;
+            if (!x.get(e, k, left)) continue;
+            left *= alpha;
+            u64 last = y.end(k);
+            for (u64 f = y.begin(k) + lane; f < last; f += 32) {
+                i64 j;
+                T right;
+                if (y.get(f, j, right) && j >= j0 && j < end_j) *at<T>(c, i, j) += left * right;
+            }
+            __syncwarp();
+        }
     }
 }
 
@@ -191,6 +231,18 @@ __device__ __forceinline__ void place_of_non_finite(const u64* row_ptr, i64 rows
     }
 }
 
+#define MEET(STEM, LEFT, RIGHT, T, NAME)                                                           \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                       \
+        STEM##_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows, u32 part_bits,          \
+                      i64 cols) {                                                                  \
+        meet(alpha, LEFT<T>{x}, RIGHT<T>{y}, beta, c, rows, part_bits, cols);                      \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                       \
+        STEM##_wide_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows, u32 part_bits,     \
+                           i64 cols, i64 width) {                                                  \
+        meet_wide(alpha, LEFT<T>{x}, RIGHT<T>{y}, beta, c, rows, part_bits, cols, width);          \
+    }
+
 #define KERNELS(T, NAME)                                                                           \
     extern "C" __global__ void __launch_bounds__(THREADS)                                          \
         gather_stored_##NAME(T alpha, Lists x, View b, T beta, View c, i64 rows, u32 part_bits,    \
@@ -202,20 +254,13 @@ __device__ __forceinline__ void place_of_non_finite(const u64* row_ptr, i64 rows
                             i64 cols, u32 wide, u32 split) {                                       \
         gather<T, T>(alpha, Signs<T>{x}, b, beta, c, rows, part_bits, cols, wide, split);                \
     }                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                       \
-        stored_meets_stored_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows,            \
-                                   u32 part_bits, i64 cols) {                                      \
-        meet(alpha, Stored<T>{x}, Stored<T>{y}, beta, c, rows, part_bits, cols);                   \
-    }                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                       \
-        stored_meets_signs_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows,             \
-                                  u32 part_bits, i64 cols) {                                       \
-        meet(alpha, Stored<T>{x}, Signs<T>{y}, beta, c, rows, part_bits, cols);                    \
-    }                                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS, 4)                                       \
-        signs_meet_stored_##NAME(T alpha, Lists x, Lists y, T beta, View c, i64 rows,              \
-                                  u32 part_bits, i64 cols) {                                       \
-        meet(alpha, Signs<T>{x}, Stored<T>{y}, beta, c, rows, part_bits, cols);                    \
+    MEET(stored_meets_stored, Stored, Stored, T, NAME)                                             \
+    MEET(stored_meets_signs, Stored, Signs, T, NAME)                                               \
+    MEET(signs_meet_stored, Signs, Stored, T, NAME)                                                \
+    extern "C" __global__ void __launch_bounds__(SCATTER_THREADS)                                  \
+        scatter_signs_##NAME(T alpha, Lists x, u32 stacked, View a, T beta, View c, i64 inner,     \
+                             u32 cols, u32 wide, u32 slices, i64 parts) {                          \
+        scatter<T>(alpha, x, stacked, a, beta, c, inner, cols, wide, slices, parts);            \
     }                                                                                              \
     extern "C" __global__ void __launch_bounds__(32)                                               \
         place_of_non_finite_##NAME(const u64* row_ptr, i64 rows, const u32* col_idx,               \

@@ -42,12 +42,14 @@ fn resources(log: &str) -> BTreeMap<String, [u32; 3]> {
     found
 }
 
-/// Bytes of shared memory that the host asks for at a launch, at the most, by the kernel's name without
-/// its type; for ζ = 8.
-const ASKED: [(&str, u32); 6] = [
+/// Bytes of shared memory that the host asks for at a launch, at the most, by the kernel's name with or
+/// without its types; for ζ = 8.
+const ASKED: [(&str, u32); 8] = [
     ("block_perm_rows", 64 << 10),
     ("block_perm_cols", 72 << 10),
     ("sparse_sign", 4 << 10),
+    ("scatter_signs_f64", 64 << 10),
+    ("scatter_signs", 32 << 10),
     ("hadamard", 64 << 10),
     ("cosine", 64 << 10),
     ("convolve", 64 << 10),
@@ -63,6 +65,12 @@ fn occupancy(registers: u32, shared: u32, of: u32, threads: u32) -> u32 {
     let by_shared = of / (shared + 1024);
     let blocks = (warps / (threads / 32)).min(2048 / threads).min(by_shared).min(32);
     100 * blocks * threads / 2048
+}
+
+/// The name of a kernel without the types at its end.
+fn without_types(kernel: &str) -> &str {
+    let shorter = ["_f32", "_f64", "_bf16", "_f16"].iter().find_map(|end| kernel.strip_suffix(end));
+    shorter.map_or(kernel, without_types)
 }
 
 /// The number of threads that `.maxntid` states for a kernel.
@@ -112,8 +120,8 @@ fn main() -> Result<()> {
         for (kernel, [r80, s80, shared]) in &old {
             let [r90, s90, _] = new[kernel];
             let t = threads(&ptx, kernel).ok_or_else(|| format!("{kernel}: no bound"))?;
-            let name = kernel.trim_end_matches("_f32").trim_end_matches("_f64");
-            let asked = ASKED.iter().find(|asked| asked.0 == name);
+            let is_named = |name: &str| name == kernel || name == without_types(kernel);
+            let asked = ASKED.iter().find(|asked| is_named(asked.0));
             let shared = shared + asked.map_or(0, |asked| asked.1);
             let [o80, o90] = [(*r80, SHARED[0]), (r90, SHARED[1])]
                 .map(|(registers, of)| occupancy(registers, shared, of, t));

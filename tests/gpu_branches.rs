@@ -5,6 +5,7 @@
 //! both ways of each choice are taken. `tests/README.md` lists the choices and the few that need more
 //! memory than an interpreter can fill.
 
+use randnla::decomp::{QbParams, RsvdParams, qb, rsvd};
 use randnla::{
     Blas, Cpu, Csr, Cuda, Error, Mat, MatMut, MatRef, Op, Result, Sketch, SketchKernels,
     SparseKernels, TransformKernels,
@@ -269,8 +270,9 @@ fn sparse(cuda: &Cuda) -> Result<()> {
         s.apply(&a).map(drop)
     });
     takes("few long lists, in parts", &[("gather_stored_f32", 1), ("join_f32", 1)], || {
-        Sketch::count_sketch(3, 4000, 1)?.apply(&filled(cuda, 4000, 3)?).map(drop)
+        Sketch::count_sketch(3, 1000, 1)?.apply(&filled(cuda, 1000, 33)?).map(drop)
     });
+    narrow(cuda)?;
     let counted = |zeta| Sketch::sparse_sign(200, 50, zeta, 1);
     takes("few distinct rows", &[("sparse_sign", 1), ("sparse_sign_wide", 0)], || {
         SketchKernels::<f32>::indices(cuda, &counted(64)?).map(drop)
@@ -298,15 +300,75 @@ fn sparse(cuda: &Cuda) -> Result<()> {
     takes("Xᵀ·B", &[("gather_stored_f32", 1), (turned, 1)], || {
         cuda.spmm(1.0, x.as_ref(), Op::Trans, tall.as_ref(), 0.0, filled(cuda, 40, 9)?.as_mut())
     });
+    let y = Csr::from_triplets(cuda, (40, 16_385), &[(3, 4, 1.0)])?;
+    let mut long = filled(cuda, 100, 16_385)?;
+    let stems = ["stored_meets_stored_f32", "stored_meets_stored_wide_f32", "axpby_f32"];
+    for (n, counts) in [(16_384, [1, 0, 0]), (16_385, [0, 1, 1])] {
+        let expected: Vec<_> = stems.into_iter().zip(counts).collect();
+        takes(&format!("X·Y of {n} columns"), &expected, || {
+            let y = Csr::from_triplets(cuda, (40, n), &[(3, 4, 1.0)])?;
+            cuda.spspmm(1.0, x.as_ref(), y.as_ref(), 0.5, long.as_mut().columns(0..n))
+        });
+    }
+    takes("X·Y of 16385 columns, by rows", &[(stems[1], 1), (stems[2], 0)], || {
+        let mut long = filled(cuda, 16_385, 100)?;
+        cuda.spspmm(1.0, x.as_ref(), y.as_ref(), 0.5, long.as_mut().transpose())
+    });
     takes("X·Y", &[("stored_meets_stored_f32", 1)], || {
         let y = Csr::from_triplets(cuda, (40, 9), &[(3, 4, 1.0)])?;
         cuda.spspmm(1.0, x.as_ref(), y.as_ref(), 0.0, filled(cuda, 100, 9)?.as_mut())
+    });
+    takes("a decomposition of a matrix in rows", &[(turned, 1)], || {
+        rsvd(&x, RsvdParams::rank(3).power_passes(3)).map(drop)
+    });
+    takes("one of a matrix in columns", &[(turned, 1)], || {
+        rsvd(&turned_x, RsvdParams::rank(3).power_passes(3)).map(drop)
+    });
+    takes("a basis for a tolerance", &[(turned, 1)], || {
+        qb(&x, QbParams::tolerance(0.5).block_size(2)).map(drop)
     });
     let found = "place_of_non_finite_f32";
     takes("all finite", &[(found, 0)], || cuda.find_non_finite_stored(x.as_ref()).map(drop));
     takes("not finite", &[(found, 1)], || {
         let x = Csr::from_triplets(cuda, (40, 9), &[(3, 4, f32::NAN)])?;
         cuda.find_non_finite_stored(x.as_ref()).map(drop)
+    });
+    Ok(())
+}
+
+/// Narrow matrices meet the columns of S as they are, prepared or not; the rows of S where columns or slices of
+/// rows are many.
+fn narrow(cuda: &Cuda) -> Result<()> {
+    let scattered = |count| [("scatter_signs_f32", count), ("keys_of_operator", 1 - count)];
+    let stack = |d| Sketch::sparse_stack(d, 300, 8, 1);
+    let sign = |d| Sketch::sparse_sign(d, 300, 8, 1);
+    for (s, n, count) in [
+        (stack(64)?, 32, 1),
+        (stack(64)?, 33, 0),
+        (stack(576)?, 32, 1),
+        (stack(577)?, 32, 0),
+        (stack(577)?, 16, 1),
+        (sign(128)?, 17, 1),
+        (sign(129)?, 17, 0),
+        (sign(129)?, 16, 1),
+        (sign(4096)?, 1, 1),
+        (sign(4097)?, 1, 0),
+    ] {
+        let what = format!("{:?} {:?} and {n} columns", s.family(), s.shape());
+        let a = filled(cuda, 300, n)?;
+        takes(&what, &scattered(count), || s.apply(&a).map(drop));
+    }
+    let a = filled(cuda, 300, 5)?;
+    let kept = stack(64)?.prepare::<f32, _>(cuda)?;
+    takes("prepared", &[("scatter_signs_f32", 1), ("gather_stored_f32", 0)], || {
+        kept.apply(&a).map(drop)
+    });
+    takes("one part", &[("scatter_signs_f32", 1), ("join_f32", 0)], || {
+        stack(64)?.apply(a.columns(0..1)).map(drop)
+    });
+    let tall = filled(cuda, 3000, 5)?;
+    takes("several parts", &[("scatter_signs_f32", 1), ("join_f32", 1)], || {
+        Sketch::sparse_stack(64, 3000, 8, 1)?.apply(&tall).map(drop)
     });
     Ok(())
 }
@@ -323,8 +385,9 @@ fn sorting(cuda: &Cuda) -> Result<()> {
         let what = format!("{rows} rows, {m} pairs");
         let expected = [("digit_counts", passes), ("place_pairs", passes), ("add_tiles", levels)];
         let s = Sketch::count_sketch(rows, m, 1)?;
-        let a = filled(cuda, m, 1)?;
-        takes(&what, &expected, || s.apply(&a).map(drop));
+        takes(&what, &expected, || {
+            SketchKernels::<f32>::compressed(cuda, &s, Op::NoTrans).map(drop)
+        });
     }
     Ok(())
 }

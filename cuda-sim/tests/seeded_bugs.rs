@@ -230,6 +230,14 @@ const SHIPPED_BUGS: &[ShippedBug] = &[
     ("block_perm_cols_f32", Remove("bar.warp.sync", 2), &[Race]),
     ("block_perm_cols_f32", Remove("bar.warp.sync", 3), &[Race, Uninitialised]),
     ("block_perm_cols_f32", Remove("bar.warp.sync", 4), &[Race]),
+    // Halves: the same, and pieces of 8 bytes off by one entry.
+    ("block_perm_rows_f16", Remove("st.shared", 0), &[Uninitialised]),
+    ("block_perm_rows_f16", Remove("bar.warp.sync", 1), &[Race]),
+    ("block_perm_rows_f16", Remove("bar.warp.sync", 2), &[Race]),
+    ("block_perm_rows_f16", Replace("ld.global.v4.u16", 0, "]", "+2]"), &[Misaligned]),
+    ("block_perm_cols_f16", Remove("bar.warp.sync", 2), &[Race]),
+    ("block_perm_cols_f16", Remove("bar.warp.sync", 3), &[Race, Uninitialised]),
+    ("block_perm_cols_f16", Replace("ld.global.v4.u16", 0, "]", "+2]"), &[Misaligned]),
     ("transpose_f32", Remove("bar.sync", 0), &[Race, Uninitialised]),
     ("transpose_f32", Remove("bar.sync", 1), &[Race]),
     ("transpose_f32", Replace("setp.ge", 2, "ge", "gt"), &[OutOfBounds]),
@@ -309,6 +317,21 @@ const SHIPPED_BUGS: &[ShippedBug] = &[
     ("stored_meets_stored_f32", Remove("bar.warp.sync", 0), &[Race, Uninitialised]),
     ("stored_meets_stored_f32", Remove("bar.warp.sync", 1), &[Race]),
     ("stored_meets_stored_f32", Remove("st.shared", 0), &[Uninitialised]),
+    // Sums that are added to before C is scaled, or by the next list too early, or never scaled; a column of the
+    // neighbour.
+    ("stored_meets_stored_wide_f32", Remove("bar.warp.sync", 0), &[Race, Uninitialised]),
+    ("stored_meets_stored_wide_f32", Remove("bar.warp.sync", 1), &[Race]),
+    ("stored_meets_stored_wide_f32", Remove("st.global", 0), &[Uninitialised]),
+    (
+        "stored_meets_stored_wide_f32",
+        Replace("setp.le.s64", 0, "le", "lt"),
+        &[Race, OutOfBounds, Uninitialised],
+    ),
+    // Sums that are joined too early, or cleared before, or not at all; a column more than there is.
+    ("scatter_signs_f32", Remove("bar.warp.sync", 0), &[Race, Uninitialised]),
+    ("scatter_signs_f32", Remove("bar.warp.sync", 1), &[Race]),
+    ("scatter_signs_f32", Remove("st.shared", 0), &[Uninitialised]),
+    ("scatter_signs_f32", Replace("setp.lt.u32", 1, "lt", "le"), &[OutOfBounds]),
     ("count_draws", Plain("atom.global.add", 0), &[Race]),
     ("count_draws", Replace("setp.ge", 0, "ge", "gt"), &[OutOfBounds]),
     ("uniform_f32", Replace("st.global.v4", 0, "]", "+4]"), &[Misaligned]),
@@ -360,6 +383,7 @@ const REDUNDANT: &[(&str, &str, usize)] = &[
     ("place_pairs", "bar.warp.sync", 31),
     // Two more follow before a lane adds to the cleared sums.
     ("block_perm_cols_f32", "bar.warp.sync", 1),
+    ("block_perm_cols_f16", "bar.warp.sync", 1),
     // A lane looks up the words that it has held itself.
     ("sparse_sign_wide", "bar.warp.sync", 0),
     // A lane clears the sums that it has read itself.

@@ -22,7 +22,9 @@ where
     Cuda: Backend<T>,
 {
     times_dense::<T>(bench)?;
+    narrow::<T>(bench)?;
     times_sparse::<T>(bench)?;
+    long_rows::<T>(bench)?;
     compressed::<T>(bench)?;
     draws::<T>(bench)?;
     block_perm::<T>(bench)
@@ -113,6 +115,95 @@ where
     let what = format!("search of {M}×{D}, 8 a row {name}");
     bench.job(what, (number, Peer::Bytes(M * 8 * s)), shown, |cuda| {
         cuda.find_non_finite_stored(spoiled.as_ref()).map(drop)
+    })
+}
+
+/// Narrow A: a row of A and the words of a column of S once for the slices of a block, sums once a part.
+fn narrow<T: Scalar>(bench: &mut Bench) -> Result<()>
+where
+    Cuda: Backend<T>,
+{
+    let cuda = bench.cuda.clone();
+    let (name, s, number) = (T::NAME, size_of::<T>(), Number::of::<T>());
+    let m = 16_000;
+    for sketch in [Sketch::sparse_stack(D, m, ZETA, 1)?, Sketch::sparse_sign(D, m, ZETA, 1)?] {
+        let family = sketch.family();
+        let indices = SketchKernels::<T>::indices(&cuda, &sketch)?;
+        for n in [1, 4, 16] {
+            let (a, mut c) = (columns::<T>(&cuda, m, n)?, columns::<T>(&cuda, D, n)?);
+            let needed = m * (n * s + 4 * ZETA) + parts(m, n) * D * n * s;
+            let shown = [kernel(format!("scatter_signs_{name}"), Class::Shared, needed)];
+            let peer = (number, Peer::Sketch([D, n, m]));
+            let what = format!("S·A, {family:?} {D}×{m} ζ = 8, {n} columns {name}");
+            bench.job(what, peer, shown, |cuda| {
+                let (one, zero) = (T::one(), T::zero());
+                let (a, c) = (a.as_ref(), c.as_mut());
+                cuda.sparse_times(&sketch, &indices, Op::NoTrans, one, a, zero, c)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Parts of the sums of S·A with n columns, 4 slices, m rows of A (`src/device/cuda/sparse/scatter.rs`).
+fn parts(m: usize, n: usize) -> usize {
+    (m * n / 512).min((1 << 18) / (D * n)).min(1024)
+}
+
+/// How often few long rows of C have their lists from memory: 32 warps share the columns, and eight a cache.
+const WALKS: usize = 4;
+
+/// Rows of C in windows of 512 columns, eight to a block, and beyond 16384 where they are.
+fn long_rows<T: Scalar>(bench: &mut Bench) -> Result<()>
+where
+    Cuda: Backend<T>,
+{
+    let cuda = bench.cuda.clone();
+    let (name, s, number) = (T::NAME, size_of::<T>(), Number::of::<T>());
+    let (one, zero) = (T::one(), T::zero());
+    let (m, inner, entry) = (64, 256, 4 + s);
+    for (n, per_row, kernel_of) in
+        [(4096, 64, "stored_meets_stored"), (20_000, 256, "stored_meets_stored_wide")]
+    {
+        let (x, y) = (sparse::<T>(&cuda, (m, inner), 8)?, sparse::<T>(&cuda, (inner, n), per_row)?);
+        let mut c = rows::<T>(&cuda, m, n)?;
+        let lists = 8 * m + m * 8 * (entry + 16 + per_row * entry);
+        // In place a sector of C is read and written for each pair, after C is scaled.
+        let needed = match n > 16_384 {
+            true => WALKS * lists + 64 * m * 8 * per_row + m * n * s,
+            false => lists + m * n * s,
+        };
+        let shown = [kernel(format!("{kernel_of}_{name}"), Class::Gather, needed)];
+        let what = format!("X·Y, {m}×{inner}×{n}, 8 and {per_row} a row {name}");
+        bench.job(what, (number, Peer::Product([m, n, inner])), shown, |cuda| {
+            cuda.spspmm(one, x.as_ref(), y.as_ref(), zero, c.as_mut())
+        })?;
+    }
+    // S·X with a long S, and Sᵀ·X with long rows of X.
+    let (d, n) = (20_000, 64);
+    let sketch = Sketch::sparse_stack(d, M, ZETA, 1)?;
+    let indices = SketchKernels::<T>::indices(&cuda, &sketch)?;
+    let x = sparse::<T>(&cuda, (M, n), 2)?;
+    let mut c = columns::<T>(&cuda, d, n)?;
+    let needed = WALKS * (8 * n + M * 2 * (entry + 4 * ZETA)) + M * 2 * ZETA * 64 + d * n * s;
+    let shown = [kernel(format!("stored_meets_signs_wide_{name}"), Class::Gather, needed)];
+    let what = format!("S·X, SparseStack {d}×{M}, 2 of {n} a row {name}");
+    bench.job(what, (number, Peer::Sketch([d, n, M])), shown, |cuda| {
+        let (s, x) = (&sketch, x.as_ref());
+        cuda.sparse_times_csr(s, &indices, Op::NoTrans, one, x, Op::NoTrans, zero, c.as_mut())
+    })?;
+    let (d, m, n, per_row) = (64, 64, 20_000, 128);
+    let sketch = Sketch::sparse_stack(d, m, ZETA, 1)?;
+    let indices = SketchKernels::<T>::indices(&cuda, &sketch)?;
+    let x = sparse::<T>(&cuda, (d, n), per_row)?;
+    let mut c = rows::<T>(&cuda, m, n)?;
+    let lists = m * ZETA * (4 + 16 + per_row * entry);
+    let needed = WALKS * lists + m * ZETA * per_row * 64 + m * n * s;
+    let shown = [kernel(format!("signs_meet_stored_wide_{name}"), Class::Gather, needed)];
+    let what = format!("Sᵀ·X, SparseStack {d}×{m}, {per_row} of {n} a row {name}");
+    bench.job(what, (number, Peer::Sketch([m, n, d])), shown, |cuda| {
+        let (s, x) = (&sketch, x.as_ref());
+        cuda.sparse_times_csr(s, &indices, Op::Trans, one, x, Op::NoTrans, zero, c.as_mut())
     })
 }
 
@@ -279,6 +370,28 @@ where
         let what = format!("Sᵀ·Y, SparseStack {D}×{M} ζ = 8, {N} columns, to {layout} {name}");
         bench.job(what, peer, shown, |cuda| {
             cuda.sparse_times_half(&sketch, &indices, Op::Trans, 1.0, y.as_ref(), 0.0, x.as_mut())
+        })?;
+    }
+    let (m, n) = (16_000, 4);
+    let sketch = Sketch::sparse_stack(D, m, ZETA, 1)?;
+    let indices = SketchKernels::<f32>::indices(&cuda, &sketch)?;
+    let (a, mut c) = (columns::<H>(&cuda, m, n)?, columns::<H>(&cuda, D, n)?);
+    let needed = m * (n * 2 + 4 * ZETA) + parts(m, n) * D * n * 4;
+    let shown = [kernel(format!("scatter_signs_{name}"), Class::Shared, needed)];
+    let what = format!("S·A, SparseStack {D}×{m} ζ = 8, {n} columns {name}");
+    bench.job(what, (Number::Half, Peer::Sketch([D, n, m])), shown, |cuda| {
+        cuda.sparse_times_half(&sketch, &indices, Op::NoTrans, 1.0, a.as_ref(), 0.0, c.as_mut())
+    })?;
+    let (m, n) = (1024, 64);
+    let sketch = Sketch::block_perm_sjlt(D, m, BlockPermParams::new(), 1)?;
+    let (a, a_rows) = (columns::<H>(&cuda, m, n)?, rows::<H>(&cuda, m, n)?);
+    let (mut c, mut c_rows) = (columns::<H>(&cuda, D, n)?, rows::<H>(&cuda, D, n)?);
+    let needed = sketch.wirings() * m * n * 2 + D * n * 4;
+    for (stem, a, c) in [("rows", &a_rows, &mut c_rows), ("cols", &a, &mut c)] {
+        let shown = [kernel(format!("block_perm_{stem}_{name}"), Class::Gather, needed)];
+        let what = format!("S·A, BlockPerm-SJLT {D}×{m}, {n} columns, by {stem} {name}");
+        bench.job(what, (Number::Half, Peer::Sketch([D, n, m])), shown, |cuda| {
+            cuda.block_perm_times_half(&sketch, 1.0, a.as_ref(), 0.0, c.as_mut())
         })?;
     }
     Ok(())

@@ -27,6 +27,7 @@ mod pivoted;
 mod qb;
 mod range;
 mod rsvd;
+mod turned;
 
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
 pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};

@@ -14,6 +14,7 @@
 use super::estimate::ErrorEstimate;
 use super::range::{Observer, find};
 use super::rsvd::decompose;
+use super::turned::Turned;
 use super::{Progress, Target};
 use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, Result, Scalar};
 use core::ops::ControlFlow;
@@ -181,6 +182,7 @@ fn factor<T: Scalar, D: Backend<T>>(
         b.device().clone().scale_columns(&svd.s, b.as_mut())?;
         return Ok(Qb { q: svd.u, b: b.into_transposed(), error: svd.error, passes: svd.passes });
     }
+    let a = &Turned::new(a)?;
     let mut range = find(op, a, &params, observer)?;
     let error = range.error(a, &params, 0.0)?;
     let (q, b) = (range.q.into_mat(), range.bt.into_mat().into_transposed());

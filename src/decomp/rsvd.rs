@@ -11,6 +11,7 @@ use super::estimate::ErrorEstimate;
 use super::host::{SmallSvd, small_svd};
 use super::qb::QbParams;
 use super::range::{Observer, Range, find};
+use super::turned::Turned;
 use super::{Progress, Target};
 use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, Result, Scalar, scalar};
 use core::ops::ControlFlow;
@@ -117,7 +118,8 @@ impl<T: Scalar, D: Device> Svd<T, D> {
 ///
 /// # Cost
 /// (2q + 2)·2mn(k + p) flops in passes over A, O((m + n)(k + p)²) beside, memory for about
-/// 3(m + n)(k + p) entries. ‖A‖_F is one more reading of a dense A.
+/// 3(m + n)(k + p) entries. ‖A‖_F is one more reading of a dense A. On a GPU a sparse A is kept in both orders
+/// meanwhile.
 ///
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{RsvdParams, rsvd}};
@@ -192,6 +194,7 @@ pub(super) fn decompose<T: Scalar, D: Backend<T>>(
         plan.block_size = asked.block_size.or(Some(block.max(1)));
         plan.enough = Some(block);
     }
+    let a = &Turned::new(a)?;
     let mut range = find(op, a, &plan, observer)?;
     let device = a.device();
     let mut right = Basis::new(device, n, range.bt.len())?;

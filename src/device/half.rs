@@ -132,6 +132,23 @@ pub trait HalfKernels<H: Half>: Backend<f32> + StorageKernels<H> {
         Ok(())
     }
 
+    /// `C ← α S A + β C` for a BlockPerm-SJLT on a device that makes its positions
+    /// ([`SketchKernels::makes_positions`](crate::SketchKernels::makes_positions)); nothing is empty and α is
+    /// not zero.
+    fn block_perm_times_half(
+        &self,
+        s: &Sketch,
+        alpha: f32,
+        a: MatRef<'_, H, Self>,
+        beta: f32,
+        c: MatMut<'_, H, Self>,
+    ) -> Result<()> {
+        let times = |a: MatRef<'_, f32, Self>, x: MatMut<'_, f32, Self>| {
+            self.block_perm_times(&s.raw(), 1.0, a, 0.0, x)
+        };
+        by_columns(self, scaled(alpha, s), a, beta, c, times)
+    }
+
     /// `C ← α X B + β C`, X in compressed sparse rows; nothing is empty and α is not zero.
     fn spmm_half(
         &self,

@@ -375,7 +375,8 @@ pub trait SparseKernels<T: Scalar>: Device {
     ) -> Result<()>;
 
     /// Xᵀ in compressed sparse rows, where [`spmm`](SparseKernels::spmm) with `Op::Trans` begins by making
-    /// it: who multiplies more than once makes it himself. `None` where X serves as it is.
+    /// it: who multiplies more than once makes it himself, for products with Xᵀ and for sketches of X from the
+    /// left. `None` where X serves as it is.
     fn turned(&self, _x: CsrRef<'_, T, Self>) -> Result<Option<Csr<T, Self>>> {
         Ok(None)
     }

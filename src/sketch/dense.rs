@@ -1,8 +1,8 @@
 //! Dense families: panels of S are generated next to the product that consumes them, so S is
 //! never stored.
 //!
-//! A panel holds [`SketchKernels::panel_len`] entries, whatever the number of threads: sums are cut
-//! at the same columns everywhere. Cost of S·A: 2dmn flops plus the generation of dm entries; the
+//! A panel holds [`SketchKernels::panel_len`] entries, or 8 rows or columns of S if these are more and A is sparse,
+//! whatever the number of threads: sums are cut at the same columns everywhere. Cost of S·A: 2dmn flops plus the generation of dm entries; the
 //! extra memory is one panel, and a copy of A where the device multiplies by A in CSR from the left by
 //! turning it ([`SparseKernels::turned`](crate::SparseKernels::turned)).
 //!
@@ -14,6 +14,13 @@ use core::ops::Range;
 
 /// Columns a panel has at least, so that the product has an inner dimension to work with.
 const LEAST_PANEL: usize = 128;
+/// Rows or columns that a panel for sparse A has at least: all of A is read for each panel.
+const LEAST_LINES: usize = 8;
+
+/// How many of `lines` rows or columns of `len` entries, which cannot be cut, a panel of `most` entries has.
+fn lines_of_panel(most: usize, len: usize, lines: usize) -> usize {
+    (most / len).max(LEAST_LINES).min(lines)
+}
 
 /// `C ← α op(S) A + β C`.
 pub(super) fn times<T: Scalar, D: Backend<T>>(
@@ -77,7 +84,7 @@ fn by_column_panels<T: Scalar, D: Backend<T>>(
         Operand::Dense(_) => d.min((device.panel_len() / LEAST_PANEL).max(1)),
         _ => d,
     };
-    let width = (device.panel_len() / height).clamp(1, m);
+    let width = lines_of_panel(device.panel_len(), height, m);
     let mut panel = Panel::new(device, height, width)?;
     for cols in blocks(m, width) {
         for rows in blocks(d, height) {
@@ -111,7 +118,7 @@ fn by_row_panels<T: Scalar, D: Backend<T>>(
     let device = c.device();
     let (d, m) = s.shape();
     let alpha = alpha * T::from_f64(s.scale());
-    let height = (device.panel_len() / m).clamp(1, d);
+    let height = lines_of_panel(device.panel_len(), m, d);
     let mut panel = Panel::new(device, height, m)?;
     for rows in blocks(d, height) {
         let p = panel.fill(&s.raw().rows(rows.clone()), fill)?;
@@ -177,5 +184,29 @@ impl<T: Scalar, D: Backend<T>> Panel<T, D> {
     ) -> Result<MatRef<'_, T, D>> {
         fill(s, self.memory.as_mut().rows(0..s.nrows()).columns(0..s.ncols()))?;
         Ok(self.memory.rows(0..s.nrows()).columns(0..s.ncols()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_not_narrower_than_eight_lines() {
+        let most = 1 << 20;
+        for (len, lines, expected) in [
+            (1, 5, 5),
+            (1, 1 << 30, most),
+            (most / 100, 1000, 100),
+            (most / 9, 1000, 9),
+            (most / 8, 1000, 8),
+            (most / 7, 1000, 8),
+            (most, 1000, 8),
+            (most + 1, 1000, 8),
+            (1 << 40, 1000, 8),
+            (1 << 40, 3, 3),
+        ] {
+            assert_eq!(lines_of_panel(most, len, lines), expected, "{lines} lines of {len}");
+        }
     }
 }

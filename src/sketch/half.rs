@@ -4,7 +4,7 @@
 //! | family | S | dense A |
 //! |---|---|---|
 //! | Gaussian, Rademacher, Uniform | raw entries of `f32`, rounded; the factor goes into α | S and A enter the product as halves |
-//! | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | signs, the factor goes into α; indexed in chunks | one pass over A |
+//! | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | signs, the factor goes into α; indexed in chunks, or made in the kernel | one pass over A |
 //! | LASO, row sampling | CSR in `f32` | CSR × dense |
 //! | transforms, Haar | as in `f32` | column panels of A widened to `f32` |
 //!
@@ -12,7 +12,7 @@
 
 use super::{Family, Sketch, apply, dense, haar, sparse};
 use crate::device::{by_columns, like, scaled};
-use crate::{Half, HalfKernels, Mat, MatMut, MatRef, Op, Operand, Result};
+use crate::{Half, HalfKernels, Mat, MatMut, MatRef, Op, Operand, Result, SketchKernels};
 
 /// `C ← α op(S) A + β C` after checking the arguments.
 pub(super) fn run<H: Half, D: HalfKernels<H>>(
@@ -78,6 +78,10 @@ fn times_signs<H: Half, D: HalfKernels<H>>(
     mut c: MatMut<'_, H, D>,
 ) -> Result<()> {
     let device = c.device();
+    let by_blocks = op == Op::NoTrans && s.family() == Family::BlockPermSjlt;
+    if by_blocks && SketchKernels::<f32>::makes_positions(device) {
+        return device.block_perm_times_half(s, alpha, a, beta, c);
+    }
     let several = sparse::chunks::<f32, D>(s, device).nth(1).is_some();
     if op == Op::NoTrans && !several {
         return device.sparse_times_half(s, &device.indices(s)?, op, alpha, a, beta, c);

@@ -11,10 +11,13 @@ use crate::{AsOperand, Backend, Mat, MatMut, MatRef, Op, Result, Scalar};
 /// | family | kept | bytes |
 /// |---|---|---|
 /// | SparseSign, SparseStack, CountSketch, BlockPerm-SJLT | positions | 4ζm |
-/// | the first three on a GPU | also S by rows | 4ζm + ζm (4 + size of T) + 8d |
+/// | the first three on a GPU | also S by rows, for A of more than a few columns | 4ζm + ζm (4 + size of T) + 8d |
 /// | LASO, row sampling | S and Sᵀ in CSR | about 2ζd (4 + size of T) + 8(d + m) |
 /// | Haar | S | dm · size of T |
 /// | others | nothing | 0 |
+///
+/// Where A is a sparse matrix that a GPU sorts for each product, keep it turned
+/// ([`SparseKernels::turned`](crate::SparseKernels::turned)): that is no part of the operator.
 ///
 /// Gaussian, Rademacher and Uniform are generated again each time: that costs a few per cent of the
 /// product. Who applies one to many vectors keeps [`Sketch::to_mat`] and uses a product.

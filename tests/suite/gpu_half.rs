@@ -7,7 +7,8 @@ use crate::half_cases::{
     Case, FACTORS, Operand, SIDES, Side, check_sums_of_windows, fitting, operator,
 };
 use randnla::{
-    Cpu, Cuda, Family, Half, HalfKernels, Mat, Sketch, SketchBackend, StorageKernels, bf16, f16,
+    BlockPermParams, Cpu, Cuda, Family, Half, HalfKernels, Mat, Sketch, SketchBackend,
+    StorageKernels, bf16, f16,
 };
 
 const DENSE: [Family; 3] = [Family::Gaussian, Family::Rademacher, Family::Uniform];
@@ -218,9 +219,11 @@ fn sparse_operators_on_large_halves_on_a_gpu() {
         Cuda: SketchBackend<H>,
         Cpu: SketchBackend<H>,
     {
-        let families = [Family::SparseSign, Family::CountSketch, Family::Laso];
+        let families = [Family::SparseSign, Family::SparseStack, Family::CountSketch, Family::Laso];
         for (turn, family) in families.into_iter().enumerate() {
-            for (d, m, n) in [(30, 2100, 3), (600, 900, 1), (40, 50, 300)] {
+            for (d, m, n) in
+                [(30, 2100, 3), (600, 900, 1), (70, 200, 32), (10, 900, 33), (40, 50, 300)]
+            {
                 let s = &fitting(family, d, m, 9);
                 let operator = &operator::<H>(s);
                 for side in [Side::Left, Side::Adjoint] {
@@ -232,6 +235,43 @@ fn sparse_operators_on_large_halves_on_a_gpu() {
         }
     }
     let Some(cuda) = gpu("sparse operators on large halves") else { return };
+    cases::<f16>(&cuda);
+    cases::<bf16>(&cuda);
+}
+
+/// BlockPerm-SJLT where its kernel is at home: ragged blocks and windows, one slice and several, parts of a
+/// sum, A and C by rows, by columns and neither, on boundaries of eight bytes and off them.
+#[test]
+fn products_by_blocks_in_halves_on_a_gpu() {
+    fn cases<H: Half>(cuda: &Cuda)
+    where
+        Cuda: SketchBackend<H>,
+        Cpu: SketchBackend<H>,
+    {
+        let shapes = [
+            (1, 1, (1, 1, 1), 1),
+            (7, 9, (3, 2, 2), 4),
+            (17, 33, (4, 4, 3), 5),
+            (65, 300, (6, 3, 2), 37),
+            (150, 100, (2, 1, 2), 32),
+            (201, 130, (3, 3, 5), 33),
+            (10, 2100, (3, 2, 2), 7),
+        ];
+        for (turn, (d, m, (blocks, wirings, nnz), n)) in shapes.into_iter().enumerate() {
+            let params = BlockPermParams::new().blocks(blocks).wirings(wirings).nnz(nnz);
+            let whole = Sketch::block_perm_sjlt(d, m, params, turn as u64).unwrap();
+            let s =
+                &if d > 2 && turn % 2 == 0 { whole.rows(1..d - 1).columns(3..m) } else { whole };
+            let operator = &operator::<H>(s);
+            for (k, la) in Layout::READABLE.into_iter().enumerate() {
+                let lc = Layout::WRITABLE[(k + turn) % 6];
+                let (alpha, beta) = (FACTORS[1 + (k + turn) % 2], FACTORS[(k / 2 + turn) % 3]);
+                Case { s, operator, side: Side::Left, operand: Operand::Dense, alpha, beta }
+                    .check::<H, Cuda>(cuda, n, [la, lc]);
+            }
+        }
+    }
+    let Some(cuda) = gpu("products by blocks in halves") else { return };
     cases::<f16>(&cuda);
     cases::<bf16>(&cuda);
 }

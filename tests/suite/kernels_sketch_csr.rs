@@ -147,7 +147,23 @@ fn large_operators<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     }
 }
 
+/// Rows of C that are longer than the warps of a GPU that walk its lists keep together.
+fn long_rows<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    for family in [Family::SparseSign, Family::SparseStack] {
+        for (d, m, n, share) in place.sizes(&cuts::LONG_COMPRESSED) {
+            let whole = sketch(family, d, m, 3).unwrap();
+            for (turn, (op, op_x)) in OPS.into_iter().enumerate() {
+                let s = if turn % 2 == 0 { whole } else { whole.rows(1..d) };
+                let layout = [Layout::Columns, Layout::Rows][turn / 2];
+                let factors = [(1.0, 0.0), (-0.75, 1.0), (1.0, -0.75)][turn % 3];
+                Case { s, whole, n, op, op_x, layout, factors }.check::<T, D>(place, share);
+            }
+        }
+    }
+}
+
 on_every_device! {
     every_product_window_layout_and_factor: f32 f64,
     large_operators: f32 f64,
+    long_rows: f32 f64,
 }

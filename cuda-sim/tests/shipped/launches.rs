@@ -2,10 +2,11 @@
 
 use super::copies::*;
 use super::operands::*;
+use super::sparse::{count_draws, distinct_rows, meet, scatter, sparse_sign};
 use super::transforms::{cosine, hadamard, sampled};
 use super::{Launch, Scene, Setup};
 
-pub const SCENES: [Scene; 26] = [
+pub const SCENES: [Scene; 30] = [
     Scene { file: "transform", kernel: "hadamard_f32", prepare: hadamard },
     Scene { file: "transform", kernel: "hadamard_f64", prepare: sampled },
     Scene { file: "transform", kernel: "draw", prepare: draw },
@@ -16,6 +17,16 @@ pub const SCENES: [Scene; 26] = [
     Scene { file: "half_dense", kernel: "signs_times_f16", prepare: signs_times },
     Scene { file: "block_perm", kernel: "block_perm_rows_f32", prepare: |s| block_perm(s, true) },
     Scene { file: "block_perm", kernel: "block_perm_cols_f32", prepare: |s| block_perm(s, false) },
+    Scene {
+        file: "block_perm",
+        kernel: "block_perm_rows_f16",
+        prepare: |s| halves_by_blocks(s, true),
+    },
+    Scene {
+        file: "block_perm",
+        kernel: "block_perm_cols_f16",
+        prepare: |s| halves_by_blocks(s, false),
+    },
     Scene { file: "blas", kernel: "transpose_f32", prepare: transpose },
     Scene { file: "blas", kernel: "mirror_f32", prepare: mirror },
     Scene { file: "blas", kernel: "axpby_f32", prepare: axpby },
@@ -27,7 +38,13 @@ pub const SCENES: [Scene; 26] = [
     Scene { file: "half", kernel: "turn_f16_f32", prepare: turn },
     Scene { file: "sparse", kernel: "sparse_sign", prepare: sparse_sign },
     Scene { file: "sparse", kernel: "sparse_sign_wide", prepare: |s| distinct_rows(s, 70, 10) },
-    Scene { file: "sparse", kernel: "stored_meets_stored_f32", prepare: meet },
+    Scene { file: "sparse", kernel: "stored_meets_stored_f32", prepare: |s| meet(s, None) },
+    Scene {
+        file: "sparse",
+        kernel: "stored_meets_stored_wide_f32",
+        prepare: |s| meet(s, Some(56)),
+    },
+    Scene { file: "sparse", kernel: "scatter_signs_f32", prepare: scatter },
     Scene { file: "rows", kernel: "count_draws", prepare: count_draws },
     Scene { file: "dense", kernel: "uniform_f32", prepare: uniform },
     Scene { file: "dense", kernel: "signs_times_4_f32", prepare: times_signs },
@@ -119,13 +136,7 @@ fn place_pairs(setup: &mut Setup) -> Launch {
 fn signs_times(setup: &mut Setup) -> Launch {
     let (outer, inner, n, seed, stream) = (128usize, 128usize, 16usize, 7u64, 3u32);
     let a = small(inner * n);
-    // Halves of small integers: the exponent's bias and the length of the fraction differ.
-    let half = |x: f32| match x.to_bits() {
-        0 => 0u16,
-        bits => (bits >> 16 & 0x8000) as u16 | ((bits >> 13 & 0x3FFFF) - (112 << 10)) as u16,
-    };
-    let bits: Vec<u16> = a.iter().map(|&x| half(x)).collect();
-    let address = setup.buffer(&bits, u16::to_le_bytes);
+    let address = setup.halves(&a);
     let sums = setup.empty(4 * outer * 64);
     let mut m = [view(address, 1, inner as u64), view(0, 0, 0)].concat();
     m.extend(words(&[seed, 0, 0, outer as u64, inner as u64, n as u64, 2, 1, outer as u64]));
@@ -144,13 +155,30 @@ fn signs_times(setup: &mut Setup) -> Launch {
     floats(1, 128, sums, expected, 0.0)
 }
 
-/// `BlockPerm` of `cuda/block_perm.cu`: 2 blocks, each wired to both, 2 rows a column and wiring.
 fn block_perm(setup: &mut Setup, by_rows: bool) -> Launch {
-    let (blocks, rows, columns, cols) = (2u64, 20u64, 24u64, 64u64);
+    let a = small((BLOCK_COLUMNS * BLOCKS * BLOCK_COLS) as usize);
+    let source = setup.floats(&a);
+    by_blocks(setup, source, &a, by_rows)
+}
+
+/// Sums of f32 of a matrix stored in halves.
+fn halves_by_blocks(setup: &mut Setup, by_rows: bool) -> Launch {
+    let a = small((BLOCK_COLUMNS * BLOCKS * BLOCK_COLS) as usize);
+    let source = setup.halves(&a);
+    by_blocks(setup, source, &a, by_rows)
+}
+
+/// Blocks, the columns of S in one, and those of A.
+const BLOCKS: u64 = 2;
+const BLOCK_COLUMNS: u64 = 24;
+const BLOCK_COLS: u64 = 64;
+
+/// `BlockPerm` of `cuda/block_perm.cuh`: 2 blocks, each wired to both, 2 rows a column and wiring.
+fn by_blocks(setup: &mut Setup, source: u64, a: &[f32], by_rows: bool) -> Launch {
+    let (blocks, rows, columns, cols) = (BLOCKS, 20u64, BLOCK_COLUMNS, BLOCK_COLS);
     let (seed, stream) = (5, 9);
     let (d, m) = (blocks * rows, blocks * columns);
-    let a = small((m * cols) as usize);
-    let (source, inputs) = (setup.floats(&a), setup.ints(&[0, 1, 1, 0]));
+    let inputs = setup.ints(&[0, 1, 1, 0]);
     let target = setup.empty((4 * d * cols) as usize);
     let strides = |rows| if by_rows { (cols, 1) } else { (1, rows) };
     let of = |address, rows| view(address, strides(rows).0, strides(rows).1);
@@ -188,96 +216,6 @@ fn block_perm(setup: &mut Setup, by_rows: bool) -> Launch {
     let stage = if by_rows { 0 } else { 32 };
     let dynamic_shared = 2 * (4 * 64 + stage) * 128;
     Launch { dynamic_shared, ..floats(1, 64, target, expected, 0.0) }
-}
-
-/// More columns than a block takes at once: the second time not for all of a warp.
-fn sparse_sign(setup: &mut Setup) -> Launch {
-    let zeta = 8;
-    let dynamic_shared = 4 * 128 * zeta as usize;
-    Launch { dynamic_shared, ..distinct_rows(setup, zeta, 150) }
-}
-
-/// Floyd's algorithm as the manual of the operator has it.
-fn distinct_rows(setup: &mut Setup, zeta: u32, columns: u64) -> Launch {
-    let (seed, stream, d) = (11u64, 4u32, 100u32);
-    let out = setup.empty(4 * (u64::from(zeta) * columns) as usize);
-    setup.pass(seed.to_le_bytes());
-    for value in [stream, d, zeta] {
-        setup.pass(value.to_le_bytes());
-    }
-    setup.pass(0u64.to_le_bytes());
-    setup.pass(columns.to_le_bytes());
-    setup.pass(out.to_le_bytes());
-    let mut expected: Vec<u32> = Vec::new();
-    for j in 0..columns {
-        let start = expected.len();
-        for t in 0..zeta {
-            let block = philox(seed, stream, j, t / 2);
-            let half = 2 * (t % 2) as usize;
-            let word = u64::from(block[half]) | u64::from(block[half + 1]) << 32;
-            let last = d - (zeta - t);
-            let row = ((u128::from(word) * u128::from(last + 1)) >> 64) as u32;
-            let taken = expected[start..].iter().any(|earlier| earlier >> 1 == row);
-            expected.push(if taken { last } else { row } << 1 | block[half] & 1);
-        }
-    }
-    ints(1, 128, out, expected)
-}
-
-/// Compressed rows: every row has `each` columns, evenly spread from its own number on.
-fn lists(setup: &mut Setup, rows: u32, each: u32, cols: u32) -> (Vec<u8>, Vec<u32>, Vec<f32>) {
-    let starts: Vec<u64> = (0..=rows).map(|i| u64::from(i * each)).collect();
-    let mut columns = Vec::new();
-    for i in 0..rows {
-        let mut row: Vec<u32> = (0..each).map(|k| (i + k * (cols / each)) % cols).collect();
-        row.sort_unstable();
-        columns.extend(row);
-    }
-    let values = small(columns.len());
-    let addresses = [setup.longs(&starts), setup.ints(&columns), setup.floats(&values)];
-    let mut bytes = words(&addresses);
-    bytes.extend(int_words(&[0; 4]));
-    (bytes, columns, values)
-}
-
-fn meet(setup: &mut Setup) -> Launch {
-    let (rows, inner, cols, each, wide) = (20, 8, 100, 3, 40);
-    let (x, x_columns, x_values) = lists(setup, rows, each, inner);
-    let (y, y_columns, y_values) = lists(setup, inner, wide, cols);
-    let target = setup.empty((4 * rows * cols) as usize);
-    setup.pass(1f32.to_le_bytes());
-    setup.pass(x);
-    setup.pass(y);
-    setup.pass(0f32.to_le_bytes());
-    setup.pass(view(target, u64::from(cols), 1));
-    setup.pass(u64::from(rows).to_le_bytes());
-    setup.pass(0u32.to_le_bytes());
-    setup.pass(u64::from(cols).to_le_bytes());
-    let mut expected = vec![0.0; (rows * cols) as usize];
-    for (e, (&k, left)) in x_columns.iter().zip(x_values).enumerate() {
-        let i = e as u32 / each;
-        for f in (k * wide) as usize..((k + 1) * wide) as usize {
-            expected[(i * cols + y_columns[f]) as usize] += left * y_values[f];
-        }
-    }
-    floats(1, 256, target, expected, 0.0)
-}
-
-fn count_draws(setup: &mut Setup) -> Launch {
-    let (rows, zeta, cols) = (50usize, 8usize, 16u32);
-    let draws: Vec<u64> =
-        numbers(rows * zeta, cols).into_iter().map(|column| u64::from(column) << 1).collect();
-    let source = setup.longs(&draws);
-    let (counts, lengths) = (setup.empty(4 * rows * zeta), setup.longs(&vec![0; rows]));
-    setup.pass(source.to_le_bytes());
-    setup.pass((rows as u64).to_le_bytes());
-    setup.pass((zeta as u32).to_le_bytes());
-    setup.pass(0u64.to_le_bytes());
-    setup.pass(u64::from(cols).to_le_bytes());
-    setup.pass(counts.to_le_bytes());
-    setup.pass(lengths.to_le_bytes());
-    let distinct = |row: &[u64]| row.iter().collect::<std::collections::BTreeSet<_>>().len() as u64;
-    longs(2, 256, lengths, draws.chunks(zeta).map(distinct).collect())
 }
 
 fn uniform(setup: &mut Setup) -> Launch {

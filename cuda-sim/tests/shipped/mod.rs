@@ -3,6 +3,7 @@
 mod copies;
 mod launches;
 mod operands;
+mod sparse;
 mod transforms;
 
 use cuda_sim::exec::{Schedule, Shape};
@@ -60,6 +61,16 @@ impl Setup {
 
     fn floats(&mut self, values: &[f32]) -> u64 {
         self.buffer(values, f32::to_le_bytes)
+    }
+
+    /// Small integers as numbers of 16 bits: the exponent's bias and the length of the fraction differ.
+    fn halves(&mut self, values: &[f32]) -> u64 {
+        let half = |x: &f32| match x.to_bits() {
+            0 => 0u16,
+            bits => (bits >> 16 & 0x8000) as u16 | ((bits >> 13 & 0x3FFFF) - (112 << 10)) as u16,
+        };
+        let bits: Vec<u16> = values.iter().map(half).collect();
+        self.buffer(&bits, u16::to_le_bytes)
     }
 
     fn ints(&mut self, values: &[u32]) -> u64 {

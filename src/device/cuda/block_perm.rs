@@ -10,17 +10,18 @@ use super::permutation::Network;
 use super::sparse::in_parts;
 use super::{Cuda, CudaBuffer, CudaScalar, blas};
 use crate::random::Stream;
-use crate::{Blas, Device, Mat, MatMut, MatRef, Result, Sketch};
+use crate::{Device, Mat, MatMut, MatRef, Result, Sketch, Storage, StorageKernels};
 
 /// Threads of a block of the kernels that write tables.
 const THREADS: u32 = 256;
 /// Warps of a block, rows of a slice, rows of A that a warp takes at once and how many of them side by
-/// side, bytes of a row of a panel: as in `cuda/block_perm.cu`.
+/// side, bytes of a row of sums, 16 of which are a piece: as in `cuda/block_perm.cuh`.
 const WARPS: usize = 2;
 const SLICE: usize = 64;
 const TILE: usize = 32;
 const COPIES: usize = 4;
 const ROW_BYTES: usize = 128;
+const PIECE_BYTES: usize = 16;
 /// Warps that a product is cut into at least, when it is large enough.
 const ENOUGH: usize = 1 << 11;
 /// Parts are worth their sums where these are at most so many times fewer than the entries of A.
@@ -109,17 +110,18 @@ pub(super) fn columns(cuda: &Cuda, s: &Sketch, words: u64) -> Result<()> {
     unsafe { launch(cuda, &cuda.gpu.block_perm, "block_perm_columns", shape, arguments) }
 }
 
-/// `C ← α S A + β C`, nothing of it empty and α not zero.
-pub(super) fn times<T: CudaScalar>(
+/// `C ← α S A + β C`, nothing of it empty and α not zero; `names` are the kernels for A by rows and by columns.
+pub(super) fn times<T: CudaScalar, S: Storage<Compute = T>>(
     cuda: &Cuda,
+    names: [&'static str; 2],
     s: &Sketch,
     alpha: T,
-    a: MatRef<'_, T, Cuda>,
+    a: MatRef<'_, S, Cuda>,
     beta: T,
     mut c: MatMut<'_, T, Cuda>,
 ) -> Result<()>
 where
-    Cuda: Blas<T>,
+    Cuda: StorageKernels<S>,
 {
     let inputs = wiring(cuda, s, true)?;
     let ((m, n), d) = (a.shape(), s.nrows());
@@ -133,15 +135,15 @@ where
             None
         } else {
             let mut copy = Mat::packed(cuda, a.ncols(), m)?;
-            blas::axpby(cuda, T::one(), a, T::zero(), copy.as_mut().transpose())?;
+            StorageKernels::<S>::copy(cuda, a, copy.as_mut().transpose())?;
             Some(copy)
         };
         let a = copy.as_ref().map_or(a, |copy| copy.as_ref().transpose());
         if has_unit_stride(c.as_ref()) {
-            by_slices(cuda, s, &inputs, alpha, a, beta, c)?;
+            by_slices(cuda, names, s, &inputs, alpha, a, beta, c)?;
         } else {
             let mut sums = Mat::packed(cuda, c.ncols(), d)?;
-            by_slices(cuda, s, &inputs, alpha, a, T::zero(), sums.as_mut().transpose())?;
+            by_slices(cuda, names, s, &inputs, alpha, a, T::zero(), sums.as_mut().transpose())?;
             blas::axpby(cuda, T::one(), sums.as_ref().transpose(), beta, c.as_mut())?;
         }
     }
@@ -149,26 +151,29 @@ where
 }
 
 /// Whether neighbours in a row or in a column lie side by side.
-fn has_unit_stride<T: CudaScalar>(a: MatRef<'_, T, Cuda>) -> bool {
+fn has_unit_stride<S: Storage>(a: MatRef<'_, S, Cuda>) -> bool {
     a.col_stride() == 1 || a.row_stride() == 1
 }
 
-/// Whether the kernel takes pieces of 16 bytes from rows (else from columns), and whether they all start at
-/// a multiple of 16.
-fn pieces<T: CudaScalar>(a: MatRef<'_, T, Cuda>) -> (bool, bool) {
+/// Whether the kernel takes pieces from rows (else from columns), and whether they all start at a multiple of
+/// their length.
+fn pieces<S: Storage>(a: MatRef<'_, S, Cuda>) -> (bool, bool) {
     let by_rows = a.col_stride() == 1 && (a.row_stride() != 1 || a.ncols() > 1);
     let stride = if by_rows { a.row_stride() } else { a.col_stride() };
-    let aligned = |bytes: usize| bytes.is_multiple_of(16);
-    (by_rows, aligned(a.as_ptr().addr()) && aligned(stride.unsigned_abs() * size_of::<T>()))
+    let piece = PIECE_BYTES / size_of::<S::Compute>() * size_of::<S>();
+    let aligned = |bytes: usize| bytes.is_multiple_of(piece);
+    (by_rows, aligned(a.as_ptr().addr()) && aligned(stride.unsigned_abs() * size_of::<S>()))
 }
 
 /// The same for A and C with unit strides.
-fn by_slices<T: CudaScalar>(
+#[allow(clippy::too_many_arguments)]
+fn by_slices<T: CudaScalar, S: Storage<Compute = T>>(
     cuda: &Cuda,
+    names: [&'static str; 2],
     s: &Sketch,
     inputs: &CudaBuffer<u32>,
     alpha: T,
-    a: MatRef<'_, T, Cuda>,
+    a: MatRef<'_, S, Cuda>,
     beta: T,
     c: MatMut<'_, T, Cuda>,
 ) -> Result<()> {
@@ -181,13 +186,11 @@ fn by_slices<T: CudaScalar>(
         .min(MOST_SUMS / (d * n))
         .max(1);
     let (by_rows, aligned) = pieces(a);
-    let name = T::kernel(match by_rows {
-        true => ["block_perm_rows_f32", "block_perm_rows_f64"],
-        false => ["block_perm_cols_f32", "block_perm_cols_f64"],
-    });
+    let [rows, cols] = names;
+    let name = if by_rows { rows } else { cols };
     let (c_by_rows, c_aligned) = match parts {
         1 => pieces(c.as_ref()),
-        _ => (true, (n * size_of::<T>()).is_multiple_of(16)),
+        _ => (true, (n * size_of::<T>()).is_multiple_of(PIECE_BYTES)),
     };
     let flags = u32::from(aligned) | u32::from(!c_by_rows) << 1 | u32::from(c_aligned) << 2;
     let work = slices * panels.div_ceil(WARPS) * parts;

@@ -1,8 +1,8 @@
 //! The operator kernels of a GPU.
 
 use super::launch::{Shape, arg, launch};
-use super::sparse::{Factor, times_dense, times_sparse};
-use super::{Cuda, CudaBuffer, block_perm, dense, rows, sort};
+use super::sparse::{Factor, Scatter, times_dense, times_sparse};
+use super::{Cuda, CudaBuffer, CudaScalar, block_perm, dense, rows, sort};
 use crate::device::fit::{fit, fit_family, fit_product, op_shape};
 use crate::random::{LINEAR_SEARCH, Stream};
 use crate::{
@@ -181,6 +181,11 @@ macro_rules! impl_sketch_kernels {
                 if op == Op::Trans {
                     return times_dense(self, alpha, Factor::signs(s, words), a, beta, c);
                 }
+                // Whether lists are kept or not: they change no bit.
+                if let Some(scatter) = Scatter::new(s, words, a.ncols()) {
+                    let name = <$t>::kernel(["scatter_signs_f32", "scatter_signs_f64"]);
+                    return scatter.run(self, &self.gpu.sparse, name, alpha, a, beta, c);
+                }
                 let made;
                 let rows = match indices.kept(s) {
                     Some(rows) => rows,
@@ -212,7 +217,11 @@ macro_rules! impl_sketch_kernels {
                     return self.scale(beta, c);
                 }
                 let alpha = (f64::from(alpha) * s.scale()) as $t;
-                block_perm::times(self, s, alpha, a, beta, c)
+                let names = [
+                    <$t>::kernel(["block_perm_rows_f32", "block_perm_rows_f64"]),
+                    <$t>::kernel(["block_perm_cols_f32", "block_perm_cols_f64"]),
+                ];
+                block_perm::times(self, names, s, alpha, a, beta, c)
             }
 
             fn sparse_times_csr(

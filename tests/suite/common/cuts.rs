@@ -72,17 +72,19 @@ cuts! {
         OPERATORS: (usize, usize), "operators times matrices, d×m",
             kept [(0, 5), (5, 0), (1, 1), (7, 9), (17, 33), (65, 130)], dropped [(3, 2), (8, 16)];
         OPERATOR_COLUMNS: usize, "operators times matrices, columns",
-            kept [0, 1, 4, 5, 17], dropped [2, 3, 8, 9, 40];
+            kept [0, 1, 4, 5, 17, 33], dropped [2, 3, 8, 9, 32, 40];
         LARGE_DENSE: (usize, usize, usize), "large dense operators, d×m×n",
             kept [(30, 2100, 1), (1700, 70, 3), (70, 420, 17)],
             dropped [(30, 5000, 7), (200, 600, 40), (600, 800, 1)];
         LARGE_SPARSE: (usize, usize, usize), "large sparse operators, d×m×n",
-            kept [(30, 4200, 3), (600, 900, 1), (40, 50, 300)],
+            kept [(30, 4200, 3), (600, 900, 1), (200, 700, 32), (10, 3000, 33), (40, 50, 300)],
             dropped [(30, 5000, 7), (200, 600, 40), (600, 800, 1), (30, 150, 900)];
         INDICES: (usize, usize), "indices, d×m",
             kept [(1, 1), (0, 7), (8, 0), (17, 33), (300, 2000)], dropped [(300, 20_000)];
         LARGE_COMPRESSED: (usize, usize, usize, f64), "large operators on CSR, d×m×n and the share stored",
             kept [(560, 90, 45, 0.3), (9, 700, 5, 0.3)], dropped [(40, 9000, 20, 0.5)];
+        LONG_COMPRESSED: (usize, usize, usize, f64), "operators on CSR with long rows of C, d×m×n and the share stored",
+            kept [(16_500, 20, 3, 0.5), (4, 3, 16_500, 0.2)], dropped [(16_384, 9, 3, 0.5)];
         SPMM: (usize, usize, usize), "spmm, m×k×n",
             kept [(0, 4, 3), (4, 0, 3), (4, 3, 0), (1, 1, 1), (5, 9, 1), (9, 5, 2), (17, 30, 8),
                 (30, 21, 33)],
@@ -91,8 +93,9 @@ cuts! {
             kept [(700, 40, 3), (40, 700, 9), (300, 300, 1), (20, 15, 300)],
             dropped [(4000, 300, 9), (300, 4000, 9), (5000, 100, 1), (200, 150, 500)];
         SPSPMM: (usize, usize, usize), "spspmm, m×k×n",
-            kept [(0, 4, 3), (4, 0, 3), (4, 3, 0), (1, 1, 1), (9, 5, 20), (40, 33, 65), (25, 12, 1100)],
-            dropped [(500, 400, 90)];
+            kept [(0, 4, 3), (4, 0, 3), (4, 3, 0), (1, 1, 1), (9, 5, 20), (40, 33, 65), (25, 12, 1100),
+                (3, 4, 512), (3, 4, 513), (2, 9, 16_384), (2, 9, 16_385)],
+            dropped [(500, 400, 90), (70, 20, 17_000)];
         LONG_FWHT: (u32, usize, Layout), "long fwht, log₂ n, columns, layout",
             kept [(12, 3, Columns), (12, 3, Rows), (13, 2, Backwards), (13, 17, Rows), (14, 2, Columns),
                 (14, 2, Strided), (15, 2, Columns), (15, 2, Rows), (10, 40, Rows), (17, 1, Columns)],

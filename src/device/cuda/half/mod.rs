@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `dense` | dense operators: fused products on tensor cores for few columns, panels next to cuBLAS |
-//! | `sparse` | products with sparse factors that read and write halves |
+//! | `sparse` | products with sparse factors and BlockPerm-SJLT that read halves |
 //!
 //! Transforms, and what is sparse on both sides, widen: a panel of [`crate::device`] stays in the L2
 //! cache, so memory is met by halves.
@@ -14,11 +14,11 @@ mod sparse;
 use super::blas::{self, VECTOR, is_aligned};
 use super::cublas::HalfProducts;
 use super::launch::{Shape, View, arg, launch};
-use super::sparse::Factor;
-use super::{Cuda, rows_are_fast, sort};
+use super::sparse::{Factor, Scatter};
+use super::{Cuda, block_perm, rows_are_fast, sort};
 use crate::device::fit::{fit, fit_family, fit_product, op_shape};
 use crate::{
-    CsrRef, Half, HalfKernels, MatMut, MatRef, Op, Result, Sketch, Storage, StorageKernels,
+    CsrRef, Family, Half, HalfKernels, MatMut, MatRef, Op, Result, Sketch, Storage, StorageKernels,
 };
 use half::{bf16, f16};
 
@@ -212,6 +212,11 @@ macro_rules! half_kernels {
                 if op == Op::Trans {
                     return sparse::times_dense(self, alpha, Factor::signs(s, words), a, beta, c);
                 }
+                if let Some(scatter) = Scatter::new(s, words, a.ncols()) {
+                    return sparse::through_sums(self, alpha, beta, c, |sums| {
+                        sparse::scatter(self, &scatter, a, 0.0, sums)
+                    });
+                }
                 let rows = sort::operator_by_rows::<f32>(self, s, words, 1.0)?;
                 sparse::times_dense(self, alpha, Factor::stored(rows.as_ref()), a, beta, c)
             }
@@ -231,8 +236,32 @@ macro_rules! half_kernels {
                     "sparse_sums_half",
                     &[("indices", indices.device()), ("A", a.device()), ("X", x.device())],
                 )?;
+                if let Some(scatter) = Scatter::new(s, words, a.ncols()) {
+                    return sparse::scatter(self, &scatter, a, beta, x);
+                }
                 let rows = sort::operator_by_rows::<f32>(self, s, words, 1.0)?;
                 sparse::sums(self, Factor::stored(rows.as_ref()), a, beta, x)
+            }
+
+            fn block_perm_times_half(
+                &self,
+                s: &Sketch,
+                alpha: f32,
+                a: MatRef<'_, $h, Self>,
+                beta: f32,
+                c: MatMut<'_, $h, Self>,
+            ) -> Result<()> {
+                fit_family(s, s.family() == Family::BlockPermSjlt);
+                fit_product(s.shape(), a.shape(), c.shape());
+                let _joined =
+                    self.join("block_perm_times_half", &[("A", a.device()), ("C", c.device())])?;
+                let names = [
+                    <$h>::kernel(["block_perm_rows_f16", "block_perm_rows_bf16"]),
+                    <$h>::kernel(["block_perm_cols_f16", "block_perm_cols_bf16"]),
+                ];
+                sparse::through_sums(self, crate::device::scaled(alpha, s), beta, c, |sums| {
+                    block_perm::times(self, names, s, 1.0, a, 0.0, sums)
+                })
             }
 
             fn spmm_half(

@@ -1,9 +1,10 @@
-//! Products with sparse factors that read and write halves: `gather` of `cuda/half.cu`, as in
+//! Products with sparse factors that read and write halves: `gather` and `scatter` of `cuda/half.cu`, as in
 //! [`sparse`](super::super::sparse).
 
-use super::super::sparse::{Factor, Gather, panel_bytes, panel_width};
+use super::super::sparse::{Factor, Gather, Scatter, panel_bytes, panel_width};
 use super::super::{Cuda, blas, lanes_along_columns};
 use super::{CudaHalf, copy, narrow, rescale};
+use crate::device::like;
 use crate::{Blas, Mat, MatMut, MatRef, Result};
 use core::ops::Range;
 
@@ -100,4 +101,29 @@ fn gather_wide<H: CudaHalf>(
         false => ["gather_stored_f16_f32", "gather_stored_bf16_f32"],
     });
     Gather::new(x, c.shape()).run(cuda, &cuda.gpu.half, name, 1.0, b, beta, c)
+}
+
+/// `C ← α X + β C` for an X of `f32` that `product` leaves, in the direction of C.
+pub(super) fn through_sums<H: CudaHalf>(
+    cuda: &Cuda,
+    alpha: f32,
+    beta: f32,
+    c: MatMut<'_, H, Cuda>,
+    product: impl FnOnce(MatMut<'_, f32, Cuda>) -> Result<()>,
+) -> Result<()> {
+    let mut sums = like(cuda, c.as_ref())?;
+    product(sums.as_mut())?;
+    narrow(cuda, alpha, sums.as_ref(), beta, c)
+}
+
+/// `X ← S A + β X` by the columns of S.
+pub(super) fn scatter<H: CudaHalf>(
+    cuda: &Cuda,
+    scatter: &Scatter,
+    a: MatRef<'_, H, Cuda>,
+    beta: f32,
+    x: MatMut<'_, f32, Cuda>,
+) -> Result<()> {
+    let name = H::kernel(["scatter_signs_f16", "scatter_signs_bf16"]);
+    scatter.run(cuda, &cuda.gpu.half, name, 1.0, a, beta, x)
 }

@@ -37,16 +37,18 @@ sources!(
 macro_rules! headers {
     ($($name:literal),*) => {
         /// What they include.
-        const HEADERS: [Source; 9] =
+        const HEADERS: [Source; 11] =
             [$(($name, include_str!(concat!("../../../../cuda/", $name)))),*];
     };
 }
 headers!(
+    "block_perm.cuh",
     "common.cuh",
     "ends.cuh",
     "half.cuh",
     "permutation.cuh",
     "random.cuh",
+    "scatter.cuh",
     "sparse.cuh",
     "stream.cuh",
     "tile.cuh",
