@@ -111,6 +111,7 @@ mod operator;
 pub mod random;
 mod scalar;
 pub mod sketch;
+pub mod solve;
 
 #[cfg(feature = "cuda")]
 pub use device::Cuda;

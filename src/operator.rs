@@ -28,6 +28,12 @@ pub trait LinearOperator<T: Scalar, D: Device> {
     /// As [`LinearOperator::apply`].
     fn apply_adjoint(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()>;
 
+    /// The matrix, where it is stored as one: sketches then read its entries, and what is cheaper by
+    /// entries than by products takes them. Default: not stored.
+    fn stored(&self) -> Option<Operand<'_, T, D>> {
+        None
+    }
+
     /// ‖A‖_F when it is known or cheap: exact error identities need it. Default: unknown.
     ///
     /// # Errors
@@ -61,6 +67,10 @@ impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for Operand<'_, T, D> {
 
     fn apply_adjoint(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()> {
         multiply(self.transpose(), x, y)
+    }
+
+    fn stored(&self) -> Option<Operand<'_, T, D>> {
+        Some(*self)
     }
 
     fn norm_fro(&self) -> Result<Option<f64>> {
@@ -103,6 +113,10 @@ macro_rules! operand_operators {
 
             fn apply_adjoint(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()> {
                 self.as_operand().apply_adjoint(x, y)
+            }
+
+            fn stored(&self) -> Option<Operand<'_, T, D>> {
+                Some(self.as_operand())
             }
 
             fn norm_fro(&self) -> Result<Option<f64>> {

@@ -142,7 +142,7 @@ pub(super) fn normalise<T: Scalar, D: Backend<T>>(
 
 /// The exponent of the largest entry if squares of such entries should be kept off the ends of the range, else 0;
 /// `None` if it is not finite.
-pub(super) fn far_exponent(largest: f64) -> Option<i32> {
+pub(crate) fn far_exponent(largest: f64) -> Option<i32> {
     if !largest.is_finite() {
         return None;
     }
