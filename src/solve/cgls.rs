@@ -1,14 +1,13 @@
 //! Conjugate gradients on the normal equations of a preconditioned least-squares problem.
 
 use super::preconditioner::SketchPreconditioner;
-use crate::{Backend, LinearOperator, Mat, MatMut, MatRef, Result, Scalar};
+use crate::{Backend, LinearOperator, Mat, MatMut, MatRef, Operand, Result, Scalar};
 
 /// Column by column the correction N Z of X for the gradient C = Nᵀ(Aᵀ R − λ X): Z solves
 /// Nᵀ(AᵀA + λI)N Z = C until the gradient is below `reduction` of what it was, or below `floor`. C is
 /// overwritten. Returns N Z and the number of iterations, `limit` at most.
 ///
-/// An iteration costs a product with A, one with Aᵀ and one each with N and Nᵀ, and reads two norms a
-/// column.
+/// An iteration costs a product with AᵀA, one each with N and Nᵀ, and reads two norms a column.
 pub(super) fn correction<T: Scalar, D: Backend<T>>(
     a: &(impl LinearOperator<T, D> + ?Sized),
     n: &SketchPreconditioner<T, D>,
@@ -19,9 +18,9 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
 ) -> Result<(Mat<T, D>, usize)> {
     let (device, (k, p), (rows, cols)) = (c.device().clone(), c.shape(), a.shape());
     let (exponent, lambda) = (n.exponent(), n.lambda());
-    let zeros = |rows: usize| Mat::<T, D>::scratch(&device, rows, p);
-    let (mut z, mut direction, mut spare) = (Mat::zeros(&device, k, p)?, zeros(k)?, zeros(k)?);
-    let (mut step, mut image, mut gradient) = (zeros(cols)?, zeros(rows)?, zeros(cols)?);
+    let room = |rows: usize| Mat::<T, D>::scratch(&device, rows, p);
+    let (mut z, mut direction, mut spare) = (Mat::zeros(&device, k, p)?, room(k)?, room(k)?);
+    let (mut step, mut gradient, mut change) = (room(cols)?, room(cols)?, room(k)?);
     device.axpby(T::one(), c.as_ref(), T::zero(), direction.as_mut())?;
     let mut rho = sums(c.as_ref(), 0)?;
     let goal: Vec<f64> = rho
@@ -32,9 +31,18 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
     let mut iterations = 0;
     while iterations < limit && rho.iter().zip(&goal).any(|(rho, goal)| rho > goal) {
         n.apply(direction.as_ref(), step.as_mut())?;
-        a.apply(step.as_ref(), image.as_mut())?;
-        let mut curvature = sums(image.as_ref(), 0)?;
-        a.apply_adjoint(image.as_ref(), gradient.as_mut())?;
+        let mut curvature = vec![0.0; p];
+        match a.stored() {
+            Some(Operand::Dense(a)) => {
+                device.normal_times(a, step.as_ref(), gradient.as_mut(), &mut curvature)?
+            }
+            _ => {
+                let mut image = room(rows)?;
+                a.apply(step.as_ref(), image.as_mut())?;
+                curvature = sums(image.as_ref(), 0)?;
+                a.apply_adjoint(image.as_ref(), gradient.as_mut())?;
+            }
+        }
         if lambda > 0.0 {
             let steps = sums(step.as_ref(), exponent)?;
             let scaled = crate::scalar::scale_by_power(lambda, -2 * exponent);
@@ -47,7 +55,6 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
             (0..p).map(|j| if going(j) { rho[j] / curvature[j] } else { 0.0 }).collect();
         add(z.as_mut(), &length, direction.as_ref(), &mut spare)?;
         // `step` has served; its memory takes Nᵀ of the gradient where that is as long.
-        let mut change = Mat::scratch(&device, k, p)?;
         n.apply_adjoint(gradient.as_ref(), change.as_mut())?;
         let length: Vec<f64> = length.iter().map(|x| -x).collect();
         add(c.as_mut(), &length, change.as_ref(), &mut spare)?;
