@@ -180,7 +180,7 @@ pub(super) fn pass<T: Scalar, D: Backend<T>>(
 
 /// The Cholesky factor of the Gram matrix of n columns of length m, or the first column whose pivot is not above
 /// the rounding errors of the Gram matrix.
-fn clear_cholesky<T: Scalar>(
+pub(crate) fn clear_cholesky<T: Scalar>(
     gram: &[f64],
     n: usize,
     m: usize,

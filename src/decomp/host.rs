@@ -179,7 +179,7 @@ pub(crate) fn triangular_condition(l: &[f64], n: usize) -> f64 {
 }
 
 /// R ← Lᵀ R for a lower triangular L of order n, column-major, and an upper triangular R.
-pub(super) fn times_upper(l: &[f64], r: &Mat<f64>) -> Mat<f64> {
+pub(crate) fn times_upper(l: &[f64], r: &Mat<f64>) -> Mat<f64> {
     let n = r.nrows();
     let upper = BlockStructure::TriangularUpper;
     let l = MatRef::from_column_major_slice(l, n, n).transpose();

@@ -29,8 +29,8 @@ mod range;
 mod rsvd;
 
 pub(crate) use basis::scale_exactly;
-pub(crate) use cholesky_qr::far_exponent;
-pub(crate) use host::triangular_condition;
+pub(crate) use cholesky_qr::{clear_cholesky, far_exponent};
+pub(crate) use host::{times_upper, triangular_condition};
 pub(crate) use pivoted::pivoted_qr;
 
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};

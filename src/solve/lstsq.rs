@@ -89,8 +89,8 @@ pub struct Lstsq<T: Scalar, D: Device = Cpu> {
     pub rank: usize,
     /// ‖Ax − b‖.
     pub residual: Vec<f64>,
-    /// An estimate of the least ‖E‖_F/‖A‖_F with x = argmin ‖(A + E)x − b‖, within a factor of about 2. With a
-    /// ridge, E is a change of A and of √λ·I.
+    /// An estimate of the least ‖E‖_F/‖A‖_F with x = argmin ‖(A + E)x − b‖: within a factor of about 2, or a bound of it
+    /// where that is below 2u. With a ridge, E is a change of A and of √λ·I.
     pub backward_error: Vec<f64>,
     /// An estimate of cond(A), of its nonzero part.
     pub condition: f64,

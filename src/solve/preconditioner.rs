@@ -1,4 +1,5 @@
-//! The right preconditioner of sketch-and-precondition: N = P R⁺ for a pivoted QR of a sketch, S·A P = Q R.
+//! The right preconditioner of sketch-and-precondition: N = P R⁺ for a QR factorization of a sketch, S·A P = Q R,
+//! pivoted where columns depend on each other (P = I and R from Cholesky factorizations elsewhere, see `triangle`).
 //!
 //! S keeps lengths in the range of A to a factor 1 ± η, η ≈ √(n/d), so A·N has singular values between 1/(1 + η)
 //! and 1/(1 − η) whatever those of A are: an iteration on it gains a factor of about η a step.
@@ -9,6 +10,7 @@
 //! Source: Rokhlin and Tygert, "A fast randomized algorithm for overdetermined linear least-squares regression",
 //! PNAS 2008; Meng, Saunders and Mahoney, "LSRN", SIAM J. Sci. Comput. 2014, for the deficient rank.
 
+use super::triangle::triangle;
 use crate::decomp::{
     PivotedQr, cholesky_qr3, explain_non_finite, far_exponent, pivoted_qr, scale_exactly,
     triangular_condition,
@@ -184,11 +186,16 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         if exponent != 0 {
             scale_exactly(&mut sketch.as_mut(), -exponent)?;
         }
+        let scale = Scale { exponent, lambda: params.ridge, norm };
         let tolerance = params.tolerance_for::<T>(n);
+        // Far enough from the rank decision, which is that of pivoted QR.
+        if let Some(r) = triangle(sketch.as_ref(), 1.0 / (16.0 * tolerance))? {
+            let triangle = Mat::from_fn(device, n, n, |i, j| T::from_f64(r[(i, j)]))?;
+            return Self::assemble(triangle, None, (0..n).collect(), scale);
+        }
         let found = pivoted_qr(op, sketch.as_mut(), tolerance, false)?;
         let (order, k) = (found.permutation(), found.pivots.len());
         let entry = |i: usize, j: usize| T::from_f64(found.rows[(j, i)]);
-        let scale = Scale { exponent, lambda: params.ridge, norm };
         if k == n {
             let upper = |i: usize, j: usize| if i <= j { entry(i, order[j]) } else { T::zero() };
             let triangle = Mat::from_fn(device, n, n, upper)?;
