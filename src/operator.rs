@@ -28,8 +28,8 @@ pub trait LinearOperator<T: Scalar, D: Device> {
     /// As [`LinearOperator::apply`].
     fn apply_adjoint(&self, x: MatRef<'_, T, D>, y: MatMut<'_, T, D>) -> Result<()>;
 
-    /// The matrix behind it, where there is one: who multiplies many times may keep it in another order as
-    /// well. Default: none.
+    /// The matrix behind it, where there is one: sketches then read its entries, and who multiplies many
+    /// times may keep it in another order as well. Default: none.
     fn as_matrix(&self) -> Option<Operand<'_, T, D>> {
         None
     }

@@ -7,6 +7,7 @@
 pub mod bandwidth;
 pub mod clock;
 mod dense;
+mod lstsq;
 mod qr;
 pub mod rsvd;
 mod sparse;
@@ -69,7 +70,7 @@ impl Row {
 
 /// Every row, in the order of the table.
 pub fn all() -> Vec<Row> {
-    [dense::rows(), sparse::rows(), transform::rows(), vec![rsvd::row(), qr::row()]]
+    [dense::rows(), sparse::rows(), transform::rows(), vec![rsvd::row(), qr::row(), lstsq::row()]]
         .into_iter()
         .flatten()
         .collect()

@@ -241,7 +241,7 @@ pub(super) fn settle<T: Scalar, D: Backend<T>>(
 }
 
 /// `Y ← 2^e Y`, exact, in two steps since 2^e itself may lie outside of the range of T.
-pub(super) fn scale_exactly<T: Scalar, D: Backend<T>>(
+pub(crate) fn scale_exactly<T: Scalar, D: Backend<T>>(
     y: &mut MatMut<'_, T, D>,
     e: i32,
 ) -> Result<()> {

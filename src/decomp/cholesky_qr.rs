@@ -142,7 +142,7 @@ pub(super) fn normalise<T: Scalar, D: Backend<T>>(
 
 /// The exponent of the largest entry if squares of such entries should be kept off the ends of the range, else 0;
 /// `None` if it is not finite.
-pub(super) fn far_exponent(largest: f64) -> Option<i32> {
+pub(crate) fn far_exponent(largest: f64) -> Option<i32> {
     if !largest.is_finite() {
         return None;
     }
@@ -180,7 +180,7 @@ pub(super) fn pass<T: Scalar, D: Backend<T>>(
 
 /// The Cholesky factor of the Gram matrix of n columns of length m, or the first column whose pivot is not above
 /// the rounding errors of the Gram matrix.
-fn clear_cholesky<T: Scalar>(
+pub(crate) fn clear_cholesky<T: Scalar>(
     gram: &[f64],
     n: usize,
     m: usize,

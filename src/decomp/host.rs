@@ -140,7 +140,7 @@ pub(super) fn cholesky(g: &[f64], ld: usize, n: usize) -> core::result::Result<V
 
 /// The condition number of a lower triangular L of order n, column-major: the ratio of its extreme singular
 /// values by some steps of power iteration, a little below the truth.
-pub(super) fn triangular_condition(l: &[f64], n: usize) -> f64 {
+pub(crate) fn triangular_condition(l: &[f64], n: usize) -> f64 {
     /// Each step squares the distance to the other singular values; a factor of 2 is good enough.
     const STEPS: usize = 4;
     let column = |j: usize| &l[j * n + j..(j + 1) * n];
@@ -179,7 +179,7 @@ pub(super) fn triangular_condition(l: &[f64], n: usize) -> f64 {
 }
 
 /// R ← Lᵀ R for a lower triangular L of order n, column-major, and an upper triangular R.
-pub(super) fn times_upper(l: &[f64], r: &Mat<f64>) -> Mat<f64> {
+pub(crate) fn times_upper(l: &[f64], r: &Mat<f64>) -> Mat<f64> {
     let n = r.nrows();
     let upper = BlockStructure::TriangularUpper;
     let l = MatRef::from_column_major_slice(l, n, n).transpose();

@@ -29,6 +29,11 @@ mod range;
 mod rsvd;
 mod turned;
 
+pub(crate) use basis::scale_exactly;
+pub(crate) use cholesky_qr::{clear_cholesky, far_exponent};
+pub(crate) use host::{times_upper, triangular_condition};
+pub(crate) use pivoted::pivoted_qr;
+
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
 pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};
 pub use estimate::{ErrorEstimate, ErrorKind};
@@ -72,7 +77,7 @@ impl Target {
 }
 
 /// A sketch of A that is not finite: says where A is not, or that the product overflowed.
-fn explain_non_finite<T: Scalar, D: Backend<T>>(
+pub(crate) fn explain_non_finite<T: Scalar, D: Backend<T>>(
     op: &'static str,
     a: &(impl LinearOperator<T, D> + ?Sized),
     sketch: MatRef<'_, T, D>,

@@ -16,20 +16,20 @@ use super::host::pivoted_cholesky;
 use crate::{Backend, Mat, MatMut, Result, Scalar};
 
 /// W P ≈ Q R.
-pub(super) struct Pivoted<T: Scalar, D: Backend<T>> {
+pub(crate) struct Pivoted<T: Scalar, D: Backend<T>> {
     /// The columns taken, in order.
-    pub(super) pivots: Vec<usize>,
+    pub(crate) pivots: Vec<usize>,
     /// Row i of R, over the columns of W in their own order, is column i.
-    pub(super) rows: faer::Mat<f64>,
+    pub(crate) rows: faer::Mat<f64>,
     /// The Frobenius norm of what is left.
-    pub(super) tail: f64,
+    pub(crate) tail: f64,
     /// Q: its columns, if they were asked for, else those of the stages before the last.
-    pub(super) q: Mat<T, D>,
+    pub(crate) q: Mat<T, D>,
 }
 
 /// Factors W, which is overwritten and whose entries must be neither so large nor so small that their squares
 /// leave the range of T. `basis`: whether Q is wanted.
-pub(super) fn pivoted_qr<T: Scalar, D: Backend<T>>(
+pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
     op: &'static str,
     w: MatMut<'_, T, D>,
     tolerance: f64,
@@ -125,7 +125,7 @@ impl<T: Scalar, D: Backend<T>> Pivoted<T, D> {
     }
 
     /// The columns of W: those taken, in order, then the others as they stand.
-    pub(super) fn permutation(&self) -> Vec<usize> {
+    pub(crate) fn permutation(&self) -> Vec<usize> {
         let mut order = self.pivots.clone();
         order.extend(others(self.rows.nrows(), &self.pivots));
         order

@@ -42,7 +42,7 @@ pub(crate) use memory::try_vec;
 pub(crate) use workspace::Workspace;
 
 use crate::matrix::{BatchMut, BatchRef, CsrRef};
-use crate::{Csr, Element, MatMut, MatRef, Result, Scalar, Sketch};
+use crate::{Csr, Element, Mat, MatMut, MatRef, Result, Scalar, Sketch};
 use core::fmt::Debug;
 
 /// A place where matrices live: a cheap handle, passed by clone.
@@ -151,6 +151,18 @@ pub trait Blas<T: Scalar>: Device {
         c: BatchMut<'_, T, Self>,
     ) -> Result<()>;
 
+    /// `Z ← Aᵀ(A X)` and ‖A xⱼ‖² for every column of X into `sums`; A (m×n), X and Z (n×p). 4mnp
+    /// flops; a device that can reads A once. Synchronises.
+    fn normal_times(
+        &self,
+        a: MatRef<'_, T, Self>,
+        x: MatRef<'_, T, Self>,
+        z: MatMut<'_, T, Self>,
+        sums: &mut [f64],
+    ) -> Result<()> {
+        normal_by_products(self, a, x, z, sums)
+    }
+
     /// `G ← Aᵀ A`, both triangles of the n×n matrix written. mn² flops.
     ///
     /// Sums over rows are taken in chunks of fixed size, joined in fixed order.
@@ -215,6 +227,20 @@ pub trait Blas<T: Scalar>: Device {
 
     /// The first entry in row order that is not finite. Synchronises.
     fn find_non_finite(&self, a: MatRef<'_, T, Self>) -> Result<Option<(usize, usize)>>;
+}
+
+/// [`Blas::normal_times`] by two products.
+pub(crate) fn normal_by_products<T: Scalar, D: Blas<T>>(
+    device: &D,
+    a: MatRef<'_, T, D>,
+    x: MatRef<'_, T, D>,
+    z: MatMut<'_, T, D>,
+    sums: &mut [f64],
+) -> Result<()> {
+    let mut image = Mat::scratch(device, a.nrows(), x.ncols())?;
+    device.gemm(T::one(), a, x, T::zero(), image.as_mut())?;
+    device.column_sums_of_squares(image.as_ref(), 0, sums)?;
+    device.gemm(T::one(), a.transpose(), image.as_ref(), T::zero(), z)
 }
 
 /// Random operators: their entries and their application. `s` is always the window that

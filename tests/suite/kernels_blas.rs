@@ -8,7 +8,7 @@ use crate::common::{
     on_every_device,
 };
 use randnla::matrix::{BatchMut, BatchRef};
-use randnla::{Backend, Blas, MatMut, MatRef, Op, Scalar, Uplo};
+use randnla::{Backend, Blas, Mat, MatMut, MatRef, Op, Scalar, Uplo};
 
 const FACTORS: [f64; 3] = [0.0, 1.0, -0.75];
 
@@ -137,6 +137,40 @@ fn gemm_batched_is_a_row_of_products<T: Scalar, D: Backend<T>>(place: &Place<D>)
     }
 }
 
+/// Aᵀ(A X) and the squares of the columns of A X: two products of the rounding model, one after the other.
+fn normal_products_meet_the_rounding_model<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+    let u = T::UNIT_ROUNDOFF;
+    for (m, n, p) in place.sizes(&cuts::NORMAL) {
+        for layout in [Layout::Columns, Layout::PaddedRows, Layout::Rows, Layout::Strided] {
+            let a = Stored::<T>::new(layout, m, n, |i, j| noise(1, i, j));
+            let x = Stored::<T>::new(Layout::Columns, n, p, |i, j| noise(2, i, j));
+            let what = format!("{} AᵀA X {m}×{n}×{p} {layout:?}", T::NAME);
+            let (a_plain, x_plain) = (a.plain(), x.plain());
+            let (got, sums) = place.result(&what, |device| {
+                let mut z = Mat::<T, D>::scratch(device, n, p).unwrap();
+                let mut sums = vec![f64::NAN; p];
+                let (a, x) = (a.on(device), x.on(device));
+                device.normal_times(a.view(), x.view(), z.as_mut(), &mut sums).unwrap();
+                (z.to_vec().unwrap(), sums)
+            });
+            let got = Plain::from_fn(n, p, |i, j| got[i + j * n].to_f64());
+            let image = a_plain.times_exactly(&x_plain);
+            let expected = a_plain.transpose().times_exactly(&image);
+            let size = a_plain.abs().times(&x_plain.abs());
+            let factor = (m + n + 8) as f64 * u;
+            let bound = a_plain.abs().transpose().times(&size).map(|x| factor * x);
+            assert_within(&what, &got, &expected, &bound);
+            for (j, &sum) in sums.iter().enumerate() {
+                let (exact, size) = (image.columns(j, j + 1).norm(), size.columns(j, j + 1).norm());
+                let gap = (sum - exact * exact).abs();
+                // Of the entries of A X in T, and of the sum of squares in `f64`.
+                let bound = (2.0 * (n + 4) as f64 * u + m as f64 * f64::EPSILON) * size * size;
+                assert!(gap <= bound, "{what}: ‖A x‖² = {sum:e}, {:e} expected", exact * exact);
+            }
+        }
+    }
+}
+
 fn gram_meets_the_rounding_model_and_is_symmetric<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     for (case, (m, n)) in place.sizes(&cuts::GRAM).into_iter().enumerate() {
         for turn in 0..Layout::READABLE.len() {
@@ -211,5 +245,6 @@ on_every_device! {
     gemm_meets_the_rounding_model_for_every_layout_and_factor: f32 f64,
     gemm_batched_is_a_row_of_products: f32 f64,
     gram_meets_the_rounding_model_and_is_symmetric: f32 f64,
+    normal_products_meet_the_rounding_model: f32 f64,
     triangular_solves_are_backward_stable: f32 f64,
 }

@@ -9,6 +9,7 @@
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
 //! | `block_perm` | BlockPerm-SJLT: structure, products block by block |
 //! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
+//! | `solve_*` | least squares: backward errors, ridge, deficient ranks |
 //! | `peers` | the defects found in other libraries |
 //! | `properties` | random shapes, strides, seeds and scales |
 //! | `gpu*` | what only a GPU has: the bits of the CPU, graphs, what the interpreter is spared |
@@ -61,6 +62,7 @@ mod sketch_apply;
 mod sketch_errors;
 mod sketch_tensor;
 mod sketch_windows;
+mod solve_lstsq;
 mod statistics_entries;
 mod statistics_norms;
 mod statistics_subspace;

@@ -57,6 +57,10 @@ cuts! {
         GRAM: (usize, usize), "gram, m×n",
             kept [(0, 0), (0, 3), (3, 0), (1, 1), (9, 8), (8, 17), (63, 16), (64, 65), (70, 100)],
             dropped [(257, 64), (1000, 33), (5000, 20), (300, 130)];
+        NORMAL: (usize, usize, usize), "AᵀA X, m×n×p",
+            kept [(0, 3, 2), (3, 0, 2), (3, 4, 0), (1, 1, 1), (9, 5, 2), (70, 33, 1), (33, 70, 3)],
+            dropped [(4100, 33, 1), (8300, 40, 1), (8300, 40, 3), (9001, 31, 7), (9000, 31, 8),
+                (20_000, 7, 2), (300_000, 1, 1)];
         TRSM: (usize, usize), "trsm, m×n",
             kept [(0, 4), (4, 0), (1, 1), (7, 8), (9, 16), (17, 15), (64, 33)],
             dropped [(65, 64), (300, 20), (40, 130), (2000, 24)];
@@ -136,6 +140,7 @@ cuts! {
 
     }
     shares: {
+        LSTSQ = 17, "least squares, conditions, residuals and sizes";
         GEMM_LAYOUTS = 5, "gemm, layouts and factors";
         AXPBY = 13, "axpby, layouts and factors";
         OPERATOR_LAYOUTS = 7, "operators times matrices, layouts and factors";

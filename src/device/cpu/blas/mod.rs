@@ -9,12 +9,14 @@
 
 mod elementwise;
 mod gemm;
+mod normal;
 mod norms;
 mod triangular;
 
 pub(super) use elementwise::axpby;
 
 use super::{Cpu, fit, fit_distinct, fit_product};
+use crate::device::normal_by_products;
 use crate::matrix::{BatchMut, BatchRef};
 use crate::{Blas, MatMut, MatRef, Op, Result, Scalar, Uplo};
 
@@ -56,6 +58,21 @@ macro_rules! impl_blas {
                 assert!(a.len() == c.len() && b.len() == c.len(), "batches of unequal length");
                 gemm::gemm_batched(self, alpha, a, b, beta, c);
                 Ok(())
+            }
+
+            fn normal_times(
+                &self,
+                a: MatRef<'_, $t>,
+                x: MatRef<'_, $t>,
+                z: MatMut<'_, $t>,
+                sums: &mut [f64],
+            ) -> Result<()> {
+                fit(x.shape(), (a.ncols(), sums.len()));
+                fit(z.shape(), x.shape());
+                match normal::serves(&a, x.ncols()) {
+                    true => normal::normal_times(self, a, x, z, sums),
+                    false => normal_by_products(self, a, x, z, sums),
+                }
             }
 
             fn gram(&self, a: MatRef<'_, $t>, g: MatMut<'_, $t>) -> Result<()> {

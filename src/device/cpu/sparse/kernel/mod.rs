@@ -22,8 +22,8 @@ use super::panel::PANEL_BYTES;
 use super::rows::SparseRows;
 use crate::Scalar;
 pub(super) use crate::device::cpu::Isa;
+pub(super) use crate::device::cpu::isa::prefetch_line;
 use core::ops::Range;
-pub(super) use portable::prefetch_line;
 
 /// The widest panel, in cache lines, whose row fits into half of the registers.
 pub(super) fn max_lines(isa: Isa) -> usize {

@@ -6,6 +6,7 @@
 
 use super::{Rows, RowsMut};
 use crate::Scalar;
+use crate::device::cpu::isa::prefetch_line;
 use crate::device::cpu::sparse::rows::SparseRows;
 use core::ops::Range;
 
@@ -169,17 +170,4 @@ fn prefetch<T, const W: usize>(row: *const T) {
     if W > 1 {
         prefetch_line(row.wrapping_add(W - 1));
     }
-}
-
-/// Asks for one cache line; the address need not be valid.
-#[inline(always)]
-pub(in crate::device::cpu::sparse) fn prefetch_line<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch never faults.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }

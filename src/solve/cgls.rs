@@ -1,0 +1,101 @@
+//! Conjugate gradients on the normal equations of a preconditioned least-squares problem.
+
+use super::preconditioner::SketchPreconditioner;
+use crate::{Backend, LinearOperator, Mat, MatMut, MatRef, Operand, Result, Scalar};
+
+/// Column by column the correction N Z of X for the gradient C = Nᵀ(Aᵀ R − λ X): Z solves
+/// Nᵀ(AᵀA + λI)N Z = C until the gradient is below `reduction` of what it was, or below `floor`. C is
+/// overwritten. Returns N Z and the number of iterations, `limit` at most.
+///
+/// An iteration costs a product with AᵀA, one each with N and Nᵀ, and reads two norms a column.
+pub(super) fn correction<T: Scalar, D: Backend<T>>(
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    n: &SketchPreconditioner<T, D>,
+    mut c: Mat<T, D>,
+    reduction: f64,
+    floor: &[f64],
+    limit: usize,
+) -> Result<(Mat<T, D>, usize)> {
+    let (device, (k, p), (rows, cols)) = (c.device().clone(), c.shape(), a.shape());
+    let (exponent, lambda) = (n.exponent(), n.lambda());
+    let room = |rows: usize| Mat::<T, D>::scratch(&device, rows, p);
+    let (mut z, mut direction, mut spare) = (Mat::zeros(&device, k, p)?, room(k)?, room(k)?);
+    let (mut step, mut gradient, mut change) = (room(cols)?, room(cols)?, room(k)?);
+    device.axpby(T::one(), c.as_ref(), T::zero(), direction.as_mut())?;
+    let mut rho = sums(c.as_ref(), 0)?;
+    let goal: Vec<f64> = rho
+        .iter()
+        .zip(floor)
+        .map(|(rho, floor)| (reduction * reduction * rho).max(floor * floor))
+        .collect();
+    let mut iterations = 0;
+    while iterations < limit && rho.iter().zip(&goal).any(|(rho, goal)| rho > goal) {
+        n.apply(direction.as_ref(), step.as_mut())?;
+        let mut curvature = vec![0.0; p];
+        match a.as_matrix() {
+            Some(Operand::Dense(a)) => {
+                device.normal_times(a, step.as_ref(), gradient.as_mut(), &mut curvature)?
+            }
+            _ => {
+                let mut image = room(rows)?;
+                a.apply(step.as_ref(), image.as_mut())?;
+                curvature = sums(image.as_ref(), 0)?;
+                a.apply_adjoint(image.as_ref(), gradient.as_mut())?;
+            }
+        }
+        if lambda > 0.0 {
+            let steps = sums(step.as_ref(), exponent)?;
+            let scaled = crate::scalar::scale_by_power(lambda, -2 * exponent);
+            curvature.iter_mut().zip(steps).for_each(|(c, s)| *c += scaled * s);
+            let lambda = T::from_f64(lambda);
+            device.axpby(lambda, step.as_ref(), T::one(), gradient.as_mut())?;
+        }
+        let going = |j: usize| rho[j] > goal[j];
+        let length: Vec<f64> =
+            (0..p).map(|j| if going(j) { rho[j] / curvature[j] } else { 0.0 }).collect();
+        add(z.as_mut(), &length, direction.as_ref(), &mut spare)?;
+        // `step` has served; its memory takes Nᵀ of the gradient where that is as long.
+        n.apply_adjoint(gradient.as_ref(), change.as_mut())?;
+        let length: Vec<f64> = length.iter().map(|x| -x).collect();
+        add(c.as_mut(), &length, change.as_ref(), &mut spare)?;
+        let now = sums(c.as_ref(), 0)?;
+        let turn: Vec<f64> = (0..p).map(|j| if going(j) { now[j] / rho[j] } else { 0.0 }).collect();
+        scale_columns(&turn, direction.as_mut())?;
+        device.axpby(T::one(), c.as_ref(), T::one(), direction.as_mut())?;
+        rho = now;
+        iterations += 1;
+    }
+    n.apply(z.as_ref(), step.as_mut())?;
+    Ok((step, iterations))
+}
+
+/// ‖2^exponent x‖² of every column.
+pub(super) fn sums<T: Scalar, D: Backend<T>>(
+    x: MatRef<'_, T, D>,
+    exponent: i32,
+) -> Result<Vec<f64>> {
+    let mut sums = vec![0.0; x.ncols()];
+    x.device().column_sums_of_squares(x, exponent, &mut sums)?;
+    Ok(sums)
+}
+
+/// Column j of Y gains `factors[j]` times that of X.
+fn add<T: Scalar, D: Backend<T>>(
+    y: MatMut<'_, T, D>,
+    factors: &[f64],
+    x: MatRef<'_, T, D>,
+    spare: &mut Mat<T, D>,
+) -> Result<()> {
+    let device = y.device();
+    if let [factor] = factors {
+        return device.axpby(T::from_f64(*factor), x, T::one(), y);
+    }
+    device.axpby(T::one(), x, T::zero(), spare.as_mut())?;
+    scale_columns(factors, spare.as_mut())?;
+    device.axpby(T::one(), spare.as_ref(), T::one(), y)
+}
+
+fn scale_columns<T: Scalar, D: Backend<T>>(factors: &[f64], x: MatMut<'_, T, D>) -> Result<()> {
+    let factors: Vec<T> = factors.iter().map(|&f| T::from_f64(f)).collect();
+    x.device().scale_columns(&factors, x)
+}
