@@ -268,6 +268,24 @@ mod tests {
     }
 
     #[test]
+    fn eigenvalues_fall_and_inverses_invert() {
+        for n in [0, 1, 2, 9, 40] {
+            let wave = |i: usize, j: usize| ((3 * i * i + 7 * j * j + i * j) as f64).sin();
+            let a = Mat::from_fn(n, n, |i, j| wave(i.max(j), i.min(j)));
+            let (values, u) = small_eigen("test", a.as_ref()).unwrap();
+            assert!(values.windows(2).all(|pair| pair[0] >= pair[1]));
+            let scaled = Mat::from_fn(n, n, |i, j| u[(i, j)] * values[j]);
+            let gap = small_product(&a, &u) - scaled;
+            let limit = 1e-14 * (1 + n) as f64 * a.norm_l2();
+            assert!(gap.norm_l2() <= limit, "{n}: {:e}", gap.norm_l2());
+            let b =
+                Mat::from_fn(n, n, |i, j| wave(i, j) + if i == j { 2.0 * n as f64 } else { 0.0 });
+            let identity = small_product(&small_inverse("test", &b).unwrap(), &b);
+            assert!((identity - Mat::<f64>::identity(n, n)).norm_l2() <= 1e-12);
+        }
+    }
+
+    #[test]
     fn the_condition_of_a_triangle() {
         for n in [1, 2, 7, 40] {
             let wave = |i: usize, j: usize| ((3 * i * i + 7 * j * j + i * j) as f64).sin();

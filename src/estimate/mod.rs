@@ -2,15 +2,15 @@
 //!
 //! | function | of | products with A (and Aᵀ) | what comes with it |
 //! |---|---|---|---|
-//! | [`trace`] | tr(A), A square | as asked for | a standard error |
-//! | [`diagonal`] | the diagonal of a square A | as asked for, half of them with Aᵀ | a standard error an entry |
+//! | [`trace`](trace()) | tr(A), A square | as asked for | a standard error |
+//! | [`diagonal`](diagonal()) | the diagonal of a square A | as asked for, half of them with Aᵀ | a standard error an entry |
 //! | [`norm_fro`] | ‖A‖_F | 20, none where it is known | bounds, each with its probability of failure |
 //! | [`norm_spectral`] | ‖A‖₂ | 20 to 60 with A, as many with Aᵀ | a lower bound that holds, an upper one with its probability |
 //! | [`norm_nuclear`] | ‖A‖_* | some hundred with A, as many with Aᵀ | a standard error |
 //! | [`numerical_rank`] | how many singular values are above τσ₁ | somewhat more than the rank | estimates of the singular values |
 //! | [`subspace_angles`] | the angles between two ranges | – | exact but for rounding |
 //!
-//! A is anything that is a [`LinearOperator`]. Nothing depends on its scale: multiplied by a power of
+//! A is anything that is a [`LinearOperator`](crate::LinearOperator). Nothing depends on its scale: multiplied by a power of
 //! two, it gives the same bits, scaled. A zero or empty matrix gives zeros with an error of zero.
 //!
 //! # What a standard error is
@@ -35,9 +35,6 @@ pub use probes::{FrobeniusParams, norm_fro};
 pub use rank::{RankEstimate, RankParams, numerical_rank};
 pub use spectral::{SpectralParams, norm_spectral};
 pub use trace::{TraceMethod, TraceParams, trace};
-
-#[allow(unused_imports)] // Named in the documentation.
-use crate::LinearOperator;
 
 /// A number that was estimated from random vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
