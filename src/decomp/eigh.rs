@@ -260,7 +260,7 @@ impl Left {
         let zero = Self { absolute: 0.0, norm: 0.0, kind: ErrorKind::Identity };
         let found = scalar::scale_by_power(norm(values), exponent);
         let identity = match range.norm {
-            Some(norm) if norm == 0.0 => return Ok(zero),
+            Some(0.0) => return Ok(zero),
             Some(norm) if asked.failure_probability.is_none() => {
                 let relative = (1.0 - (found / norm).powi(2)).max(0.0).sqrt();
                 let absolute = relative * norm;

@@ -5,7 +5,7 @@
 //! smallest singular value is below the threshold or A has no more columns: one pass over A with about as many columns as
 //! twice the rank.
 //!
-//! Limits: σ̂ᵢ/σᵢ is within about [0.4, 1.4] for i ≤ l/2, so a rank is certain only where the spectrum drops by such a factor at the
+//! Limits: σ̂ᵢ is within a factor of 2.5 of σᵢ for i ≤ l/4 (tested, not proven), so a rank is certain only where the spectrum drops by such a factor at the
 //! threshold; otherwise it is the number of values that the sketch shows above it.
 //!
 //! Source: Meier and Nakatsukasa, "Fast randomized numerical rank estimation for numerically low-rank matrices", 2021,
@@ -49,7 +49,7 @@ impl RankParams {
 pub struct RankEstimate {
     /// How many singular values are above the threshold.
     pub rank: usize,
-    /// Estimates of the leading singular values, falling; good to a factor of about 2 in their first half.
+    /// Estimates of the leading singular values, falling; good to a factor of about 2 in their first quarter.
     pub values: Vec<f64>,
     /// Whether the search ended at `max_rank` with all values above the threshold, so that the rank may be larger.
     pub limited: bool,
