@@ -61,6 +61,32 @@ pub enum Error {
         /// The first column that depends on those before it.
         column: usize,
     },
+    /// A matrix that has to be symmetric is not.
+    #[error(
+        "{op}: the matrix is not symmetric: it differs from its transpose by {difference:e}, rounding explains {limit:e}"
+    )]
+    NotSymmetric {
+        /// The function that was called.
+        op: &'static str,
+        /// An entry of |A − Aᵀ|, or ‖Xᵀ(A − Aᵀ)X‖_F for orthonormal X.
+        difference: f64,
+        /// What rounding errors can make of a symmetric matrix.
+        limit: f64,
+    },
+    /// A matrix that has to be positive semidefinite is not.
+    #[error(
+        "{op}: the matrix is not positive semidefinite: {what} is {value:e}, rounding explains {limit:e}"
+    )]
+    NotPositiveSemidefinite {
+        /// The function that was called.
+        op: &'static str,
+        /// What no positive semidefinite matrix has below zero.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// How far below zero rounding errors can bring it.
+        limit: f64,
+    },
     /// An iteration ended before it reached what was asked.
     #[error("{op}: no convergence after {iterations} iterations")]
     NoConvergence {

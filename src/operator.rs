@@ -42,6 +42,15 @@ pub trait LinearOperator<T: Scalar, D: Device> {
         Ok(None)
     }
 
+    /// The min(rows, cols) entries of the diagonal, on the host, when they are known or cheap: exact
+    /// errors in the trace need them. Default: unknown.
+    ///
+    /// # Errors
+    /// As [`LinearOperator::apply`].
+    fn diagonal(&self) -> Result<Option<Vec<T>>> {
+        Ok(None)
+    }
+
     /// The first entry that is not finite, in the order of rows (of columns for a matrix in
     /// compressed columns), when entries can be looked at. Default: unknown.
     ///
@@ -78,6 +87,15 @@ impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for Operand<'_, T, D> {
             Operand::Dense(a) => norm_fro(a),
             Operand::Csr(x) => norm_fro(x.device().stored_values(x)?),
             Operand::Csc(x) => norm_fro(x.device().stored_values(x.transpose())?),
+        }
+        .map(Some)
+    }
+
+    fn diagonal(&self) -> Result<Option<Vec<T>>> {
+        match *self {
+            Operand::Dense(a) => a.diagonal().to_vec(),
+            Operand::Csr(x) => sparse_diagonal(x),
+            Operand::Csc(x) => sparse_diagonal(x.transpose()),
         }
         .map(Some)
     }
@@ -123,6 +141,10 @@ macro_rules! operand_operators {
                 self.as_operand().norm_fro()
             }
 
+            fn diagonal(&self) -> Result<Option<Vec<T>>> {
+                self.as_operand().diagonal()
+            }
+
             fn find_non_finite(&self) -> Result<Option<(usize, usize)>> {
                 self.as_operand().find_non_finite()
             }
@@ -151,6 +173,22 @@ fn multiply<T: Scalar, D: Backend<T>>(
         Operand::Csr(a) => device.spmm(T::one(), a, Op::NoTrans, x, T::zero(), y),
         Operand::Csc(a) => device.spmm(T::one(), a.transpose(), Op::Trans, x, T::zero(), y),
     }
+}
+
+/// The diagonal of a sparse matrix: its square blocks along the diagonal, made dense one by one.
+fn sparse_diagonal<T: Scalar, D: Backend<T>>(x: CsrRef<'_, T, D>) -> Result<Vec<T>> {
+    const BLOCK: usize = 64;
+    let device = x.device();
+    let n = x.nrows().min(x.ncols());
+    let mut diagonal = Vec::with_capacity(n);
+    let mut block = Mat::scratch(device, BLOCK.min(n), BLOCK.min(n))?;
+    for first in (0..n).step_by(BLOCK) {
+        let b = BLOCK.min(n - first);
+        let square = block.as_mut().rows(0..b).columns(0..b);
+        device.expand(x.rows(first..first + b), first, square)?;
+        diagonal.extend(block.as_ref().rows(0..b).columns(0..b).diagonal().to_vec()?);
+    }
+    Ok(diagonal)
 }
 
 /// ‖A‖_F, free of over- and underflow, and scaling exactly with powers of two.

@@ -23,7 +23,7 @@ use super::host::{cholesky, pivoted_cholesky};
 use crate::{Backend, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar};
 
 /// Orthonormal columns of length m.
-pub(super) struct Basis<T: Scalar, D: Backend<T>> {
+pub(crate) struct Basis<T: Scalar, D: Backend<T>> {
     memory: Mat<T, D>,
     len: usize,
     /// For every column, the size of its part that is rounding errors.
@@ -35,38 +35,38 @@ const CLEARANCE: f64 = 16.0;
 
 impl<T: Scalar, D: Backend<T>> Basis<T, D> {
     /// No columns, memory for `capacity`.
-    pub(super) fn new(device: &D, m: usize, capacity: usize) -> Result<Self> {
+    pub(crate) fn new(device: &D, m: usize, capacity: usize) -> Result<Self> {
         Ok(Self { memory: Mat::scratch(device, m, capacity)?, len: 0, noise: Vec::new() })
     }
 
     /// The number of columns.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// The columns.
-    pub(super) fn as_ref(&self) -> MatRef<'_, T, D> {
+    pub(crate) fn as_ref(&self) -> MatRef<'_, T, D> {
         self.memory.columns(0..self.len)
     }
 
     /// The columns from `start` on.
-    pub(super) fn since(&self, start: usize) -> MatRef<'_, T, D> {
+    pub(crate) fn since(&self, start: usize) -> MatRef<'_, T, D> {
         self.memory.columns(start..self.len)
     }
 
     /// The columns as a matrix of their own.
-    pub(super) fn into_mat(self) -> Mat<T, D> {
+    pub(crate) fn into_mat(self) -> Mat<T, D> {
         self.memory.truncate_columns(self.len)
     }
 
     /// Forgets the columns from `len` on.
-    pub(super) fn truncate(&mut self, len: usize) {
+    pub(crate) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
         self.noise.truncate(len);
     }
 
     /// Room for `more` columns, whose values are up to the caller.
-    pub(super) fn grow(&mut self, more: usize) -> Result<MatMut<'_, T, D>> {
+    pub(crate) fn grow(&mut self, more: usize) -> Result<MatMut<'_, T, D>> {
         let (m, capacity) = self.memory.shape();
         let len = self.len + more;
         if len > capacity {
@@ -84,7 +84,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
     ///
     /// `norm` is that of the operator which made `y` from orthonormal columns: what lies below its
     /// rounding errors is not taken. `y` is overwritten.
-    pub(super) fn extend(
+    pub(crate) fn extend(
         &mut self,
         op: &'static str,
         mut y: MatMut<'_, T, D>,
@@ -194,7 +194,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
 }
 
 /// `Y ← Y − Q (Qᵀ Y)`; returns YᵀQ.
-pub(super) fn project<T: Scalar, D: Backend<T>>(
+pub(crate) fn project<T: Scalar, D: Backend<T>>(
     q: MatRef<'_, T, D>,
     mut y: MatMut<'_, T, D>,
 ) -> Result<Option<Mat<T, D>>> {

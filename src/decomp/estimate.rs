@@ -8,12 +8,13 @@ use core::fmt;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ErrorKind {
-    /// ‖A‖² − ‖B‖² = ‖A − QB‖², exact but for rounding (Pythagoras).
+    /// ‖A‖² − ‖B‖² = ‖A − QB‖² (Pythagoras), or tr(A) − tr(Â) for Â ⪯ A: exact but for rounding.
     Identity,
     /// The norm of the difference itself, computed: exact but for rounding.
     Residual,
     /// The mean of ‖(A − QB)ω‖² over `probes` independent Gaussian ω: unbiased for the square, with
-    /// a relative standard deviation of at most √(2/probes).
+    /// a relative standard deviation of at most √(2/probes). For an error in the trace the mean of
+    /// ωᵀ(A − Â)ω: unbiased for it, with the same deviation.
     Estimate {
         /// The number of probe vectors.
         probes: usize,
@@ -39,12 +40,12 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// The distance of a factorization from A in the Frobenius norm.
+/// The distance of a factorization from A, in the Frobenius norm where the result does not name another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ErrorEstimate {
-    /// ‖A − QB‖_F.
+    /// ‖A − QB‖.
     pub absolute: f64,
-    /// ‖A − QB‖_F / ‖A‖_F; 0 for A = 0.
+    /// ‖A − QB‖ / ‖A‖; 0 for A = 0.
     pub relative: f64,
     /// What the two numbers are.
     pub kind: ErrorKind,
@@ -73,15 +74,7 @@ impl<T: Scalar, D: Backend<T>> Probes<T, D> {
         seed: u64,
         count: usize,
     ) -> Result<Self> {
-        let (m, n) = a.shape();
-        let device = a.device();
-        // A key of their own: neither the basis nor an operator of the user has seen the probes.
-        let [key, _] = words64(seed, Stream::Probe, 0, 0);
-        let probes = Sketch::gaussian(count, n, key)?.raw();
-        let mut omega = Mat::scratch(device, n, count)?;
-        device.fill(&probes, T::one(), omega.as_mut().transpose())?;
-        let mut residual = Mat::scratch(device, m, count)?;
-        a.apply(omega.as_ref(), residual.as_mut())?;
+        let (_, residual) = probe_products(a, seed, count)?;
         let norm = operator::norm_fro(residual.as_ref())? / (count as f64).sqrt();
         Ok(Self { residual, norm })
     }
@@ -113,12 +106,29 @@ impl<T: Scalar, D: Backend<T>> Probes<T, D> {
     }
 }
 
+/// `count` Gaussian vectors Ω and AΩ: one thin pass.
+pub(super) fn probe_products<T: Scalar, D: Backend<T>>(
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    seed: u64,
+    count: usize,
+) -> Result<(Mat<T, D>, Mat<T, D>)> {
+    let ((m, n), device) = (a.shape(), a.device());
+    // A key of their own: neither the basis nor an operator of the user has seen the probes.
+    let [key, _] = words64(seed, Stream::Probe, 0, 0);
+    let probes = Sketch::gaussian(count, n, key)?.raw();
+    let mut omega = Mat::scratch(device, n, count)?;
+    device.fill(&probes, T::one(), omega.as_mut().transpose())?;
+    let mut products = Mat::scratch(device, m, count)?;
+    a.apply(omega.as_ref(), products.as_mut())?;
+    Ok((omega, products))
+}
+
 /// The c with P(‖E‖_F > c·‖EΩ‖_F/√r) ≤ p for every E and r Gaussian probes.
 ///
 /// With λ the normalised squared singular values, ‖EΩ‖²_F/‖E‖²_F = Σ λᵢ χ²_r and by Chernoff
 /// P(≤ δr) ≤ e^{tδr} Π(1 + 2tλᵢ)^{−r/2} ≤ e^{tδr} (1 + 2t)^{−r/2}, smallest at (δe^{1−δ})^{r/2}.
 /// So c = δ^{−1/2} with δe^{1−δ} = p^{2/r}: no assumption on the spectrum of E.
-pub(super) fn bound_factor(probes: usize, p: f64) -> f64 {
+pub(crate) fn bound_factor(probes: usize, p: f64) -> f64 {
     let target = p.ln() * 2.0 / probes as f64;
     let (mut low, mut high) = (-800.0, 0.0f64);
     for _ in 0..200 {

@@ -5,6 +5,7 @@ use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::LltError;
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
@@ -13,14 +14,14 @@ use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 
 /// The factors of a small matrix: columns of `u` and `v` belong to the falling values `s`.
-pub(super) struct SmallSvd {
-    pub(super) u: Mat<f64>,
-    pub(super) s: Vec<f64>,
-    pub(super) v: Mat<f64>,
+pub(crate) struct SmallSvd {
+    pub(crate) u: Mat<f64>,
+    pub(crate) s: Vec<f64>,
+    pub(crate) v: Mat<f64>,
 }
 
 /// The thin SVD of a finite matrix.
-pub(super) fn small_svd(op: &'static str, a: MatRef<'_, f64>) -> Result<SmallSvd> {
+pub(crate) fn small_svd(op: &'static str, a: MatRef<'_, f64>) -> Result<SmallSvd> {
     let (m, n) = a.shape();
     let k = m.min(n);
     let (mut u, mut v) = (Mat::zeros(m, k), Mat::zeros(n, k));
@@ -35,6 +36,37 @@ pub(super) fn small_svd(op: &'static str, a: MatRef<'_, f64>) -> Result<SmallSvd
     polish(&mut u);
     polish(&mut v);
     Ok(SmallSvd { u, s: (0..k).map(|i| s[i]).collect(), v })
+}
+
+/// The eigenvalues of a finite symmetric matrix, falling, and its eigenvectors. The lower triangle is read.
+pub(crate) fn small_eigen(op: &'static str, a: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>)> {
+    let n = a.nrows();
+    let mut u = Mat::zeros(n, n);
+    let mut s = Diag::<f64>::zeros(n);
+    let vectors = ComputeEigenvectors::Yes;
+    let scratch = self_adjoint_evd_scratch::<f64>(n, vectors, Par::Seq, Default::default());
+    let mut memory = MemBuffer::new(scratch);
+    let stack = MemStack::new(&mut memory);
+    self_adjoint_evd(a, s.as_mut(), Some(u.as_mut()), Par::Seq, stack, Default::default())
+        .map_err(|_| Error::NoConvergence { op, iterations: 0 })?;
+    polish(&mut u);
+    // The solver returns them rising.
+    let values = (0..n).rev().map(|i| s[i]).collect();
+    Ok((values, u.as_ref().reverse_cols().to_owned()))
+}
+
+/// The inverse of a square matrix of full rank.
+pub(crate) fn small_inverse(op: &'static str, a: &Mat<f64>) -> Result<Mat<f64>> {
+    let SmallSvd { mut u, s, v } = small_svd(op, a.as_ref())?;
+    u.col_iter_mut().zip(s).for_each(|(u, s)| u.iter_mut().for_each(|x| *x /= s));
+    Ok(small_product(&v, &u.transpose().to_owned()))
+}
+
+/// A·B.
+pub(crate) fn small_product(a: &Mat<f64>, b: &Mat<f64>) -> Mat<f64> {
+    let mut product = Mat::zeros(a.nrows(), b.ncols());
+    matmul(product.as_mut(), Accum::Replace, a.as_ref(), b.as_ref(), 1.0, Par::Seq);
+    product
 }
 
 /// A Gram matrix factored with pivoting as far as it is well conditioned.
@@ -233,6 +265,24 @@ mod tests {
         // Pivots fall: the diagonal of R does.
         let diagonal: Vec<f64> = (0..n).map(|j| 1.0 / inverse[(j, j)]).collect();
         assert!(diagonal.windows(2).all(|d| d[1] <= d[0] * (1.0 + 1e-6)));
+    }
+
+    #[test]
+    fn eigenvalues_fall_and_inverses_invert() {
+        for n in [0, 1, 2, 9, 40] {
+            let wave = |i: usize, j: usize| ((3 * i * i + 7 * j * j + i * j) as f64).sin();
+            let a = Mat::from_fn(n, n, |i, j| wave(i.max(j), i.min(j)));
+            let (values, u) = small_eigen("test", a.as_ref()).unwrap();
+            assert!(values.windows(2).all(|pair| pair[0] >= pair[1]));
+            let scaled = Mat::from_fn(n, n, |i, j| u[(i, j)] * values[j]);
+            let gap = small_product(&a, &u) - scaled;
+            let limit = 1e-14 * (1 + n) as f64 * a.norm_l2();
+            assert!(gap.norm_l2() <= limit, "{n}: {:e}", gap.norm_l2());
+            let b =
+                Mat::from_fn(n, n, |i, j| wave(i, j) + if i == j { 2.0 * n as f64 } else { 0.0 });
+            let identity = small_product(&small_inverse("test", &b).unwrap(), &b);
+            assert!((identity - Mat::<f64>::identity(n, n)).norm_l2() <= 1e-12);
+        }
     }
 
     #[test]

@@ -4,13 +4,17 @@
 //! |---|---|---|---|
 //! | [`qb`] | A ≈ Q B, Q orthonormal | 2mnl a pass + O((m + n)l²) | 2q + 2 |
 //! | [`rsvd`] | A ≈ U Σ Vᵀ | the same | 2q + 2 |
+//! | [`nystrom`](nystrom()) | A ≈ U Λ Uᵀ, A positive semidefinite | 2n²l a pass + O(nl²) | q + 1 |
+//! | [`eigh_randomized`] | A ≈ U Λ Uᵀ, A symmetric | 2n²l a pass + O(nl²) | 2q + 2 |
+//! | [`rp_cholesky`](rp_cholesky()) | A ≈ F Fᵀ, A positive semidefinite, of k of its columns | 2nk² | nk entries |
 //! | [`cqrrpt`](cqrrpt()) | A P ≈ Q R, pivoted, with the rank | 3mn² + O(n³) | 4 of the size of A |
 //! | [`cholesky_qr2`], [`cholesky_qr3`] | A = Q R | 4mn², 6mn² | 4, 6 |
 //!
-//! l is the rank with oversampling and q the number of power passes. Both work to a rank or to a
-//! relative tolerance, on anything that is a [`LinearOperator`], and return
-//! an [`ErrorEstimate`] that says what kind of statement it is. [`qb_with_progress`] and
-//! [`rsvd_with_progress`] tell how far they have come, and can be stopped.
+//! l is the rank with oversampling and q the number of power passes. The low-rank ones work to a rank or to a
+//! relative tolerance, on anything that is a [`LinearOperator`] (`rp_cholesky` on what gives its
+//! [entries](SymmetricEntries), as a [`KernelMatrix`] does), and return
+//! an [`ErrorEstimate`] that says what kind of statement it is. Their twins `…_with_progress`
+//! tell how far they have come, and can be stopped.
 //!
 //! # Numerics
 //! Bases are orthonormal to working precision whatever the condition of A (see `basis`). Nothing
@@ -21,12 +25,19 @@
 mod basis;
 mod cholesky_qr;
 mod cqrrpt;
+mod eigh;
+mod entries;
 mod estimate;
 mod host;
+mod nystrom;
 mod pivoted;
+mod psd;
 mod qb;
 mod range;
+mod residual;
+mod rp_cholesky;
 mod rsvd;
+mod trace_error;
 mod turned;
 
 pub(crate) use basis::scale_exactly;
@@ -36,9 +47,19 @@ pub(crate) use pivoted::pivoted_qr;
 
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
 pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};
+pub use eigh::{Eigh, EighParams, eigh_randomized, eigh_randomized_with_progress};
+pub use entries::{KernelMatrix, SymmetricEntries};
 pub use estimate::{ErrorEstimate, ErrorKind};
+pub use nystrom::{Nystrom, NystromParams, nystrom, nystrom_with_progress};
 pub use qb::{Qb, QbParams, qb, qb_with_progress};
+pub use rp_cholesky::{RpCholesky, RpCholeskyParams, rp_cholesky, rp_cholesky_with_progress};
 pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
+
+pub(crate) use basis::{Basis, project, scale_exactly};
+pub(crate) use estimate::bound_factor;
+pub(crate) use host::{small_eigen, small_inverse, small_product, small_svd};
+pub(crate) use psd::normalise;
+pub(crate) use rsvd::upload;
 
 use crate::{Backend, Error, LinearOperator, MatRef, Result, Scalar};
 

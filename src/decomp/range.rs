@@ -11,9 +11,9 @@ use core::ops::ControlFlow;
 /// Columns a block has when the rank is open.
 const DEFAULT_BLOCK: usize = 32;
 /// Probes of an error that the identity cannot give, and of bounds.
-const PROBES: usize = 20;
+pub(super) const PROBES: usize = 20;
 /// The failure probability of the bound that stops the search below the floor of the identity.
-const STOPPING_PROBABILITY: f64 = 1e-6;
+pub(super) const STOPPING_PROBABILITY: f64 = 1e-6;
 
 /// Who is told how far the search has come, and may end it.
 pub(super) type Observer<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
@@ -25,7 +25,7 @@ pub(super) struct Range<T: Scalar, D: Backend<T>> {
     pub(super) bt: Basis<T, D>,
     pub(super) passes: usize,
     /// ‖A‖_F, if it is known.
-    norm: Option<f64>,
+    pub(super) norm: Option<f64>,
     /// ‖A‖_F, or its size as the first block shows it.
     pub(super) size: f64,
     /// ‖B‖²_F, relative to `size`².
@@ -34,7 +34,7 @@ pub(super) struct Range<T: Scalar, D: Backend<T>> {
     /// The probability with which one of the tests against the probes may fail.
     failure_probability: f64,
     /// How many blocks have been added, each followed by a test.
-    blocks: usize,
+    pub(super) blocks: usize,
     /// The observer has ended the search.
     stopped: bool,
 }

@@ -275,7 +275,7 @@ fn norm(s: &[f64]) -> f64 {
 }
 
 /// The first `cols` columns of a host matrix.
-fn upload<T: Scalar, D: Backend<T>>(
+pub(crate) fn upload<T: Scalar, D: Backend<T>>(
     device: &D,
     a: faer::MatRef<'_, f64>,
     cols: usize,

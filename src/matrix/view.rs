@@ -151,6 +151,12 @@ impl<'a, T: Storage, D: Device> MatRef<'a, T, D> {
         self.transpose().rows(range).transpose()
     }
 
+    /// The entries a_ii as a 1×min(m, n) matrix.
+    pub(crate) fn diagonal(self) -> Self {
+        let (cols, col_stride) = (self.rows.min(self.cols), self.row_stride + self.col_stride);
+        Self { rows: 1, cols, row_stride: 1, col_stride, ..self }
+    }
+
     /// A copy in column-major order on the same device.
     ///
     /// # Errors

@@ -124,6 +124,10 @@ pub enum Stream {
     BlockPermShifts = FORMAT_VERSION << 16 | 21,
     /// Key of the CountSketches of a TensorSketch.
     TensorSketch = FORMAT_VERSION << 16 | 22,
+    /// Proposed pivots of a randomly pivoted Cholesky factorization and the draws that accept them (unit = round).
+    CholeskyPivots = FORMAT_VERSION << 16 | 40,
+    /// Key of the probe vectors of estimators of traces, diagonals and norms.
+    Estimator = FORMAT_VERSION << 16 | 41,
 }
 
 impl Stream {

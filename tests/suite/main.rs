@@ -8,8 +8,9 @@
 //! | `half_*` | operators on matrices stored in `f16` and `bf16`, for any device |
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
 //! | `block_perm` | BlockPerm-SJLT: structure, products block by block |
-//! | `decomp_*` | QB and SVD on prescribed spectra and adversarial structure |
 //! | `solve_*` | least squares: backward errors, ridge, deficient ranks |
+//! | `decomp_*` | QB, SVD, QR, Nyström, Cholesky and eigenpairs on prescribed spectra and adversarial structure |
+//! | `estimate`, `estimate_laws` | estimators: exactness, scale and bad input; bias, variance and error bars over many seeds |
 //! | `peers` | the defects found in other libraries |
 //! | `properties` | random shapes, strides, seeds and scales |
 //! | `gpu*` | what only a GPU has: the bits of the CPU, graphs, what the interpreter is spared |
@@ -30,12 +31,16 @@ mod block_perm;
 mod common;
 mod decomp_accuracy;
 mod decomp_checks;
+mod decomp_eigh;
 mod decomp_errors;
 mod decomp_invariance;
 mod decomp_pivoted;
 mod decomp_progress;
+mod decomp_psd;
 #[cfg(feature = "cuda")]
 mod entered;
+mod estimate;
+mod estimate_laws;
 mod golden;
 #[cfg(feature = "cuda")]
 mod gpu;

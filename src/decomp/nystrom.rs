@@ -1,0 +1,311 @@
+//! A ≈ U Λ Uᵀ for positive semidefinite A: the randomised Nyström approximation.
+//!
+//! X = orth(Ω) for a Gaussian test matrix of l columns, q power passes X ← orth(AX), Y = AX, and the Nyström
+//! approximation Â = Y(XᵀY)⁺Yᵀ, cut to its k leading eigenpairs (see `psd` for the shift that makes it
+//! stable). It needs A only as a product with blocks, once a pass, and is better than the projection
+//! XXᵀAXXᵀ of the same passes: 0 ⪯ Â ⪯ A, so that A − Â is positive semidefinite and its nuclear norm is its trace,
+//! tr(A) − tr(Â). The error is exact wherever the diagonal is known.
+//!
+//! To a tolerance the number of columns doubles until the error is reached; the passes over A for the columns that are
+//! there are never repeated.
+//!
+//! Limits: small eigenvalues below some √n·u·‖A‖_F are noise and are not returned. That A is indefinite can only be
+//! seen where X, the diagonal or the trace show it: a small negative eigenvalue whose vector is nearly orthogonal to X
+//! passes.
+//!
+//! Sources: Tropp, Yurtsever, Udell and Cevher, "Fixed-rank approximation of a positive-semidefinite matrix from
+//! streaming data", 2017; Frangella, Tropp and Udell, "Randomized Nyström preconditioning", 2021, §2 and
+//! algorithm E.1; the power passes: Halko, Martinsson and Tropp, 2011, §5.5.
+
+use super::basis::Basis;
+use super::estimate::ErrorEstimate;
+use super::psd::{checked_diagonal, nystrom_of};
+use super::range::Observer;
+use super::trace_error::Judge;
+use super::{Progress, Target, explain_non_finite};
+use crate::random::{Stream, words64};
+use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, Result, Scalar, Sketch, operator};
+use core::ops::ControlFlow;
+
+/// Columns of the first block when the rank is open.
+const DEFAULT_BLOCK: usize = 32;
+/// What [`nystrom`] is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NystromParams {
+    target: Target,
+    oversampling: Option<usize>,
+    power_passes: usize,
+    block_size: usize,
+    max_rank: Option<usize>,
+    seed: u64,
+    failure_probability: Option<f64>,
+}
+
+impl NystromParams {
+    /// The leading `rank` eigenpairs (fewer when the numerical rank of A is smaller).
+    pub fn rank(rank: usize) -> Self {
+        Self::new(Target::Rank(rank))
+    }
+
+    /// The smallest rank found with tr(A − UΛUᵀ) ≤ `tolerance`·tr(A).
+    pub fn tolerance(tolerance: f64) -> Self {
+        Self::new(Target::Tolerance(tolerance))
+    }
+
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            oversampling: None,
+            power_passes: 1,
+            block_size: DEFAULT_BLOCK,
+            max_rank: None,
+            seed: 0,
+            failure_probability: None,
+        }
+    }
+
+    /// Columns of the test matrix beyond the rank. Default: as many as the rank, l = 2k, which with one power pass is
+    /// within some per cent of the best trace error of rank k. A search to a tolerance ignores it.
+    pub fn oversampling(self, oversampling: usize) -> Self {
+        Self { oversampling: Some(oversampling), ..self }
+    }
+
+    /// q: how often A is applied to the test matrix before the product that is kept. Default 1: without, l = 2k columns
+    /// leave 1.3 times the best error on kernels of real data, with one 1.02 times.
+    pub fn power_passes(self, power_passes: usize) -> Self {
+        Self { power_passes, ..self }
+    }
+
+    /// Columns of the first block of a search to a tolerance. Default 32.
+    pub fn block_size(self, block_size: usize) -> Self {
+        Self { block_size, ..self }
+    }
+
+    /// How many columns a search to a tolerance may use. Default n.
+    pub fn max_rank(self, max_rank: usize) -> Self {
+        Self { max_rank: Some(max_rank), ..self }
+    }
+
+    /// The seed of the test matrix. Default 0.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Report a bound from probes that fails with this probability, where the diagonal of A is not known. Default: an
+    /// unbiased estimate to a rank, a bound for 10⁻⁶ to a tolerance.
+    pub fn failure_probability(self, probability: f64) -> Self {
+        Self { failure_probability: Some(probability), ..self }
+    }
+
+    fn check(&self, op: &'static str, (m, n): (usize, usize)) -> Result<()> {
+        crate::error::check_shape(op, "a", (m, n), (m, m))?;
+        self.target.check(op, (n, n))?;
+        if self.block_size == 0 {
+            return Err(Error::invalid(op, "block_size", 0, "at least 1"));
+        }
+        match self.failure_probability {
+            Some(p) if !(p > 0.0 && p < 1.0) => {
+                Err(Error::invalid(op, "failure_probability", p, "between 0 and 1, both excluded"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A ≈ U·diag(values)·Uᵀ, positive semidefinite.
+#[derive(Debug)]
+pub struct Nystrom<T: Scalar, D: Device = Cpu> {
+    /// n×k, orthonormal columns.
+    pub u: Mat<T, D>,
+    /// The k eigenvalues, positive and falling, on the host.
+    pub values: Vec<T>,
+    /// The nuclear norm of A − UΛUᵀ, which is its trace.
+    pub error: ErrorEstimate,
+    /// How often A was multiplied by a block: q + 1 to a rank, one more when the error was probed.
+    pub passes: usize,
+}
+
+impl<T: Scalar, D: Device> Nystrom<T, D> {
+    /// The number of eigenvalues.
+    pub fn rank(&self) -> usize {
+        self.values.len()
+    }
+
+    /// U·diag(values)·Uᵀ. 2n²k flops.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn reconstruct(&self) -> Result<Mat<T, D>>
+    where
+        D: Backend<T>,
+    {
+        reconstruct(&self.u, &self.values)
+    }
+}
+
+/// U·diag(values)·Uᵀ.
+pub(super) fn reconstruct<T: Scalar, D: Backend<T>>(
+    u: &Mat<T, D>,
+    values: &[T],
+) -> Result<Mat<T, D>> {
+    let device = u.device();
+    let mut scaled = u.try_clone()?;
+    device.scale_columns(values, scaled.as_mut())?;
+    let mut a = Mat::scratch(device, u.nrows(), u.nrows())?;
+    device.gemm(T::one(), scaled.as_ref(), u.transpose(), T::zero(), a.as_mut())?;
+    Ok(a)
+}
+
+/// The leading eigenpairs of a positive semidefinite A, to a rank or to a relative tolerance on the trace.
+///
+/// Dense, sparse or any [`LinearOperator`] that is symmetric: only [`LinearOperator::apply`] is called. With the defaults
+/// the trace error is within 3 % of the best of that rank on Gaussian kernels of real data.
+///
+/// # Errors
+/// [`Error::NotPositiveSemidefinite`] and [`Error::NotSymmetric`] with the evidence, when the products with A or its
+/// diagonal show it beyond rounding; [`Error::ShapeMismatch`] unless A is square;
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a rank above n, a tolerance outside (0, 1), a block of
+/// 0; [`Error::NonFinite`](crate::Error::NonFinite) with the position; [`Error::Overflow`]; [`Error::OutOfMemory`]. A
+/// tolerance that `max_rank` did not allow is no error: `error` shows it.
+///
+/// # Cost
+/// (q + 1)·2n²l flops in passes over a dense A, about 10nl² beside and O(l³) on the host; memory for about 5nl entries.
+///
+/// ```
+/// use randnla::{Cpu, Mat, decomp::{NystromParams, nystrom}};
+/// let (cpu, n) = (Cpu::new(), 300);
+/// let kernel = |i: usize, j: usize| (-((i as f64 - j as f64) / 60.0).powi(2)).exp();
+/// let a = Mat::from_fn(&cpu, n, n, kernel)?;
+/// let approx = nystrom(&a, NystromParams::rank(10))?;
+/// assert_eq!((approx.u.shape(), approx.values.len()), ((300, 10), 10));
+/// println!("tr(A − UΛUᵀ) / tr(A) = {:.1e} ({})", approx.error.relative, approx.error.kind);
+/// assert!(nystrom(&a, NystromParams::tolerance(1e-4))?.error.relative <= 1e-4);
+/// # Ok::<(), randnla::Error>(())
+/// ```
+pub fn nystrom<T: Scalar, D: Backend<T>>(
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    params: NystromParams,
+) -> Result<Nystrom<T, D>> {
+    decompose("nystrom", a, params, &mut |_| ControlFlow::Continue(()))
+}
+
+/// [`nystrom`], which tells `progress` after every pass over A how far it has come; the error it tells is that in the
+/// trace.
+///
+/// `ControlFlow::Break` ends the search: what has been found is the result, and its error says how far it is from A.
+///
+/// # Errors
+/// As [`nystrom`].
+pub fn nystrom_with_progress<T: Scalar, D: Backend<T>>(
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    params: NystromParams,
+    mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Nystrom<T, D>> {
+    decompose("nystrom_with_progress", a, params, &mut progress)
+}
+
+fn decompose<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    params: NystromParams,
+    observer: &mut Observer<'_>,
+) -> Result<Nystrom<T, D>> {
+    params.check(op, a.shape())?;
+    let (n, device) = (a.shape().0, a.device());
+    let diagonal = a.diagonal()?.map(|diagonal| checked_diagonal(op, diagonal)).transpose()?;
+    let (limit, mut width) = match params.target {
+        Target::Rank(0) => (0, 0),
+        Target::Rank(k) => {
+            let l = k.saturating_add(params.oversampling.unwrap_or(k)).min(n);
+            (l, l)
+        }
+        Target::Tolerance(_) => {
+            let limit = params.max_rank.unwrap_or(n).min(n);
+            (limit, params.block_size.min(limit))
+        }
+    };
+    let mut search = Search {
+        x: Basis::new(device, n, width)?,
+        y: Basis::new(device, n, width)?,
+        size: 0.0,
+        drawn: 0,
+        passes: 0,
+        error: None,
+        stopped: false,
+    };
+    let NystromParams { target, seed, failure_probability, .. } = params;
+    let mut judge = Judge::new(op, diagonal, target, seed, failure_probability);
+    let (found, k, error) = loop {
+        let added = search.add_block(op, a, &params, width, observer)?;
+        let found = nystrom_of(op, search.x.as_ref(), search.y.as_ref())?;
+        let (k, error) = judge.verdict(a, &found, &mut search.passes)?;
+        search.error = Some(error.relative);
+        width = search.x.len().min(limit - search.x.len());
+        if added == 0 || width == 0 || search.stopped || judge.reached(&error) {
+            break (found, k, error);
+        }
+    };
+    let values = found.leading(k);
+    Ok(Nystrom { u: found.u.truncate_columns(k), values, error, passes: search.passes })
+}
+
+/// The subspace and what A makes of it.
+struct Search<T: Scalar, D: Backend<T>> {
+    x: Basis<T, D>,
+    /// Y = AX, column by column beside X.
+    y: Basis<T, D>,
+    /// About ‖A‖_F, as the first product shows it.
+    size: f64,
+    drawn: usize,
+    passes: usize,
+    /// The relative error of the blocks that are finished.
+    error: Option<f64>,
+    stopped: bool,
+}
+
+impl<T: Scalar, D: Backend<T>> Search<T, D> {
+    /// Adds what the power passes make of `width` Gaussian columns; returns how many are new.
+    fn add_block(
+        &mut self,
+        op: &'static str,
+        a: &(impl LinearOperator<T, D> + ?Sized),
+        params: &NystromParams,
+        width: usize,
+        observer: &mut Observer<'_>,
+    ) -> Result<usize> {
+        let (n, device) = (a.shape().0, a.device());
+        let [key, _] = words64(params.seed, Stream::RangeFinder, 0, 0);
+        let rows = self.drawn..self.drawn + width;
+        let test = Sketch::gaussian(rows.end, n, key)?.raw().rows(rows);
+        self.drawn += width;
+        let mut memory = Mat::scratch(device, n, width)?;
+        device.fill(&test, T::one(), memory.as_mut().transpose())?;
+        let start = self.x.len();
+        // The test matrix owes its scale to nobody.
+        let (mut columns, mut norm) = (width, 0.0);
+        for pass in 0..=params.power_passes {
+            columns = self.x.extend(op, memory.as_mut().columns(0..columns), norm)?;
+            if columns == 0 {
+                break;
+            }
+            let mut product = memory.as_mut().columns(0..columns);
+            a.apply(self.x.since(start), product.as_mut())?;
+            self.passes += 1;
+            explain_non_finite(op, a, product.as_ref())?;
+            if self.size == 0.0 {
+                let spread = (n as f64 / columns as f64).sqrt();
+                self.size = operator::norm_fro(product.as_ref())? * spread;
+            }
+            norm = self.size;
+            let progress = Progress { rank: self.x.len(), passes: self.passes, error: self.error };
+            self.stopped = observer(&progress).is_break();
+            if pass == params.power_passes || self.stopped {
+                let kept = self.y.grow(columns)?;
+                device.axpby(T::one(), product.as_ref(), T::zero(), kept)?;
+                break;
+            }
+            self.x.truncate(start);
+        }
+        Ok(columns)
+    }
+}
