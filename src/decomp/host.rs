@@ -181,11 +181,16 @@ pub(super) fn triangular_condition(l: &[f64], n: usize) -> f64 {
 /// R ← Lᵀ R for a lower triangular L of order n, column-major, and an upper triangular R.
 pub(super) fn times_upper(l: &[f64], r: &Mat<f64>) -> Mat<f64> {
     let n = r.nrows();
+    multiply_upper(MatRef::from_column_major_slice(l, n, n).transpose(), r.as_ref())
+}
+
+/// The product of two upper triangular matrices of one order; what lies below their diagonals is not read.
+pub(super) fn multiply_upper(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let n = a.nrows();
     let upper = BlockStructure::TriangularUpper;
-    let l = MatRef::from_column_major_slice(l, n, n).transpose();
     let mut product = Mat::zeros(n, n);
     let to = product.as_mut();
-    triangular::matmul(to, upper, Accum::Replace, l, upper, r.as_ref(), upper, 1.0, Par::Seq);
+    triangular::matmul(to, upper, Accum::Replace, a, upper, b, upper, 1.0, Par::Seq);
     product
 }
 

@@ -5,6 +5,7 @@
 //! | [`qb`] | A ≈ Q B, Q orthonormal | 2mnl a pass + O((m + n)l²) | 2q + 2 |
 //! | [`rsvd`] | A ≈ U Σ Vᵀ | the same | 2q + 2 |
 //! | [`cqrrpt`](cqrrpt()) | A P ≈ Q R, pivoted, with the rank | 3mn² + O(n³) | 4 of the size of A |
+//! | [`bqrrp`](bqrrp()) | the same of any shape, Q as reflectors | 4mnk − 2(m + n)k² + 4k³/3 | n/b |
 //! | [`cholesky_qr2`], [`cholesky_qr3`] | A = Q R | 4mn², 6mn² | 4, 6 |
 //!
 //! l is the rank with oversampling and q the number of power passes. Both work to a rank or to a
@@ -19,6 +20,7 @@
 //! result can have a smaller rank than was asked for.
 
 mod basis;
+mod bqrrp;
 mod cholesky_qr;
 mod cqrrpt;
 mod estimate;
@@ -28,6 +30,7 @@ mod qb;
 mod range;
 mod rsvd;
 
+pub use bqrrp::{BqrrpParams, FactoredQr, Reflectors, bqrrp};
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
 pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};
 pub use estimate::{ErrorEstimate, ErrorKind};
