@@ -17,12 +17,16 @@
 //! breakdowns are ours.
 
 use super::basis::scale_exactly;
+use super::bqrrp::{BqrrpParams, factor};
 use super::cholesky_qr::{far_exponent, normalise, pass, shifted_pass, upper};
 use super::estimate::{ErrorEstimate, ErrorKind};
 use super::explain_non_finite;
 use super::pivoted::{Pivoted, pivoted_qr};
 use crate::operator::norm_fro;
 use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar};
+
+/// A matrix that is not tall and has no more columns, or rows, than this is factored without a sketch.
+const SMALL: usize = 512;
 
 /// What [`cqrrpt`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +66,7 @@ impl CqrrptParams {
         Self { seed, ..self }
     }
 
-    fn check(&self, op: &'static str) -> Result<()> {
+    pub(super) fn check(&self, op: &'static str) -> Result<()> {
         let gamma = self.embedding_factor;
         if !(gamma >= 1.0 && gamma.is_finite()) {
             return Err(Error::invalid(op, "embedding_factor", gamma, "at least 1, finite"));
@@ -76,6 +80,20 @@ impl CqrrptParams {
             }
             _ => Ok(()),
         }
+    }
+
+    /// d for n columns. A factor beyond the range of usize saturates, and then no matrix is tall.
+    pub(super) fn sketch_rows(&self, n: usize) -> usize {
+        ((self.embedding_factor * n as f64).ceil() as usize).max(n.saturating_add(8))
+    }
+
+    pub(super) fn sketch(&self, d: usize, m: usize) -> Result<Sketch> {
+        Sketch::sparse_stack(d, m, self.nnz.min(d), self.seed)
+    }
+
+    /// The residual below which a column is dependent, relative to the largest.
+    pub(super) fn dependence<T: Scalar>(&self, n: usize) -> f64 {
+        self.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt())
     }
 }
 
@@ -104,7 +122,8 @@ impl<T: Scalar, D: Device> PivotedQr<T, D> {
 /// QR with column pivoting of a tall matrix, at the speed of matrix products.
 ///
 /// The pivots are those of pivoted QR of a sketch of A, and reveal the rank as well. A that is not tall, m ≤
-/// ⌈γn⌉, is factored without a sketch by the pivoted QR that serves the sketch, which takes memory for n² entries.
+/// ⌈γn⌉, is factored by [`bqrrp`](super::bqrrp()), or if it is small without a sketch by the pivoted QR that serves the
+/// sketch; the results keep the same contract.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
@@ -128,16 +147,27 @@ pub fn cqrrpt<T: Scalar, D: Backend<T>>(
     a: MatRef<'_, T, D>,
     params: CqrrptParams,
 ) -> Result<PivotedQr<T, D>> {
-    let op = "cqrrpt";
+    cqrrpt_named("cqrrpt", a, params)
+}
+
+/// [`cqrrpt`] under the name of the function that was called.
+pub(super) fn cqrrpt_named<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: MatRef<'_, T, D>,
+    params: CqrrptParams,
+) -> Result<PivotedQr<T, D>> {
     params.check(op)?;
     let ((m, n), device) = (a.shape(), a.device());
-    let tolerance = params.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt());
-    // A factor beyond the range of usize saturates, and A is not tall.
-    let d = ((params.embedding_factor * n as f64).ceil() as usize).max(n.saturating_add(8));
+    let tolerance = params.dependence::<T>(n);
+    let d = params.sketch_rows(n);
     if n == 0 || m <= d {
+        if m.min(n) > SMALL {
+            let params = BqrrpParams::default().nnz(params.nnz).seed(params.seed);
+            return factor(op, a, &params.tolerance(tolerance))?.explicit();
+        }
         return directly(op, a, tolerance);
     }
-    let mut sketch = Sketch::sparse_stack(d, m, params.nnz.min(d), params.seed)?.apply(a)?;
+    let mut sketch = params.sketch(d, m)?.apply(a)?;
     let largest = device.max_abs(sketch.as_ref())?;
     let Some(exponent) = far_exponent(largest) else {
         explain_non_finite(op, &a, sketch.as_ref())?;
@@ -250,7 +280,7 @@ fn orthonormalise<T: Scalar, D: Backend<T>>(
 }
 
 /// R̂ of the columns taken.
-fn triangle<T: Scalar, D: Backend<T>>(sketched: &Pivoted<T, D>) -> faer::Mat<f64> {
+pub(super) fn triangle<T: Scalar, D: Backend<T>>(sketched: &Pivoted<T, D>) -> faer::Mat<f64> {
     let k = sketched.pivots.len();
     // As T holds it, since that is what A is divided by.
     let rounded = |x: f64| T::from_f64(x).to_f64();

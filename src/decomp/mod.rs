@@ -23,8 +23,11 @@ mod basis;
 mod bqrrp;
 mod cholesky_qr;
 mod cqrrpt;
+mod cur;
 mod estimate;
 mod host;
+mod interpolative;
+mod leverage;
 mod pivoted;
 mod qb;
 mod range;
@@ -33,7 +36,13 @@ mod rsvd;
 pub use bqrrp::{BqrrpParams, FactoredQr, Reflectors, bqrrp};
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
 pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};
+pub use cur::{Cur, cur};
 pub use estimate::{ErrorEstimate, ErrorKind};
+pub use interpolative::{
+    Interpolative, Subset, column_subset, interpolative_decomposition,
+    row_interpolative_decomposition, row_subset,
+};
+pub use leverage::{LeverageParams, LeverageScores, leverage_scores};
 pub use qb::{Qb, QbParams, qb, qb_with_progress};
 pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
 

@@ -28,11 +28,14 @@
 mod block_perm;
 mod common;
 mod decomp_accuracy;
+mod decomp_bqrrp;
 mod decomp_checks;
 mod decomp_errors;
 mod decomp_invariance;
+mod decomp_leverage;
 mod decomp_pivoted;
 mod decomp_progress;
+mod decomp_skeletons;
 #[cfg(feature = "cuda")]
 mod entered;
 mod golden;

@@ -74,7 +74,7 @@ impl BqrrpParams {
         Self { tolerance: Some(tolerance), ..self }
     }
 
-    /// b: columns a block. Default n/32 between 32 and 128: wider ones cost the host more, narrower ones
+    /// b: columns a block. Default n/64 between 32 and 128: wider ones cost the host more, narrower ones
     /// products their speed.
     pub fn block_size(self, block_size: usize) -> Self {
         Self { block_size: Some(block_size), ..self }
@@ -88,6 +88,11 @@ impl BqrrpParams {
     /// The seed of the sketch. Default 0.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
+    }
+
+    /// The same without a rank or an error to stop at.
+    pub(super) fn all_columns(self) -> Self {
+        Self { max_rank: None, target_error: None, ..self }
     }
 
     fn check(&self, op: &'static str) -> Result<()> {

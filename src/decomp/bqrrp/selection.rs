@@ -5,17 +5,22 @@
 //! columns alone puts them into order. Columns are tens and not thousands by then, so this costs nothing, and it
 //! repairs what LU gets wrong (Kahan's matrix).
 //!
-//! Cost: nd² flops for LU, 4d³/3 for QR, one thread.
+//! Cost: nd² flops for LU, in groups of columns side by side; 4d³/3 for QR on one thread.
 //!
 //! Source: the first step is `qrcp_practical` of Melnichenko et al., arXiv 2507.00976; the order by a second
 //! pivoted QR, with a quarter more candidates than pivots, is ours.
 
+use crate::Device;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::matmul::matmul;
 use faer::linalg::qr::col_pivoting::factor::{qr_in_place, qr_in_place_scratch};
 use faer::linalg::triangular_solve::solve_unit_lower_triangular_in_place;
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
+
+/// Columns that LU looks at together: groups send their candidates to a last round (as in CALU, Grigori, Demmel and
+/// Xiang 2011). A fixed size, so that the choice does not depend on the number of threads.
+const GROUP: usize = 1024;
 
 /// Pivots, and the triangle of the columns of the sketch that they name.
 pub(super) struct Selection {
@@ -27,18 +32,25 @@ pub(super) struct Selection {
 
 /// Up to `limit` pivots of a sketch that is given transposed, n×d and column-major; they end where the diagonal of
 /// R is not above `cut`.
-pub(super) fn select(transposed: MatRef<'_, f64>, limit: usize, cut: f64) -> Selection {
+pub(super) fn select<D: Device>(
+    device: &D,
+    transposed: MatRef<'_, f64>,
+    limit: usize,
+    cut: f64,
+) -> Selection {
     let (n, d) = transposed.shape();
-    let candidates: Vec<usize> = if n <= d {
-        (0..n).collect()
-    } else {
-        let mut order: Vec<usize> = (0..n).collect();
-        let mut x = transposed.to_owned();
-        // Rows that LU could not tell apart follow as they stand: all that is left of them is zero.
-        eliminate(x.as_mut(), 0..d, 0, &mut order);
-        order.truncate(d);
-        order
-    };
+    let groups = n.div_ceil(GROUP.max(2 * d)).max(1);
+    let size = n.div_ceil(groups);
+    let winners = device.map_batch(groups, |group| {
+        let (start, end) = ((group * size).min(n), ((group + 1) * size).min(n));
+        let members = transposed.subrows(start, end - start);
+        leading_rows(members).into_iter().map(|i| start + i).collect::<Vec<_>>()
+    });
+    let mut candidates = winners.concat();
+    if groups > 1 {
+        let last = Mat::from_fn(candidates.len(), d, |i, j| transposed[(candidates[i], j)]);
+        candidates = leading_rows(last.as_ref()).into_iter().map(|i| candidates[i]).collect();
+    }
     let mut sketch = Mat::from_fn(d, candidates.len(), |i, j| transposed[(candidates[j], i)]);
     let order = pivoted_triangle(sketch.as_mut());
     let limit = limit.min(order.len()).min(d);
@@ -46,6 +58,18 @@ pub(super) fn select(transposed: MatRef<'_, f64>, limit: usize, cut: f64) -> Sel
     let sign = |i: usize| sketch[(i, i)].signum();
     let r = Mat::from_fn(taken, taken, |i, j| if i <= j { sign(i) * sketch[(i, j)] } else { 0.0 });
     Selection { pivots: order[..taken].iter().map(|&j| candidates[j]).collect(), r }
+}
+
+/// The d rows that LU with partial pivoting takes first, or all where there are no more.
+fn leading_rows(x: MatRef<'_, f64>) -> Vec<usize> {
+    let (n, d) = x.shape();
+    let mut order: Vec<usize> = (0..n).collect();
+    if n > d {
+        // Rows that have no pivot follow as they stand: nothing is left of them.
+        eliminate(x.to_owned().as_mut(), 0..d, 0, &mut order);
+        order.truncate(d);
+    }
+    order
 }
 
 /// QR with column pivoting: R in the upper triangle, and the order of the columns.

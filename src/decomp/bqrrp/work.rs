@@ -49,8 +49,9 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
     ) -> Result<Self> {
         let ((m, n), device) = (a.shape(), a.device());
         let limit = m.min(n).min(params.max_rank.unwrap_or(usize::MAX));
-        let block = params.block_size.unwrap_or((n / 32).clamp(32, 128)).min(limit).max(1);
-        let mut sketch = Mat::scratch(device, n, block + (block / 4).max(8))?;
+        let block = params.block_size.unwrap_or((n / 64).clamp(32, 128)).min(limit).max(1);
+        // Without gaps, so that it reaches the host in one piece.
+        let mut sketch = Mat::packed(device, n, block + (block / 4).max(8))?;
         draw(params, 0, a, sketch.as_mut())?;
         let Some(exponent) = far_exponent(device.max_abs(sketch.as_ref())?) else {
             explain_non_finite(op, &a, sketch.as_ref())?;
@@ -103,11 +104,12 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
     /// One block; whether there is more to come.
     pub(super) fn step(&mut self) -> Result<bool> {
         let width = self.block.min(self.limit - self.rank());
-        let rows = self.sketch.rows(self.rank()..self.w.ncols());
-        let entries: Vec<f64> = rows.to_vec()?.into_iter().map(T::to_f64).collect();
-        let host = faer::MatRef::from_column_major_slice(&entries, rows.nrows(), rows.ncols());
+        let (n, d) = self.sketch.shape();
+        let entries: Vec<f64> = self.sketch.to_vec()?.into_iter().map(T::to_f64).collect();
+        let host = faer::MatRef::from_column_major_slice(&entries, n, d);
+        let host = host.subrows(self.rank(), n - self.rank());
         // A sketch is no exact measure, so columns a little below the tolerance are measured too.
-        let selection = select(host, width, 0.25 * self.cut);
+        let selection = select(self.w.device(), host, width, 0.25 * self.cut);
         if self.take(&selection)? {
             return self.is_short_of_target();
         }
