@@ -31,6 +31,7 @@
 //! |---|---|
 //! | [`Sketch`], [`sketch`] | twelve families of operators; S·A, Sᵀ·Y, A·Sᵀ, Y·S with `C ← α… + βC`; windows of an operator; one axis of an N-dimensional array; [`Prepared`] for loops |
 //! | [`decomp`] | [`qb`](decomp::qb()), [`rsvd`](decomp::rsvd()), [`rsvd_batched`](decomp::rsvd_batched()), to a rank or to a tolerance, with an [`ErrorEstimate`](decomp::ErrorEstimate); [`rsvd_with_progress`](decomp::rsvd_with_progress()) tells how far it has come |
+//! | | [`cqrrpt`](decomp::cqrrpt()) and [`bqrrp`](decomp::bqrrp()): QR with randomised pivots; [`column_subset`](decomp::column_subset()), [`interpolative_decomposition`](decomp::interpolative_decomposition()), [`cur`](decomp::cur()), [`leverage_scores`](decomp::leverage_scores()) |
 //! | [`matrix`] | [`Mat`], its views [`MatRef`] and [`MatMut`] with any strides, [`Csr`], [`Csc`], N-dimensional views; conversions to faer and ndarray |
 //! | [`LinearOperator`] | what can be factored: every matrix above, and what you bring yourself |
 //! | [`random`] | the definition of every random number, entry by entry |

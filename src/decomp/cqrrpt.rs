@@ -18,15 +18,12 @@
 
 use super::basis::scale_exactly;
 use super::bqrrp::{BqrrpParams, factor};
-use super::cholesky_qr::{far_exponent, normalise, pass, shifted_pass, upper};
+use super::cholesky_qr::{far_exponent, pass, shifted_pass, upper};
 use super::estimate::{ErrorEstimate, ErrorKind};
 use super::explain_non_finite;
 use super::pivoted::{Pivoted, pivoted_qr};
 use crate::operator::norm_fro;
 use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar};
-
-/// A matrix that is not tall and has no more columns, or rows, than this is factored without a sketch.
-const SMALL: usize = 512;
 
 /// What [`cqrrpt`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,8 +119,7 @@ impl<T: Scalar, D: Device> PivotedQr<T, D> {
 /// QR with column pivoting of a tall matrix, at the speed of matrix products.
 ///
 /// The pivots are those of pivoted QR of a sketch of A, and reveal the rank as well. A that is not tall, m ≤
-/// ⌈γn⌉, is factored by [`bqrrp`](super::bqrrp()), or if it is small without a sketch by the pivoted QR that serves the
-/// sketch; the results keep the same contract.
+/// ⌈γn⌉, goes to [`bqrrp`](super::bqrrp()), with the same contract for the results.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
@@ -158,14 +154,9 @@ pub(super) fn cqrrpt_named<T: Scalar, D: Backend<T>>(
 ) -> Result<PivotedQr<T, D>> {
     params.check(op)?;
     let ((m, n), device) = (a.shape(), a.device());
-    let tolerance = params.dependence::<T>(n);
     let d = params.sketch_rows(n);
     if n == 0 || m <= d {
-        if m.min(n) > SMALL {
-            let params = BqrrpParams::default().nnz(params.nnz).seed(params.seed);
-            return factor(op, a, &params.tolerance(tolerance))?.explicit();
-        }
-        return directly(op, a, tolerance);
+        return by_blocks(op, a, params);
     }
     let mut sketch = params.sketch(d, m)?.apply(a)?;
     let largest = device.max_abs(sketch.as_ref())?;
@@ -175,12 +166,12 @@ pub(super) fn cqrrpt_named<T: Scalar, D: Backend<T>>(
     };
     if largest == 0.0 {
         // A is zero, or the sketch has met the rare matrix that it cannot see.
-        return directly(op, a, tolerance);
+        return by_blocks(op, a, params);
     }
     if exponent != 0 {
         scale_exactly(&mut sketch.as_mut(), -exponent)?;
     }
-    let sketched = pivoted_qr(op, sketch.as_mut(), tolerance, false)?;
+    let sketched = pivoted_qr(op, sketch.as_mut(), params.dependence::<T>(n))?;
     let mut order = sketched.permutation();
     let k = sketched.pivots.len();
     let mut q = columns(a, &order[..k], exponent)?;
@@ -211,28 +202,15 @@ pub(super) fn cqrrpt_named<T: Scalar, D: Backend<T>>(
     Ok(PivotedQr { q, r: full, pivots: order, error: residual(a, tail)?, orthogonality })
 }
 
-/// Pivoted QR without a sketch.
-fn directly<T: Scalar, D: Backend<T>>(
+/// QR of a matrix that is not tall.
+fn by_blocks<T: Scalar, D: Backend<T>>(
     op: &'static str,
     a: MatRef<'_, T, D>,
-    tolerance: f64,
+    params: CqrrptParams,
 ) -> Result<PivotedQr<T, D>> {
-    let ((m, n), device) = (a.shape(), a.device());
-    let mut w = Mat::scratch(device, m, n)?;
-    device.axpby(T::one(), a, T::zero(), w.as_mut())?;
-    let exponent = normalise(op, a, &mut w.as_mut())?;
-    let found = pivoted_qr(op, w.as_mut(), tolerance, true)?;
-    let (order, k) = (found.permutation(), found.pivots.len());
-    let scaled = |(i, j): (usize, usize)| scalar::scale_by_power(found.rows[(j, i)], exponent);
-    let entries: Vec<T> = order
-        .iter()
-        .flat_map(|&j| (0..k).map(move |i| (i, j)))
-        .map(|at| T::from_f64(scaled(at)))
-        .collect();
-    let r = Mat::from_column_major(device, &entries, k, n)?;
-    let error = residual(a, scalar::scale_by_power(found.tail, exponent))?;
-    let q = found.q.truncate_columns(k);
-    Ok(PivotedQr { q, r, pivots: order, error, orthogonality: T::UNIT_ROUNDOFF })
+    let tolerance = params.dependence::<T>(a.ncols());
+    let blocks = BqrrpParams::default().nnz(params.nnz).seed(params.seed);
+    factor(op, a, &blocks.tolerance(tolerance))?.explicit()
 }
 
 /// Columns `index` of A·2^-exponent.

@@ -43,8 +43,6 @@ pub(super) struct PivotedCholesky {
     pub(super) pivots: Vec<usize>,
     /// Row k of R over all columns of G is column k, for each pivot.
     pub(super) rows: Mat<f64>,
-    /// What the pivots leave of the diagonal of G.
-    pub(super) residual: Vec<f64>,
 }
 
 impl PivotedCholesky {
@@ -115,7 +113,7 @@ pub(super) fn pivoted_cholesky(g: &[f64], floor: &[f64]) -> PivotedCholesky {
         pivots.push(p);
     }
     rows.truncate(n, pivots.len());
-    PivotedCholesky { pivots, rows, residual }
+    PivotedCholesky { pivots, rows }
 }
 
 /// `G ← G − X Xᵀ`, the lower triangle.

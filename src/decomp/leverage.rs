@@ -122,7 +122,7 @@ pub fn leverage_scores<T: Scalar, D: Backend<T>>(
         return exactly(op, a, qr);
     }
     scale_exactly(&mut sketch.as_mut(), -exponent)?;
-    let sketched = pivoted_qr(op, sketch.as_mut(), qr.dependence::<T>(n), false)?;
+    let sketched = pivoted_qr(op, sketch.as_mut(), qr.dependence::<T>(n))?;
     let rank = sketched.pivots.len();
     let entries: Vec<T> = upper(&triangle(&sketched), 0).collect();
     let r = Mat::from_column_major(device, &entries, rank, rank)?;

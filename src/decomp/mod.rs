@@ -6,9 +6,13 @@
 //! | [`rsvd`] | A ≈ U Σ Vᵀ | the same | 2q + 2 |
 //! | [`cqrrpt`](cqrrpt()) | A P ≈ Q R, pivoted, with the rank | 3mn² + O(n³) | 4 of the size of A |
 //! | [`bqrrp`](bqrrp()) | the same of any shape, Q as reflectors | 4mnk − 2(m + n)k² + 4k³/3 | n/b |
+//! | [`column_subset`], [`row_subset`] | columns or rows that span A | those of `bqrrp` to rank k | |
+//! | [`interpolative_decomposition`] | A ≈ A\[:, J\]·X; and by rows | k²(n − k) more | |
+//! | [`cur`](cur()) | A ≈ C U R | 2mnk more | 1 more |
+//! | [`leverage_scores`] | ‖eᵢᵀU‖² for a basis U of A | 2mnt + 16mn | 2 |
 //! | [`cholesky_qr2`], [`cholesky_qr3`] | A = Q R | 4mn², 6mn² | 4, 6 |
 //!
-//! l is the rank with oversampling and q the number of power passes. Both work to a rank or to a
+//! l is the rank with oversampling, q the number of power passes, b the columns of a block, t the probes. The first two work to a rank or to a
 //! relative tolerance, on anything that is a [`LinearOperator`], and return
 //! an [`ErrorEstimate`] that says what kind of statement it is. [`qb_with_progress`] and
 //! [`rsvd_with_progress`] tell how far they have come, and can be stopped.

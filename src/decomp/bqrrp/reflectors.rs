@@ -49,6 +49,11 @@ impl<T: Scalar, D: Backend<T>> Reflectors<T, D> {
         &self.signs
     }
 
+    fn products(&self, columns: usize) -> Result<Products<T, D>> {
+        let widest = self.t.iter().map(Mat::ncols).max().unwrap_or(0);
+        Products::new(self.v.device(), widest, columns)
+    }
+
     /// Q·X, m×c for X k×c.
     ///
     /// # Errors
@@ -60,9 +65,10 @@ impl<T: Scalar, D: Backend<T>> Reflectors<T, D> {
         let mut y = Mat::zeros(device, m, x.ncols())?;
         device.axpby(T::one(), x, T::zero(), y.as_mut().rows(0..k))?;
         device.scale_columns(&self.signs, y.as_mut().rows(0..k).transpose())?;
+        let mut products = self.products(x.ncols())?;
         for i in (0..self.blocks()).rev() {
             let (start, v, t) = self.block(i);
-            reflect(v, t, y.as_mut().rows(start..m))?;
+            products.reflect(v, t, y.as_mut().rows(start..m))?;
         }
         Ok(y)
     }
@@ -76,9 +82,10 @@ impl<T: Scalar, D: Backend<T>> Reflectors<T, D> {
         check_shape("Reflectors::apply_adjoint", "y", y.shape(), (m, y.ncols()))?;
         let device = self.v.device();
         let mut w = y.to_owned()?;
+        let mut products = self.products(y.ncols())?;
         for i in 0..self.blocks() {
             let (start, v, t) = self.block(i);
-            reflect(v, t.transpose(), w.as_mut().rows(start..m))?;
+            products.reflect(v, t.transpose(), w.as_mut().rows(start..m))?;
         }
         let mut x = Mat::scratch(device, k, y.ncols())?;
         device.axpby(T::one(), w.rows(0..k), T::zero(), x.as_mut())?;
@@ -94,6 +101,7 @@ impl<T: Scalar, D: Backend<T>> Reflectors<T, D> {
         let (m, k) = self.shape();
         let device = self.v.device();
         let mut q = Mat::zeros(device, m, k)?;
+        let mut products = self.products(k)?;
         for i in (0..self.blocks()).rev() {
             let (start, v, t) = self.block(i);
             let end = self.starts[i + 1];
@@ -102,34 +110,48 @@ impl<T: Scalar, D: Backend<T>> Reflectors<T, D> {
             let mut own = q.as_mut().columns(start..k).rows(start..m);
             let corner = own.as_mut().columns(0..end - start).rows(0..end - start);
             device.axpby(T::one(), diagonal.as_ref(), T::zero(), corner)?;
-            reflect(v, t, own)?;
+            products.reflect(v, t, own)?;
         }
         device.scale_columns(&self.signs, q.as_mut())?;
         Ok(q)
     }
 }
 
-/// `C ← C − V T Vᵀ C`.
-fn reflect<T: Scalar, D: Backend<T>>(
-    v: MatRef<'_, T, D>,
-    t: MatRef<'_, T, D>,
-    c: MatMut<'_, T, D>,
-) -> Result<()> {
-    let w = coefficients(v, t, c.as_ref())?;
-    v.device().gemm(-T::one(), v, w.as_ref(), T::one(), c)
-}
+/// Memory for the products of a block of reflectors: a matrix of the system's is a page fault every 4 KiB, each
+/// time anew.
+pub(super) struct Products<T: Scalar, D: Device>([Mat<T, D>; 2]);
 
-/// T Vᵀ C.
-pub(super) fn coefficients<T: Scalar, D: Backend<T>>(
-    v: MatRef<'_, T, D>,
-    t: MatRef<'_, T, D>,
-    c: MatRef<'_, T, D>,
-) -> Result<Mat<T, D>> {
-    let device = v.device();
-    let (b, n) = (v.ncols(), c.ncols());
-    let mut products = Mat::scratch(device, b, n)?;
-    device.gemm(T::one(), v.transpose(), c, T::zero(), products.as_mut())?;
-    let mut w = Mat::scratch(device, b, n)?;
-    device.gemm(T::one(), t, products.as_ref(), T::zero(), w.as_mut())?;
-    Ok(w)
+impl<T: Scalar, D: Backend<T>> Products<T, D> {
+    /// For blocks of up to `b` reflectors and `n` columns.
+    pub(super) fn new(device: &D, b: usize, n: usize) -> Result<Self> {
+        Ok(Self([Mat::scratch(device, b, n)?, Mat::scratch(device, b, n)?]))
+    }
+
+    /// T Vᵀ C.
+    pub(super) fn of(
+        &mut self,
+        v: MatRef<'_, T, D>,
+        t: MatRef<'_, T, D>,
+        c: MatRef<'_, T, D>,
+    ) -> Result<MatRef<'_, T, D>> {
+        let device = v.device();
+        let (b, n) = (v.ncols(), c.ncols());
+        let [first, second] = &mut self.0;
+        let mut product = first.as_mut().rows(0..b).columns(0..n);
+        device.gemm(T::one(), v.transpose(), c, T::zero(), product.as_mut())?;
+        let to = second.as_mut().rows(0..b).columns(0..n);
+        device.gemm(T::one(), t, product.as_ref(), T::zero(), to)?;
+        Ok(second.rows(0..b).columns(0..n))
+    }
+
+    /// `C ← C − V T Vᵀ C`.
+    fn reflect(
+        &mut self,
+        v: MatRef<'_, T, D>,
+        t: MatRef<'_, T, D>,
+        c: MatMut<'_, T, D>,
+    ) -> Result<()> {
+        let w = self.of(v, t, c.as_ref())?;
+        v.device().gemm(-T::one(), v, w, T::one(), c)
+    }
 }

@@ -1,7 +1,7 @@
 //! A factorization under way: blocks of columns taken from what is left of the matrix.
 
 use super::panel::factor_panel;
-use super::reflectors::{Reflectors, coefficients};
+use super::reflectors::{Products, Reflectors};
 use super::selection::{Selection, select};
 use super::{BqrrpParams, FactoredQr};
 use crate::decomp::basis::scale_exactly;
@@ -30,6 +30,10 @@ pub(super) struct Work<'a, T: Scalar, D: Backend<T>> {
     t: Vec<Mat<T, D>>,
     starts: Vec<usize>,
     signs: Vec<T>,
+    /// Memory of one block: its columns, products with the rest, and columns on their way.
+    panel: Mat<T, D>,
+    products: Products<T, D>,
+    moved: [Mat<T, D>; 2],
     exponent: i32,
     /// ‖A‖²_F.
     total: f64,
@@ -50,8 +54,9 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         let ((m, n), device) = (a.shape(), a.device());
         let limit = m.min(n).min(params.max_rank.unwrap_or(usize::MAX));
         let block = params.block_size.unwrap_or((n / 64).clamp(32, 128)).min(limit).max(1);
+        let d = block + (block / 4).max(8);
         // Without gaps, so that it reaches the host in one piece.
-        let mut sketch = Mat::packed(device, n, block + (block / 4).max(8))?;
+        let mut sketch = Mat::packed(device, n, d)?;
         draw(params, 0, a, sketch.as_mut())?;
         let Some(exponent) = far_exponent(device.max_abs(sketch.as_ref())?) else {
             explain_non_finite(op, &a, sketch.as_ref())?;
@@ -79,6 +84,9 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             t: Vec::new(),
             starts: vec![0],
             signs: Vec::new(),
+            panel: Mat::scratch(device, m, block)?,
+            products: Products::new(device, block, n)?,
+            moved: [Mat::scratch(device, m.max(d), block)?, Mat::scratch(device, m.max(d), block)?],
             exponent,
             total: squares.iter().sum(),
             explained: 0.0,
@@ -143,15 +151,15 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         }
         let device = self.w.device().clone();
         let (one, k, (m, n)) = (T::one(), self.rank(), self.w.shape());
-        let mut a = Mat::scratch(&device, m - k, selection.pivots.len())?;
-        let columns = self.left().transpose();
-        device.gather_rows(&selection.pivots, columns, a.as_mut().transpose())?;
+        let (width, columns) = (selection.pivots.len(), self.w.columns(k..n).rows(k..m));
+        let mut a = self.panel.as_mut().rows(0..m - k).columns(0..width);
+        device.gather_rows(&selection.pivots, columns.transpose(), a.as_mut().transpose())?;
         let panel = factor_panel(a.as_mut(), &selection.r, self.cut)?;
         let b = panel.signs.len();
         if b == 0 {
             return Ok(false);
         }
-        let v = a.columns(0..b);
+        let v = a.as_ref().columns(0..b);
         let to_device = |x: &faer::Mat<f64>| {
             let entries: Vec<T> = upper(x, 0).collect();
             Mat::from_column_major(&device, &entries, b, b)
@@ -161,21 +169,22 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
 
         let exchange = Exchange::new(&selection.pivots[..b]);
         exchange.apply_to_list(&mut self.pivots[k..]);
-        exchange.make_room(self.w.as_mut().columns(k..n).rows(k..m).transpose())?;
-        exchange.apply(self.r.as_mut().columns(k..n).rows(0..k).transpose())?;
-        exchange.apply(self.sketch.as_mut().rows(k..n))?;
+        let moved = &mut self.moved;
+        exchange.make_room(self.w.as_mut().columns(k..n).rows(k..m).transpose(), &mut moved[0])?;
+        exchange.apply(self.r.as_mut().columns(k..n).rows(0..k).transpose(), moved)?;
+        exchange.apply(self.sketch.as_mut().rows(k..n), moved)?;
 
         let (own, rest) = self.w.as_mut().columns(k..n).rows(k..m).split_at_col(b);
         device.axpby(one, v, T::zero(), own)?;
         let (r_own, mut r_rest) = self.r.as_mut().rows(k..k + b).columns(k..n).split_at_col(b);
         device.axpby(one, r.as_ref(), T::zero(), r_own)?;
         if k + b < n {
-            let products = coefficients(v, t.transpose(), rest.as_ref())?;
+            let products = self.products.of(v, t.transpose(), rest.as_ref())?;
             let (head, below) = rest.split_at_row(b);
             device.axpby(one, head.as_ref(), T::zero(), r_rest.as_mut())?;
-            device.gemm(-one, v.rows(0..b), products.as_ref(), one, r_rest.as_mut())?;
+            device.gemm(-one, v.rows(0..b), products, one, r_rest.as_mut())?;
             device.scale_columns(&signs, r_rest.as_mut().transpose())?;
-            device.gemm(-one, v.rows(b..m - k), products.as_ref(), one, below)?;
+            device.gemm(-one, v.rows(b..m - k), products, one, below)?;
             // S·A₂ − (S·A₁)·R₁₁⁻¹·R₁₂.
             let (own, rest) = self.sketch.as_mut().rows(k..n).split_at_row(b);
             let mut own = own.transpose();
@@ -289,29 +298,38 @@ impl<'a> Exchange<'a> {
         list[..chosen.len()].copy_from_slice(&chosen);
     }
 
-    /// The first rows are free to be overwritten.
-    fn make_room<T: Scalar, D: Backend<T>>(&self, rows: MatMut<'_, T, D>) -> Result<()> {
-        let displaced = gathered(&self.displaced, rows.as_ref())?;
-        rows.device().scatter_rows(&self.holes, displaced.transpose(), rows)
+    /// The first rows are free to be overwritten. `moved` is memory for as many rows, as its columns.
+    fn make_room<T: Scalar, D: Backend<T>>(
+        &self,
+        rows: MatMut<'_, T, D>,
+        moved: &mut Mat<T, D>,
+    ) -> Result<()> {
+        let displaced = gathered(&self.displaced, rows.as_ref(), moved)?;
+        rows.device().scatter_rows(&self.holes, displaced, rows)
     }
 
-    fn apply<T: Scalar, D: Backend<T>>(&self, mut rows: MatMut<'_, T, D>) -> Result<()> {
+    fn apply<T: Scalar, D: Backend<T>>(
+        &self,
+        mut rows: MatMut<'_, T, D>,
+        [moved, ours]: &mut [Mat<T, D>; 2],
+    ) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
-        let chosen = gathered(self.chosen, rows.as_ref())?;
-        self.make_room(rows.as_mut())?;
-        let device = rows.device();
-        device.axpby(T::one(), chosen.transpose(), T::zero(), rows.rows(0..self.chosen.len()))
+        let chosen = gathered(self.chosen, rows.as_ref(), ours)?;
+        self.make_room(rows.as_mut(), moved)?;
+        rows.device().axpby(T::one(), chosen, T::zero(), rows.rows(0..self.chosen.len()))
     }
 }
 
-/// Rows `index`, transposed.
-fn gathered<T: Scalar, D: Backend<T>>(
+/// Rows `index`, kept as columns of `memory`.
+fn gathered<'a, T: Scalar, D: Backend<T>>(
     index: &[usize],
     rows: MatRef<'_, T, D>,
-) -> Result<Mat<T, D>> {
-    let mut copy = Mat::scratch(rows.device(), rows.ncols(), index.len())?;
-    rows.device().gather_rows(index, rows, copy.as_mut().transpose())?;
-    Ok(copy)
+    memory: &'a mut Mat<T, D>,
+) -> Result<MatRef<'a, T, D>> {
+    let (length, count) = (rows.ncols(), index.len());
+    let to = memory.as_mut().rows(0..length).columns(0..count);
+    rows.device().gather_rows(index, rows, to.transpose())?;
+    Ok(memory.rows(0..length).columns(0..count).transpose())
 }
