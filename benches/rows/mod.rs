@@ -70,7 +70,7 @@ impl Row {
 
 /// Every row, in the order of the table.
 pub fn all() -> Vec<Row> {
-    [dense::rows(), sparse::rows(), transform::rows(), vec![rsvd::row(), qr::row(), lstsq::row()]]
+    [dense::rows(), sparse::rows(), transform::rows(), vec![rsvd::row(), lstsq::row()], qr::rows()]
         .into_iter()
         .flatten()
         .collect()

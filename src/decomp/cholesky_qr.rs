@@ -120,7 +120,7 @@ pub(super) fn shifted_pass<T: Scalar, D: Backend<T>>(
 }
 
 /// Scales Q, a copy of A, so that squares stay in the range of T: by 2^-e, which is returned.
-pub(super) fn normalise<T: Scalar, D: Backend<T>>(
+fn normalise<T: Scalar, D: Backend<T>>(
     op: &'static str,
     a: MatRef<'_, T, D>,
     q: &mut MatMut<'_, T, D>,

@@ -17,7 +17,8 @@
 //! breakdowns are ours.
 
 use super::basis::scale_exactly;
-use super::cholesky_qr::{far_exponent, normalise, pass, shifted_pass, upper};
+use super::bqrrp::{BqrrpParams, factor};
+use super::cholesky_qr::{far_exponent, pass, shifted_pass, upper};
 use super::estimate::{ErrorEstimate, ErrorKind};
 use super::explain_non_finite;
 use super::pivoted::{Pivoted, pivoted_qr};
@@ -62,7 +63,7 @@ impl CqrrptParams {
         Self { seed, ..self }
     }
 
-    fn check(&self, op: &'static str) -> Result<()> {
+    pub(super) fn check(&self, op: &'static str) -> Result<()> {
         let gamma = self.embedding_factor;
         if !(gamma >= 1.0 && gamma.is_finite()) {
             return Err(Error::invalid(op, "embedding_factor", gamma, "at least 1, finite"));
@@ -76,6 +77,20 @@ impl CqrrptParams {
             }
             _ => Ok(()),
         }
+    }
+
+    /// d for n columns. A factor beyond the range of usize saturates, and then no matrix is tall.
+    pub(super) fn sketch_rows(&self, n: usize) -> usize {
+        ((self.embedding_factor * n as f64).ceil() as usize).max(n.saturating_add(8))
+    }
+
+    pub(super) fn sketch(&self, d: usize, m: usize) -> Result<Sketch> {
+        Sketch::sparse_stack(d, m, self.nnz.min(d), self.seed)
+    }
+
+    /// The residual below which a column is dependent, relative to the largest.
+    pub(super) fn dependence<T: Scalar>(&self, n: usize) -> f64 {
+        self.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt())
     }
 }
 
@@ -104,7 +119,7 @@ impl<T: Scalar, D: Device> PivotedQr<T, D> {
 /// QR with column pivoting of a tall matrix, at the speed of matrix products.
 ///
 /// The pivots are those of pivoted QR of a sketch of A, and reveal the rank as well. A that is not tall, m ≤
-/// ⌈γn⌉, is factored without a sketch by the pivoted QR that serves the sketch, which takes memory for n² entries.
+/// ⌈γn⌉, goes to [`bqrrp`](super::bqrrp()), with the same contract for the results.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
@@ -128,16 +143,22 @@ pub fn cqrrpt<T: Scalar, D: Backend<T>>(
     a: MatRef<'_, T, D>,
     params: CqrrptParams,
 ) -> Result<PivotedQr<T, D>> {
-    let op = "cqrrpt";
+    cqrrpt_named("cqrrpt", a, params)
+}
+
+/// [`cqrrpt`] under the name of the function that was called.
+pub(super) fn cqrrpt_named<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: MatRef<'_, T, D>,
+    params: CqrrptParams,
+) -> Result<PivotedQr<T, D>> {
     params.check(op)?;
     let ((m, n), device) = (a.shape(), a.device());
-    let tolerance = params.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt());
-    // A factor beyond the range of usize saturates, and A is not tall.
-    let d = ((params.embedding_factor * n as f64).ceil() as usize).max(n.saturating_add(8));
+    let d = params.sketch_rows(n);
     if n == 0 || m <= d {
-        return directly(op, a, tolerance);
+        return by_blocks(op, a, params);
     }
-    let mut sketch = Sketch::sparse_stack(d, m, params.nnz.min(d), params.seed)?.apply(a)?;
+    let mut sketch = params.sketch(d, m)?.apply(a)?;
     let largest = device.max_abs(sketch.as_ref())?;
     let Some(exponent) = far_exponent(largest) else {
         explain_non_finite(op, &a, sketch.as_ref())?;
@@ -145,12 +166,12 @@ pub fn cqrrpt<T: Scalar, D: Backend<T>>(
     };
     if largest == 0.0 {
         // A is zero, or the sketch has met the rare matrix that it cannot see.
-        return directly(op, a, tolerance);
+        return by_blocks(op, a, params);
     }
     if exponent != 0 {
         scale_exactly(&mut sketch.as_mut(), -exponent)?;
     }
-    let sketched = pivoted_qr(op, sketch.as_mut(), tolerance, false)?;
+    let sketched = pivoted_qr(op, sketch.as_mut(), params.dependence::<T>(n))?;
     let mut order = sketched.permutation();
     let k = sketched.pivots.len();
     let mut q = columns(a, &order[..k], exponent)?;
@@ -181,28 +202,15 @@ pub fn cqrrpt<T: Scalar, D: Backend<T>>(
     Ok(PivotedQr { q, r: full, pivots: order, error: residual(a, tail)?, orthogonality })
 }
 
-/// Pivoted QR without a sketch.
-fn directly<T: Scalar, D: Backend<T>>(
+/// QR of a matrix that is not tall.
+fn by_blocks<T: Scalar, D: Backend<T>>(
     op: &'static str,
     a: MatRef<'_, T, D>,
-    tolerance: f64,
+    params: CqrrptParams,
 ) -> Result<PivotedQr<T, D>> {
-    let ((m, n), device) = (a.shape(), a.device());
-    let mut w = Mat::scratch(device, m, n)?;
-    device.axpby(T::one(), a, T::zero(), w.as_mut())?;
-    let exponent = normalise(op, a, &mut w.as_mut())?;
-    let found = pivoted_qr(op, w.as_mut(), tolerance, true)?;
-    let (order, k) = (found.permutation(), found.pivots.len());
-    let scaled = |(i, j): (usize, usize)| scalar::scale_by_power(found.rows[(j, i)], exponent);
-    let entries: Vec<T> = order
-        .iter()
-        .flat_map(|&j| (0..k).map(move |i| (i, j)))
-        .map(|at| T::from_f64(scaled(at)))
-        .collect();
-    let r = Mat::from_column_major(device, &entries, k, n)?;
-    let error = residual(a, scalar::scale_by_power(found.tail, exponent))?;
-    let q = found.q.truncate_columns(k);
-    Ok(PivotedQr { q, r, pivots: order, error, orthogonality: T::UNIT_ROUNDOFF })
+    let tolerance = params.dependence::<T>(a.ncols());
+    let blocks = BqrrpParams::default().nnz(params.nnz).seed(params.seed);
+    factor(op, a, &blocks.tolerance(tolerance))?.explicit()
 }
 
 /// Columns `index` of A·2^-exponent.
@@ -250,7 +258,7 @@ fn orthonormalise<T: Scalar, D: Backend<T>>(
 }
 
 /// R̂ of the columns taken.
-fn triangle<T: Scalar, D: Backend<T>>(sketched: &Pivoted<T, D>) -> faer::Mat<f64> {
+pub(super) fn triangle<T: Scalar, D: Backend<T>>(sketched: &Pivoted<T, D>) -> faer::Mat<f64> {
     let k = sketched.pivots.len();
     // As T holds it, since that is what A is divided by.
     let rounded = |x: f64| T::from_f64(x).to_f64();

@@ -75,8 +75,6 @@ pub(super) struct PivotedCholesky {
     pub(super) pivots: Vec<usize>,
     /// Row k of R over all columns of G is column k, for each pivot.
     pub(super) rows: Mat<f64>,
-    /// What the pivots leave of the diagonal of G.
-    pub(super) residual: Vec<f64>,
 }
 
 impl PivotedCholesky {
@@ -147,7 +145,7 @@ pub(super) fn pivoted_cholesky(g: &[f64], floor: &[f64]) -> PivotedCholesky {
         pivots.push(p);
     }
     rows.truncate(n, pivots.len());
-    PivotedCholesky { pivots, rows, residual }
+    PivotedCholesky { pivots, rows }
 }
 
 /// `G ← G − X Xᵀ`, the lower triangle.
@@ -213,11 +211,16 @@ pub(crate) fn triangular_condition(l: &[f64], n: usize) -> f64 {
 /// R ← Lᵀ R for a lower triangular L of order n, column-major, and an upper triangular R.
 pub(crate) fn times_upper(l: &[f64], r: &Mat<f64>) -> Mat<f64> {
     let n = r.nrows();
+    multiply_upper(MatRef::from_column_major_slice(l, n, n).transpose(), r.as_ref())
+}
+
+/// The product of two upper triangular matrices of one order; what lies below their diagonals is not read.
+pub(super) fn multiply_upper(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let n = a.nrows();
     let upper = BlockStructure::TriangularUpper;
-    let l = MatRef::from_column_major_slice(l, n, n).transpose();
     let mut product = Mat::zeros(n, n);
     let to = product.as_mut();
-    triangular::matmul(to, upper, Accum::Replace, l, upper, r.as_ref(), upper, 1.0, Par::Seq);
+    triangular::matmul(to, upper, Accum::Replace, a, upper, b, upper, 1.0, Par::Seq);
     product
 }
 

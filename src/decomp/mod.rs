@@ -8,9 +8,14 @@
 //! | [`eigh_randomized`] | A ≈ U Λ Uᵀ, A symmetric | 2n²l a pass + O(nl²) | 2q + 2 |
 //! | [`rp_cholesky`](rp_cholesky()) | A ≈ F Fᵀ, A positive semidefinite, of k of its columns | 2nk² | nk entries |
 //! | [`cqrrpt`](cqrrpt()) | A P ≈ Q R, pivoted, with the rank | 3mn² + O(n³) | 4 of the size of A |
+//! | [`bqrrp`](bqrrp()) | the same of any shape, Q as reflectors | 4mnk − 2(m + n)k² + 4k³/3 | n/b |
+//! | [`column_subset`], [`row_subset`] | columns or rows that span A | those of `bqrrp` to rank k | |
+//! | [`interpolative_decomposition`] | A ≈ A\[:, J\]·X; and by rows | k²(n − k) more | |
+//! | [`cur`](cur()) | A ≈ C U R | 2mnk more | 1 more |
+//! | [`leverage_scores`] | ‖eᵢᵀU‖² for a basis U of A | 2mnt + 16mn | 2 |
 //! | [`cholesky_qr2`], [`cholesky_qr3`] | A = Q R | 4mn², 6mn² | 4, 6 |
 //!
-//! l is the rank with oversampling and q the number of power passes. The low-rank ones work to a rank or to a
+//! l is the rank with oversampling, q the number of power passes, b the columns of a block, t the probes. The low-rank ones work to a rank or to a
 //! relative tolerance, on anything that is a [`LinearOperator`] (`rp_cholesky` on what gives its
 //! [entries](SymmetricEntries), as a [`KernelMatrix`] does), and return
 //! an [`ErrorEstimate`] that says what kind of statement it is. Their twins `…_with_progress`
@@ -23,12 +28,16 @@
 //! result can have a smaller rank than was asked for.
 
 mod basis;
+mod bqrrp;
 mod cholesky_qr;
 mod cqrrpt;
+mod cur;
 mod eigh;
 mod entries;
 mod estimate;
 mod host;
+mod interpolative;
+mod leverage;
 mod nystrom;
 mod pivoted;
 mod psd;
@@ -40,24 +49,30 @@ mod rsvd;
 mod trace_error;
 mod turned;
 
-pub(crate) use basis::scale_exactly;
-pub(crate) use cholesky_qr::{clear_cholesky, far_exponent};
-pub(crate) use host::{times_upper, triangular_condition};
-pub(crate) use pivoted::pivoted_qr;
-
+pub use bqrrp::{BqrrpParams, FactoredQr, Reflectors, bqrrp};
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
 pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};
+pub use cur::{Cur, cur};
 pub use eigh::{Eigh, EighParams, eigh_randomized, eigh_randomized_with_progress};
 pub use entries::{KernelMatrix, SymmetricEntries};
 pub use estimate::{ErrorEstimate, ErrorKind};
+pub use interpolative::{
+    Interpolative, Subset, column_subset, interpolative_decomposition,
+    row_interpolative_decomposition, row_subset,
+};
+pub use leverage::{LeverageParams, LeverageScores, leverage_scores};
 pub use nystrom::{Nystrom, NystromParams, nystrom, nystrom_with_progress};
 pub use qb::{Qb, QbParams, qb, qb_with_progress};
 pub use rp_cholesky::{RpCholesky, RpCholeskyParams, rp_cholesky, rp_cholesky_with_progress};
 pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
 
 pub(crate) use basis::{Basis, project, scale_exactly};
+pub(crate) use cholesky_qr::{clear_cholesky, far_exponent};
 pub(crate) use estimate::bound_factor;
-pub(crate) use host::{small_eigen, small_inverse, small_product, small_svd};
+pub(crate) use host::{
+    small_eigen, small_inverse, small_product, small_svd, times_upper, triangular_condition,
+};
+pub(crate) use pivoted::pivoted_qr;
 pub(crate) use psd::normalise;
 pub(crate) use rsvd::upload;
 

@@ -21,27 +21,23 @@ pub(crate) struct Pivoted<T: Scalar, D: Backend<T>> {
     pub(crate) pivots: Vec<usize>,
     /// Row i of R, over the columns of W in their own order, is column i.
     pub(crate) rows: faer::Mat<f64>,
-    /// The Frobenius norm of what is left.
-    pub(crate) tail: f64,
-    /// Q: its columns, if they were asked for, else those of the stages before the last.
-    pub(crate) q: Mat<T, D>,
+    /// The columns of Q of the stages before the last.
+    q: Mat<T, D>,
 }
 
 /// Factors W, which is overwritten and whose entries must be neither so large nor so small that their squares
-/// leave the range of T. `basis`: whether Q is wanted.
+/// leave the range of T.
 pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
     op: &'static str,
     w: MatMut<'_, T, D>,
     tolerance: f64,
-    basis: bool,
 ) -> Result<Pivoted<T, D>> {
     let (device, (d, n)) = (w.device(), w.shape());
     let limit = d.min(n);
     let mut found = Pivoted {
         pivots: Vec::new(),
         rows: faer::Mat::zeros(n, limit),
-        tail: 0.0,
-        q: Mat::scratch(device, d, if basis { limit } else { 0 })?,
+        q: Mat::scratch(device, d, 0)?,
     };
     // The square of the residual below which a column is dependent, known with the first Gram matrix.
     let mut cut = 0.0;
@@ -50,19 +46,13 @@ pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
     let mut w = w;
     loop {
         let (r, known) = (rest.len(), found.pivots.len());
-        if known == limit {
-            found.tail = 0.0;
-            break;
-        }
         let mut gram = Mat::scratch(device, r, r)?;
         device.gram(w.as_ref(), gram.as_mut())?;
         let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
-        let diagonal = || (0..r).map(|j| gram[j * r + j]);
-        let largest = diagonal().fold(0.0, f64::max);
+        let largest = (0..r).map(|j| gram[j * r + j]).fold(0.0, f64::max);
         if known == 0 {
             cut = tolerance * tolerance * largest;
         }
-        found.tail = diagonal().sum::<f64>().sqrt();
         if largest <= cut {
             break;
         }
@@ -70,13 +60,11 @@ pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
         let factor = pivoted_cholesky(&gram, &vec![floor; r]);
         let mut taken = factor.pivots.len().min(limit - known);
         let last = taken == r || floor == cut || known + taken == limit;
-        if last && !basis {
+        if last {
             for (i, row) in factor.rows.col_iter().take(taken).enumerate() {
                 (0..r).for_each(|j| found.rows[(rest[j], known + i)] = row[j]);
             }
             found.take(&rest, &factor.pivots[..taken]);
-            let stay = others(r, &factor.pivots[..taken]);
-            found.tail = stay.iter().map(|&j| factor.residual[j].max(0.0)).sum::<f64>().sqrt();
             break;
         }
         let inverse = factor.inverse();

@@ -189,6 +189,11 @@ impl<T: Storage, D: Device> Mat<T, D> {
         self
     }
 
+    /// The same memory as its leading `rows` rows.
+    pub(crate) fn truncate_rows(self, rows: usize) -> Self {
+        self.into_transposed().truncate_columns(rows).into_transposed()
+    }
+
     /// The transposed matrix, the same memory.
     pub fn into_transposed(self) -> Self {
         Self {

@@ -193,7 +193,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
             let triangle = Mat::from_fn(device, n, n, |i, j| T::from_f64(r[(i, j)]))?;
             return Self::assemble(triangle, None, (0..n).collect(), scale);
         }
-        let found = pivoted_qr(op, sketch.as_mut(), tolerance, false)?;
+        let found = pivoted_qr(op, sketch.as_mut(), tolerance)?;
         let (order, k) = (found.permutation(), found.pivots.len());
         let entry = |i: usize, j: usize| T::from_f64(found.rows[(j, i)]);
         if k == n {

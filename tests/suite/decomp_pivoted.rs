@@ -11,7 +11,7 @@ use randnla::{Backend, Cpu, Error, Mat, Scalar};
 /// A P = Q R with orthonormal Q, R upper triangular and positive on its diagonal, and an honest error; the
 /// limits are `scale` times those of the documentation. Returns ‖A P − Q R‖_F/‖A‖_F in `f64`.
 #[track_caller]
-fn check<T: Scalar, D: Backend<T>>(what: &str, a: &Plain, qr: &PivotedQr<T, D>) -> f64 {
+pub(crate) fn check<T: Scalar, D: Backend<T>>(what: &str, a: &Plain, qr: &PivotedQr<T, D>) -> f64 {
     let (q, r) = (Plain::of(qr.q.as_ref()), Plain::of(qr.r.as_ref()));
     let (k, n) = (qr.rank(), a.cols);
     assert_eq!((q.rows, q.cols, r.rows, r.cols), (a.rows, k, k, n), "{what}: shapes");
@@ -42,7 +42,7 @@ fn check_factors<T: Scalar>(what: &str, q: &Plain, r: &Plain, estimate: f64) {
 }
 
 /// The diagonal of R of QR with the largest residual as pivot: Gram-Schmidt twice, in `f64`.
-fn pivoted_diagonal(a: &Plain) -> Vec<f64> {
+pub(crate) fn pivoted_diagonal(a: &Plain) -> Vec<f64> {
     let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
     let mut columns: Vec<Vec<f64>> = (0..a.cols).map(|j| a.column(j).to_vec()).collect();
     let mut basis: Vec<Vec<f64>> = Vec::new();

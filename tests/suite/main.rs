@@ -30,13 +30,16 @@
 mod block_perm;
 mod common;
 mod decomp_accuracy;
+mod decomp_bqrrp;
 mod decomp_checks;
 mod decomp_eigh;
 mod decomp_errors;
 mod decomp_invariance;
+mod decomp_leverage;
 mod decomp_pivoted;
 mod decomp_progress;
 mod decomp_psd;
+mod decomp_skeletons;
 #[cfg(feature = "cuda")]
 mod entered;
 mod estimate;

@@ -160,6 +160,7 @@ cuts! {
         RANKS = 5, "decompositions to a rank, spectra, shapes, seeds and passes";
         TOLERANCES = 5, "decompositions to a tolerance, spectra, shapes and tolerances";
         PIVOTED = 5, "pivoted QR, conditions, sizes and scales";
+        BLOCKED = 5, "blocked pivoted QR, conditions, shapes, scales and parameters";
         BOUNDS = 10, "bounds on an error, seeds";
         GRADED = 17, "graded blocks, seeds";
         PROPERTIES = 7, "properties, random cases";

@@ -85,6 +85,9 @@ fn tiles<T: CpuScalar>(
 /// `B[:, j] ← scale[j] B[:, j]`.
 pub(super) fn scale_columns<T: CpuScalar>(cpu: &Cpu, scale: &[T], b: MatMut<'_, T>) {
     debug_assert_eq!(scale.len(), b.ncols());
+    if b.row_stride().unsigned_abs() > b.col_stride().unsigned_abs() && b.ncols() > 1 {
+        return tiles(cpu, b.transpose(), |at, value| *value *= scale[at.0 as usize]);
+    }
     tiles(cpu, b, |at, value| *value *= scale[at.1 as usize]);
 }
 
@@ -101,22 +104,50 @@ pub(super) fn move_rows<T: CpuScalar>(
     let strides = (b.row_stride(), b.col_stride());
     let base = SharedMut(b.as_mut_ptr());
     let work = (count as u64) * (n as u64) * size_of::<T>() as u64;
-    let copy = |i: usize, j: usize| {
+    for i in 0..count {
         let (from, to) = pair(i);
         assert!(from < a_rows && to < b_rows, "row {from} of {a_rows} to row {to} of {b_rows}");
-        let source = from as isize * a.row_stride() + j as isize * a.col_stride();
-        let target = to as isize * strides.0 + j as isize * strides.1;
-        // SAFETY: both positions were checked; targets of different (i, j) are distinct.
-        unsafe { *base.get().offset(target) = *a.as_ptr().offset(source) };
+    }
+    let starts = |i: usize| {
+        let (from, to) = pair(i);
+        (from as isize * a.row_stride(), to as isize * strides.0)
     };
     if strides.0.unsigned_abs() >= strides.1.unsigned_abs() {
-        let block = 64;
-        cpu.for_each(count.div_ceil(block), work, |task| {
-            for i in task * block..count.min((task + 1) * block) {
-                (0..n).for_each(|j| copy(i, j));
+        // A share of whole rows, or of the middle of them where there are few.
+        let (block, piece) = (64, 1 << 12);
+        let pieces = n.div_ceil(piece);
+        cpu.for_each(count.div_ceil(block) * pieces, work, |task| {
+            let columns = task % pieces * piece..n.min((task % pieces + 1) * piece);
+            let rows = task / pieces * block..count.min((task / pieces + 1) * block);
+            for i in rows {
+                let (source, target) = starts(i);
+                if a.col_stride() == 1 && strides.1 == 1 {
+                    let at = columns.start as isize;
+                    // SAFETY: rows were checked; neighbours along them are entries of A and of B, and
+                    // targets of different (i, j) are distinct.
+                    unsafe {
+                        let to = base.get().offset(target + at);
+                        to.copy_from_nonoverlapping(a.as_ptr().offset(source + at), columns.len());
+                    }
+                    continue;
+                }
+                for j in columns.clone() {
+                    let j = j as isize;
+                    let (source, target) = (source + j * a.col_stride(), target + j * strides.1);
+                    // SAFETY: rows were checked; targets of different (i, j) are distinct.
+                    unsafe { *base.get().offset(target) = *a.as_ptr().offset(source) };
+                }
             }
         });
     } else {
-        cpu.for_each(n, work, |j| (0..count).for_each(|i| copy(i, j)));
+        cpu.for_each(n, work, |j| {
+            for i in 0..count {
+                let (source, target) = starts(i);
+                let j = j as isize;
+                let (source, target) = (source + j * a.col_stride(), target + j * strides.1);
+                // SAFETY: as above.
+                unsafe { *base.get().offset(target) = *a.as_ptr().offset(source) };
+            }
+        });
     }
 }

@@ -1,0 +1,197 @@
+//! QR with randomised column pivoting of any matrix, block by block: A P ≈ Q R.
+//!
+//! 1. The pivots of a block of b columns are those of a sketch of d = 5b/4 rows (see `selection`).
+//! 2. The columns become Householder reflectors by two passes of CholeskyQR, whose preconditioner is the triangle of
+//!    their sketch (see `panel`).
+//! 3. The reflectors are applied to the rest of the matrix, which gives b rows of R.
+//! 4. The sketch of the rest follows without another look at it: S·A₂ − (S·A₁)·R₁₁⁻¹·R₁₂.
+//!
+//! **Why reflectors.** An explicit basis costs 2mk² flops to orthogonalise a second time, next to 4mnk − 2(m + n)k² + 4k³/3
+//! in all for reflectors, whose work shrinks with the matrix and which are orthonormal whatever its condition. Q is
+//! formed when it is asked for.
+//!
+//! **Rank.** The sketch proposes and the matrix decides: a column counts when its diagonal of R, which is measured, is above the
+//! tolerance. When the sketch sees nothing more, the norms of all columns that are left are measured; if one of them is above,
+//! it is sketched anew. So no column that is left has a residual above the tolerance.
+//!
+//! Limits: the host sees n·d entries a block and works nd² flops on one thread, n²b in all: 2 % of 4n³/3 for b = 128
+//! and n = 4096, but on a GPU that is what bounds it. Below a few hundred columns it is all overhead.
+//!
+//! Source: Melnichenko, Murray, Killian, Demmel, Mahoney and Luszczek, "Anatomy of high-performance column-pivoted QR
+//! decomposition", arXiv 2507.00976; the update of the sketch from Duersch and Gu, "Randomized QR with column
+//! pivoting", 2017. Rank decisions, and blocks that end early, are ours.
+
+mod panel;
+mod reflectors;
+mod selection;
+mod work;
+
+pub use reflectors::Reflectors;
+
+use super::cqrrpt::PivotedQr;
+use super::estimate::ErrorEstimate;
+use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Result, Scalar};
+use work::Work;
+
+/// What [`bqrrp`] is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BqrrpParams {
+    max_rank: Option<usize>,
+    target_error: Option<f64>,
+    tolerance: Option<f64>,
+    block_size: Option<usize>,
+    nnz: usize,
+    seed: u64,
+}
+
+impl Default for BqrrpParams {
+    fn default() -> Self {
+        Self {
+            max_rank: None,
+            target_error: None,
+            tolerance: None,
+            block_size: None,
+            nnz: 8,
+            seed: 0,
+        }
+    }
+}
+
+impl BqrrpParams {
+    /// Ends after this many columns. Default min(m, n), which a larger one is cut to.
+    pub fn max_rank(self, max_rank: usize) -> Self {
+        Self { max_rank: Some(max_rank), ..self }
+    }
+
+    /// Ends with the first column for which ‖A P − Q R‖_F ≤ `target_error`·‖A‖_F. Default: none.
+    pub fn target_error(self, target_error: f64) -> Self {
+        Self { target_error: Some(target_error), ..self }
+    }
+
+    /// Columns whose residual is not above this fraction of the largest column are dependent. Default 8u√n:
+    /// what rounding makes of an exactly dependent column is below.
+    pub fn tolerance(self, tolerance: f64) -> Self {
+        Self { tolerance: Some(tolerance), ..self }
+    }
+
+    /// b: columns a block. Default n/64 between 32 and 128: wider ones cost the host more, narrower ones
+    /// products their speed.
+    pub fn block_size(self, block_size: usize) -> Self {
+        Self { block_size: Some(block_size), ..self }
+    }
+
+    /// ζ: entries a column of the SparseStack that sketches A. Default 8.
+    pub fn nnz(self, nnz: usize) -> Self {
+        Self { nnz, ..self }
+    }
+
+    /// The seed of the sketch. Default 0.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The same without a rank or an error to stop at.
+    pub(super) fn all_columns(self) -> Self {
+        Self { max_rank: None, target_error: None, ..self }
+    }
+
+    fn check(&self, op: &'static str) -> Result<()> {
+        for (name, value) in [("block_size", self.block_size), ("nnz", Some(self.nnz))] {
+            if value == Some(0) {
+                return Err(Error::invalid(op, name, 0, "at least 1"));
+            }
+        }
+        for (name, value) in [("target_error", self.target_error), ("tolerance", self.tolerance)] {
+            match value {
+                Some(x) if !(x > 0.0 && x < 1.0) => {
+                    return Err(Error::invalid(op, name, x, "between 0 and 1, both excluded"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A P ≈ Q R with Q as reflectors, as LAPACK's `geqp3`.
+#[derive(Debug)]
+pub struct FactoredQr<T: Scalar, D: Device = Cpu> {
+    /// Q, m×k.
+    pub reflectors: Reflectors<T, D>,
+    /// k×n, upper trapezoidal, positive on the diagonal.
+    pub r: Mat<T, D>,
+    /// Column j of A P is column `pivots[j]` of A.
+    pub pivots: Vec<usize>,
+    /// ‖A P − Q R‖_F: what the rank leaves out. For k = min(m, n) that is nothing but rounding.
+    pub error: ErrorEstimate,
+}
+
+impl<T: Scalar, D: Backend<T>> FactoredQr<T, D> {
+    /// k: the numerical rank of A, or where the parameters ended it.
+    pub fn rank(&self) -> usize {
+        self.pivots.len().min(self.r.nrows())
+    }
+
+    /// The same with explicit Q: 4mk² − 4k³/3 flops more.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn explicit(self) -> Result<PivotedQr<T, D>> {
+        let q = self.reflectors.to_mat()?;
+        let orthogonality = orthogonality::<T>(self.reflectors.blocks());
+        Ok(PivotedQr { q, r: self.r, pivots: self.pivots, error: self.error, orthogonality })
+    }
+}
+
+/// What blocks of reflectors lose, by ‖QᵀQ − I‖_F/√k: a few u a block, at random.
+fn orthogonality<T: Scalar>(blocks: usize) -> f64 {
+    T::UNIT_ROUNDOFF * (1.0 + 4.0 * blocks as f64).sqrt()
+}
+
+/// QR with column pivoting of a matrix of any shape, at the speed of matrix products.
+///
+/// The diagonal of R is within a small factor of that of `geqp3`, whose pivots cost a pass over the matrix each. Q
+/// is kept as reflectors; [`FactoredQr::explicit`] forms it. For tall A and explicit Q, m > 2n, [`cqrrpt`](super::cqrrpt())
+/// is faster.
+///
+/// # Accuracy
+/// ‖QᵀQ − I‖_F/√k and ‖A P − Q R‖_F/‖A‖_F are a few u for every condition and scale of A.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
+/// [`Error::Overflow`] when the sketch leaves the range of T; [`Error::OutOfMemory`]. A of deficient rank,
+/// zero or empty is no error, nor is a `target_error` that the other limits did not allow: `error` shows it.
+///
+/// # Cost
+/// 4mnk − 2(m + n)k² + 4k³/3 flops, 4n³/3 for k = m = n, and some 15 % more for panels and sketches; memory for A once
+/// more, and for R.
+///
+/// ```
+/// use randnla::{Cpu, Mat, decomp::{BqrrpParams, bqrrp}};
+/// // Of rank 3, and wide.
+/// let a = Mat::from_fn(&Cpu::new(), 60, 100, |i, j| (i as f64 + (j % 3) as f64 * 50.0).cos().powi(1 + j as i32 % 3))?;
+/// let qr = bqrrp(a.as_ref(), BqrrpParams::default())?;
+/// assert_eq!((qr.rank(), qr.r.shape(), qr.reflectors.shape()), (3, (3, 100), (60, 3)));
+/// assert!(qr.error.relative < 1e-14);
+/// let coordinates = qr.reflectors.apply_adjoint(a.as_ref())?; // QᵀA, without Q
+/// assert!((coordinates.get(0, qr.pivots[0]) - qr.r.get(0, 0)).abs() < 1e-12);
+/// # Ok::<(), randnla::Error>(())
+/// ```
+pub fn bqrrp<T: Scalar, D: Backend<T>>(
+    a: MatRef<'_, T, D>,
+    params: BqrrpParams,
+) -> Result<FactoredQr<T, D>> {
+    factor("bqrrp", a, &params)
+}
+
+/// [`bqrrp`] under the name of the function that was called.
+pub(super) fn factor<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: MatRef<'_, T, D>,
+    params: &BqrrpParams,
+) -> Result<FactoredQr<T, D>> {
+    params.check(op)?;
+    let mut work = Work::start(op, a, params)?;
+    while work.rank() < work.limit() && work.step()? {}
+    work.finish()
+}
