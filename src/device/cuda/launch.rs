@@ -41,7 +41,7 @@ impl View {
             true => (self.col_stride, self.row_stride),
             false => (self.row_stride, self.col_stride),
         };
-        fast == 1 && self.ptr % bytes as u64 == 0 && slow % (bytes / size) as i64 == 0
+        fast == 1 && self.ptr.is_multiple_of(bytes as u64) && slow % (bytes / size) as i64 == 0
     }
 
     pub(super) fn of<T: Storage>(a: MatRef<'_, T, Cuda>) -> Self {
