@@ -11,9 +11,9 @@
 // For each row of A, with q words of a column that may name rows of a slice (two or so where S is stacked and a
 // slice is not much shorter than a stack, else all ζ): bytes n·sizeof(A) from memory, 4ζ of words from L2, where a
 // chunk of them was just written; flops 2ζn; the pairs that a warp reads and writes, slices·q·n/32 of them, take
-// 128-byte lines of shared memory twice: on an H100 (29 TB/s) 0.3 ps for each slice, word and column, and as many of
-// instructions (12 a pair and lane). Turning the lists costs ζ·100 bytes with two digits, 33 ps a word of a column,
-// before the product starts: src/device/cuda/sparse/scatter.rs has the rule.
+// 128-byte lines of shared memory twice: on an H100 (29 TB/s) 0.3 ps for each slice, word and column. Instructions
+// are the bound, some 19 for each slice, word and lane: 0.65 ps. Turning the lists costs ζ·100 bytes with two digits,
+// 33 ps a word of a column, before the product starts: src/device/cuda/sparse/scatter.rs has the rule.
 
 // Rows of a slice, threads of a block, rows of A that a lane loads ahead, and words of each at once.
 #define SLICE 64

@@ -60,6 +60,14 @@ pub const EXCEPTIONS: &[Exception] = &[
     ),
     known("place_pairs", Class::Streaming, Figure::Conflicts, 1.6, DIGITS),
     known("digit_counts", Class::Streaming, Figure::Conflicts, 2.0, DIGITS),
+    known(
+        "scatter_signs",
+        Class::Shared,
+        Figure::Moved,
+        1.3,
+        "the slices of a block do not run in step, and one column of A in f64 is a third of what \
+         they share: some of it is read again, from the level-2 cache",
+    ),
     known("stored_meets_stored", Class::Gather, Figure::Conflicts, 2.2, COLUMNS),
     known("stored_meets_signs", Class::Gather, Figure::Conflicts, 1.6, COLUMNS),
     known("signs_meet_stored", Class::Gather, Figure::Conflicts, 2.2, COLUMNS),
