@@ -293,7 +293,7 @@ const SHIPPED_BUGS: &[ShippedBug] = &[
     ("signs_times_4_f32", Replace("ld.shared", 0, "]", "+4]"), &[Race]),
     ("signs_times_4_f32", Replace("ld.global.v4", 0, "]", "+16]"), &[OutOfBounds]),
     ("signs_times_4_f32", Replace("setp.ge", 0, "ge", "gt"), &[OutOfBounds]),
-    ("signs_times_4_f32", Replace("setp.lt", 0, "lt", "le"), &[OutOfBounds, Race]),
+    ("signs_times_4_f32", Replace("setp.lt", 0, "lt", "le"), &[OutOfBounds, Race, Uninitialised]),
     // Sums of warps as above, lanes that are not joined, parts and entries too many.
     ("join_f32", Remove("bar.sync", 0), &[Race, Uninitialised]),
     ("join_f32", Remove("bar.sync", 1), &[Race]),
