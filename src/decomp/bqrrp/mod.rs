@@ -163,8 +163,8 @@ fn orthogonality<T: Scalar>(blocks: usize) -> f64 {
 /// zero or empty is no error, nor is a `target_error` that the other limits did not allow: `error` shows it.
 ///
 /// # Cost
-/// 4mnk − 2(m + n)k² + 4k³/3 flops, 4n³/3 for k = m = n, and some 15 % more for panels and sketches; memory for A once
-/// more, and for R.
+/// 4mnk − 2(m + n)k² + 4k³/3 flops, 4n³/3 for k = m = n, and some 15 % more for panels and sketches of 4096² entries;
+/// memory for A once more, and for R.
 ///
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{BqrrpParams, bqrrp}};
