@@ -208,9 +208,9 @@ fn by_blocks<T: Scalar, D: Backend<T>>(
     a: MatRef<'_, T, D>,
     params: CqrrptParams,
 ) -> Result<PivotedQr<T, D>> {
-    let tolerance = params.dependence::<T>(a.ncols());
     let blocks = BqrrpParams::default().nnz(params.nnz).seed(params.seed);
-    factor(op, a, &blocks.tolerance(tolerance))?.explicit()
+    let blocks = params.tolerance.map_or(blocks, |tolerance| blocks.tolerance(tolerance));
+    factor(op, a, &blocks)?.explicit()
 }
 
 /// Columns `index` of A·2^-exponent.

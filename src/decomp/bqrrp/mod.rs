@@ -14,10 +14,11 @@
 //! tolerance. When the sketch sees nothing more, the norms of all columns that are left are measured; if one of them is above,
 //! it is sketched anew. So no column that is left has a residual above the tolerance.
 //!
-//! Limits: the host sees n·d entries a block and works nd² flops on one thread, n²b in all: 2 % of 4n³/3 for b = 128
-//! and n = 4096, but on a GPU that is what bounds it. Below a few hundred columns it is all overhead.
+//! Limits: the host sees n·d entries a block and works nd² flops, 4n²b/5 in all: 1 % of 4n³/3 for b = 64 and n = 4096, but on
+//! a GPU that is what bounds it. The largest column, to which the tolerance is relative, is measured by the sketch, to some
+//! tenths.
 //!
-//! Source: Melnichenko, Murray, Killian, Demmel, Mahoney and Luszczek, "Anatomy of high-performance column-pivoted QR
+//! Source: Melnichenko, Murray, Killian, Demmel, Mahoney, Luszczek and Gates, "Anatomy of high-performance column-pivoted QR
 //! decomposition", arXiv 2507.00976; the update of the sketch from Duersch and Gu, "Randomized QR with column
 //! pivoting", 2017. Rank decisions, and blocks that end early, are ours.
 
@@ -163,8 +164,8 @@ fn orthogonality<T: Scalar>(blocks: usize) -> f64 {
 /// zero or empty is no error, nor is a `target_error` that the other limits did not allow: `error` shows it.
 ///
 /// # Cost
-/// 4mnk − 2(m + n)k² + 4k³/3 flops, 4n³/3 for k = m = n, and some 15 % more for panels and sketches; memory for A once
-/// more, and for R.
+/// 4mnk − 2(m + n)k² + 4k³/3 flops, 4n³/3 for k = m = n, and some 15 % more for panels and sketches of 4096² entries;
+/// memory for A once more, and for R.
 ///
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{BqrrpParams, bqrrp}};

@@ -7,8 +7,8 @@
 //!
 //! Cost: nd² flops for LU, in groups of columns side by side; 4d³/3 for QR on one thread.
 //!
-//! Source: the first step is `qrcp_practical` of Melnichenko et al., arXiv 2507.00976; the order by a second
-//! pivoted QR, with a quarter more candidates than pivots, is ours.
+//! Source: LU in place of QR is algorithm 2 of Melnichenko et al., arXiv 2507.00976, which goes on with QR without pivots; the order
+//! by pivoted QR, from a quarter more candidates than pivots, is ours.
 
 use crate::Device;
 use faer::dyn_stack::{MemBuffer, MemStack};

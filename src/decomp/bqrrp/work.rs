@@ -35,9 +35,9 @@ pub(super) struct Work<'a, T: Scalar, D: Backend<T>> {
     products: Products<T, D>,
     moved: [Mat<T, D>; 2],
     exponent: i32,
-    /// ‖A‖²_F.
+    /// ‖A‖²_F, if there is a target for the error.
     total: f64,
-    /// ‖R‖²_F, if there is a target for the error.
+    /// ‖R‖²_F, likewise.
     explained: f64,
     /// Residuals up to here are dependent.
     cut: f64,
@@ -68,8 +68,16 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             scale_exactly(&mut sketch.as_mut(), -exponent)?;
             scale_exactly(&mut w.as_mut(), -exponent)?;
         }
+        // Of the sketch, which has the norms of columns to some tenths, unless it is blind.
         let mut squares = vec![0.0; n];
-        device.column_sums_of_squares(w.as_ref(), 0, &mut squares)?;
+        device.column_sums_of_squares(sketch.transpose(), 0, &mut squares)?;
+        if squares.iter().all(|&x| x == 0.0) {
+            device.column_sums_of_squares(w.as_ref(), 0, &mut squares)?;
+        }
+        let total = match params.target_error {
+            Some(_) => norm_fro(w.as_ref())?.powi(2),
+            None => 0.0,
+        };
         let tolerance = params.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt());
         Ok(Self {
             params,
@@ -88,7 +96,7 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             products: Products::new(device, block, n)?,
             moved: [Mat::scratch(device, m.max(d), block)?, Mat::scratch(device, m.max(d), block)?],
             exponent,
-            total: squares.iter().sum(),
+            total,
             explained: 0.0,
             cut: tolerance * squares.iter().copied().fold(0.0, f64::max).sqrt(),
             tail: None,
@@ -246,13 +254,14 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             // Most of the memory is not needed any more.
             (r, v) = (r.try_clone()?, v.try_clone()?);
         }
+        // ‖A‖² = ‖R‖² + ‖what is left‖².
+        let relative = if tail == 0.0 { 0.0 } else { tail / tail.hypot(norm_fro(r.as_ref())?) };
         if self.exponent != 0 {
             scale_exactly(&mut r.as_mut(), self.exponent)?;
         }
-        let norm = self.total.sqrt();
         let error = ErrorEstimate {
             absolute: scalar::scale_by_power(tail, self.exponent),
-            relative: if norm == 0.0 { 0.0 } else { tail / norm },
+            relative,
             kind: ErrorKind::Residual,
         };
         let reflectors = Reflectors::new(v, self.t, self.starts, self.signs);

@@ -19,6 +19,12 @@ pub(in super::super) fn axpby<T: CpuScalar>(
         return scale(cpu, beta, b);
     }
     debug_assert_eq!(a.shape(), b.shape());
+    let neighbours = a.row_stride() == 1 && b.row_stride() == 1 && b.nrows() >= TILE;
+    if neighbours && alpha == T::one() && beta == T::zero() {
+        // At the speed of memory, where tiles are bound by their loops.
+        let columns = b.ncols();
+        return move_rows(cpu, columns, |j| (j, j), a.transpose(), b.transpose());
+    }
     // Columns of B are the unit of work: make them the direction of the smaller stride.
     if b.row_stride().unsigned_abs() > b.col_stride().unsigned_abs() && b.ncols() > 1 {
         return axpby(cpu, alpha, a.transpose(), beta, b.transpose());
