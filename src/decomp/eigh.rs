@@ -124,7 +124,7 @@ impl<T: Scalar, D: Device> Eigh<T, D> {
 /// use randnla::{Cpu, Mat, decomp::{EighParams, eigh_randomized}};
 /// let a = Mat::from_fn(&Cpu::new(), 200, 200, |i, j| ((i * j) as f64).cos() / (1 + i + j) as f64)?;
 /// let eigh = eigh_randomized(&a, EighParams::rank(6))?;
-/// assert!(eigh.values.iter().any(|&x| x < 0.0) && eigh.residuals[0] < 1e-6);
+/// assert!(eigh.values.iter().any(|&x| x < 0.0) && eigh.residuals[0] < 1e-3);
 /// # Ok::<(), randnla::Error>(())
 /// ```
 pub fn eigh_randomized<T: Scalar, D: Backend<T>>(

@@ -70,7 +70,7 @@ pub struct RankEstimate {
 /// ```
 /// use randnla::{Cpu, Mat, estimate::{RankParams, numerical_rank}};
 /// // A sum of 7 products of a column and a row.
-/// let a = Mat::from_fn(&Cpu::new(), 300, 200, |i, j| (1..=7).map(|k| ((i * k) as f64).sin() * ((j * k) as f64).cos()).sum())?;
+/// let a = Mat::from_fn(&Cpu::new(), 300, 200, |i, j| (1..=7).map(|k| ((i * k) as f64).sin() * ((j * k) as f64).cos()).sum::<f64>())?;
 /// assert_eq!(numerical_rank(&a, RankParams::tolerance(1e-10))?.rank, 7);
 /// # Ok::<(), randnla::Error>(())
 /// ```
