@@ -52,8 +52,8 @@ const PANEL: usize = 512;
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{BqrrpParams, cur}};
 /// let a = Mat::from_fn(&Cpu::new(), 80, 60, |i, j| 1.0 / (1 + i + j) as f64)?;
-/// let cur = cur(a.as_ref(), BqrrpParams::default().max_rank(5))?;
-/// assert_eq!((cur.c.shape(), cur.u.shape(), cur.r.shape()), ((80, 5), (5, 5), (5, 60)));
+/// let cur = cur(a.as_ref(), BqrrpParams::default().max_rank(8))?;
+/// assert_eq!((cur.c.shape(), cur.u.shape(), cur.r.shape()), ((80, 8), (8, 8), (8, 60)));
 /// assert!(cur.error.relative < 1e-3);
 /// # Ok::<(), randnla::Error>(())
 /// ```
