@@ -1,4 +1,4 @@
-"""CQRRPT and BQRRP against LAPACK's QR, pivoted (geqp3) and plain (geqrf), in turn, in one session.
+"""CQRRPT and BQRRP against LAPACK's QR, pivoted (geqp3) and plain (geqrf), in turn, in one run.
 
     python3 benches/qr.py [rounds]
 

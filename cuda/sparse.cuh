@@ -4,7 +4,7 @@
 #define THREADS 256
 
 // Lists of entries by row: a matrix in compressed rows, or the columns of an operator (`Lists` in
-// src/device/cuda/sparse.rs).
+// src/device/cuda/sparse/mod.rs).
 struct Lists {
     const u64* starts;
     const u32* index;

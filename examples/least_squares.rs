@@ -4,7 +4,7 @@
 //! cargo run --release --example least_squares [-- OUT]        OUT: target/least_squares
 //! ```
 //! The brightness of the retina in examples/data is fitted by all monomials xⁱyʲ up to a degree, whose matrix
-//! loses digits with every degree: cond(A) grows from 1 to 10¹². Printed, and drawn in `least_squares.svg`, are
+//! loses digits with every degree: cond(A) grows from 10 to 10¹⁰. Printed, and drawn in `least_squares.svg`, are
 //! the backward error and the time of three ways: `lstsq` by a sketch, Householder QR, and the normal
 //! equations, which fail where cond(A)² passes 1/u. Times are those of one call each, and say as much.
 

@@ -159,11 +159,13 @@ pub(super) fn checked_diagonal<T: Scalar>(op: &'static str, diagonal: Vec<T>) ->
         return Err(Error::NonFinite { op, row: i, col: i });
     }
     let least = diagonal.iter().copied().fold(0.0, f64::min);
-    if least < 0.0 {
+    // What rounding leaves of a diagonal of zeros, as after centring.
+    let limit = -16.0 * T::UNIT_ROUNDOFF * diagonal.iter().copied().fold(0.0, f64::max);
+    if least < limit {
         let what = "an entry of the diagonal";
-        return Err(Error::NotPositiveSemidefinite { op, what, value: least, limit: 0.0 });
+        return Err(Error::NotPositiveSemidefinite { op, what, value: least, limit });
     }
-    Ok(diagonal)
+    Ok(diagonal.into_iter().map(|d| d.max(0.0)).collect())
 }
 
 /// Gaussian probes of the trace of A and of what is left of it.

@@ -5,7 +5,7 @@ use crate::{Backend, Csr, LinearOperator, MatMut, MatRef, Operand, Result, Scala
 /// A as it is, and its transpose by rows where the device would sort it for each product with it
 /// ([`SparseKernels::turned`](crate::SparseKernels::turned)): sorted once for all passes. That is as much memory
 /// again as A takes; the sort of a single product takes more.
-pub(super) struct Turned<'a, A: ?Sized, T: Scalar, D: Backend<T>> {
+pub(crate) struct Turned<'a, A: ?Sized, T: Scalar, D: Backend<T>> {
     a: &'a A,
     /// Aᵀ of a matrix in compressed rows, A of one in compressed columns.
     kept: Kept<T, D>,
@@ -18,7 +18,7 @@ enum Kept<T: Scalar, D: Backend<T>> {
 }
 
 impl<'a, A: LinearOperator<T, D> + ?Sized, T: Scalar, D: Backend<T>> Turned<'a, A, T, D> {
-    pub(super) fn new(a: &'a A) -> Result<Self> {
+    pub(crate) fn new(a: &'a A) -> Result<Self> {
         let device = a.device();
         let kept = match a.as_matrix() {
             Some(Operand::Csr(x)) => device.turned(x)?.map(Kept::Adjoint),

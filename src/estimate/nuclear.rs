@@ -88,7 +88,7 @@ pub fn norm_nuclear<T: Scalar, D: Backend<T>>(
     let svd = rsvd(a, RsvdParams::rank(rank).seed(seed))?;
     let k = svd.rank();
     let spent = svd.passes * (rank + 10).min(least);
-    if k < rank || k == least {
+    if k == 0 && rank > 0 || k == least {
         // All singular values that there are.
         let value = svd.s.iter().map(|s| s.to_f64()).sum();
         return Ok(Estimate { value, standard_error: 0.0, products: spent });

@@ -88,20 +88,20 @@ pub fn norm_spectral<T: Scalar, D: Backend<T>>(
     let mut next = vectors(device, Law::Gaussian, seed, n, 0..1)?;
     let (mut k, mut products, mut exponent) = (0, 0, 0);
     while k < steps {
-        let size = norm_fro(next.as_ref())?;
-        // Twice is enough; scaled to 1 in between, since what is left may be small.
-        let mut left = size;
+        // Twice is enough; scaled to 1 in between, since what is left may be small. What is nothing but rounding
+        // errors is a direction like any other: a part of the start that is as small may hold the largest.
+        let mut left = 0.0;
         for _ in 0..2 {
             project(v.columns(0..k), next.as_mut())?;
-            let length = norm_fro(next.as_ref())?;
-            left = left.min(length);
-            if left <= 8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt() * size {
+            left = norm_fro(next.as_ref())?;
+            let factor = T::from_f64(1.0 / left);
+            if !factor.is_finite() {
+                left = 0.0;
                 break;
             }
-            device.scale(T::from_f64(1.0 / length), next.as_mut())?;
+            device.scale(factor, next.as_mut())?;
         }
-        // Nothing new: the space is invariant, and since the start has a part of every eigenvector, it holds the largest.
-        if left <= 8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt() * size {
+        if left == 0.0 {
             break;
         }
         device.axpby(T::one(), next.as_ref(), T::zero(), v.as_mut().columns(k..k + 1))?;
@@ -128,7 +128,7 @@ pub fn norm_spectral<T: Scalar, D: Backend<T>>(
     let value = values.first().map_or(0.0, |x| x.max(0.0).sqrt());
     let rounding = 4.0 * T::UNIT_ROUNDOFF * ((m + n) as f64).sqrt() * value;
     let unscaled = |x: f64| scalar::scale_by_power(x, exponent);
-    // The Krylov space has fewer dimensions than steps only when it is invariant.
+    // The Krylov space has fewer dimensions than steps only when A takes it to zero.
     let upper = if exhausted { value } else { value / (1.0 - bound(log, k)).sqrt() };
     Ok(NormEstimate {
         value: unscaled(value),

@@ -17,15 +17,22 @@ use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 /// ‖(FᵀF + μ²I)^{-1/2} g‖ for F of order k, upper or lower triangular, with ‖F‖_F = `norm`.
 ///
 /// Where μ is below the rounding errors of FᵀF, a shifted Cholesky factorization comes first and the second one
-/// is that of what the first makes well conditioned. 4k³/3 to 4k³ flops.
-pub(super) fn weighted_norm(f: MatRef<'_, f64>, upper: bool, mu: f64, norm: f64, g: &[f64]) -> f64 {
+/// is that of what the first makes well conditioned. `None` where F is so close to singular that this is not
+/// positive definite either. 4k³/3 to 4k³ flops.
+pub(super) fn weighted_norm(
+    f: MatRef<'_, f64>,
+    upper: bool,
+    mu: f64,
+    norm: f64,
+    g: &[f64],
+) -> Option<f64> {
     let k = f.nrows();
     let mut g = Mat::from_fn(k, 1, |i, _| g[i]);
     if k == 0 {
-        return 0.0;
+        return Some(0.0);
     }
     let shift = 16.0 * k as f64 * f64::EPSILON * norm * norm;
-    let first = cholesky(gram(f, upper, mu * mu + if mu * mu < shift { shift } else { 0.0 }));
+    let first = cholesky(gram(f, upper, mu * mu + if mu * mu < shift { shift } else { 0.0 }))?;
     solve_lower_triangular_in_place(first.as_ref(), g.as_mut(), Par::Seq);
     if mu * mu < shift {
         // [F; μI]·L⁻ᵀ, transposed: L⁻¹ Fᵀ and μ L⁻¹.
@@ -38,10 +45,10 @@ pub(super) fn weighted_norm(f: MatRef<'_, f64>, upper: bool, mu: f64, norm: f64,
         for x in [&left, &right] {
             add_product(second.as_mut(), x.as_ref());
         }
-        let second = cholesky(second);
+        let second = cholesky(second)?;
         solve_lower_triangular_in_place(second.as_ref(), g.as_mut(), Par::Seq);
     }
-    g.norm_l2()
+    Some(g.norm_l2())
 }
 
 /// The lower triangle of FᵀF + shift·I.
@@ -75,12 +82,11 @@ fn add_product(g: MatMut<'_, f64>, x: MatRef<'_, f64>) {
     triangular::matmul(g, lower, Accum::Add, x, full, x.transpose(), full, 1.0, Par::Seq);
 }
 
-/// L of a matrix whose lower triangle is positive definite to working precision.
-fn cholesky(mut g: Mat<f64>) -> Mat<f64> {
+/// L of the matrix with this lower triangle, if it is positive definite to working precision.
+fn cholesky(mut g: Mat<f64>) -> Option<Mat<f64>> {
     let (k, spec) = (g.nrows(), Spec::default());
     let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(k, Par::Seq, spec));
     let stack = MemStack::new(&mut memory);
-    cholesky_in_place(g.as_mut(), Default::default(), Par::Seq, stack, spec)
-        .expect("the shift is above the rounding errors");
-    g
+    cholesky_in_place(g.as_mut(), Default::default(), Par::Seq, stack, spec).ok()?;
+    Some(g)
 }

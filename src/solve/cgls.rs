@@ -47,8 +47,10 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
             let steps = sums(step.as_ref(), exponent)?;
             let scaled = crate::scalar::scale_by_power(lambda, -2 * exponent);
             curvature.iter_mut().zip(steps).for_each(|(c, s)| *c += scaled * s);
-            let lambda = T::from_f64(lambda);
-            device.axpby(lambda, step.as_ref(), T::one(), gradient.as_mut())?;
+            // √λ twice, since λ itself may be out of the range of T.
+            let root = T::from_f64(n.root());
+            device.scale(root, step.as_mut())?;
+            device.axpby(root, step.as_ref(), T::one(), gradient.as_mut())?;
         }
         let going = |j: usize| rho[j] > goal[j];
         let length: Vec<f64> =

@@ -12,8 +12,8 @@
 
 use super::triangle::triangle;
 use crate::decomp::{
-    PivotedQr, cholesky_qr3, explain_non_finite, far_exponent, pivoted_qr, scale_exactly,
-    triangular_condition,
+    CqrrptParams, PivotedQr, cholesky_qr3, explain_non_finite, far_exponent, pivoted_qr,
+    scale_exactly, triangular_condition,
 };
 use crate::operator::norm_fro;
 use crate::{
@@ -38,8 +38,8 @@ impl Default for SketchPreconditionerParams {
 }
 
 impl SketchPreconditionerParams {
-    /// γ: the sketch has ⌈γn⌉ rows, n + 8 at least. At least 1, default 4, with which an iteration gains a factor of two a step;
-    /// γ² times as much is gained by a larger one, which costs γn³ flops.
+    /// γ: the sketch has ⌈γn⌉ rows, n + 8 at least. At least 1, default 4, with which an iteration gains a factor of
+    /// √γ = 2; a larger one gains more and costs γn³ flops.
     pub fn embedding_factor(self, embedding_factor: f64) -> Self {
         Self { embedding_factor, ..self }
     }
@@ -78,15 +78,21 @@ impl SketchPreconditionerParams {
         Sketch::sparse_stack(d, m, self.nnz.min(d), self.seed).map(Some)
     }
 
+    /// The QR that serves the same matrix.
+    pub(super) fn of_qr(&self, tolerance: f64) -> CqrrptParams {
+        CqrrptParams::default().tolerance(tolerance).nnz(self.nnz).seed(self.seed)
+    }
+
     pub(super) fn tolerance_for<T: Scalar>(&self, n: usize) -> f64 {
         self.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n.max(1) as f64).sqrt())
     }
 
-    pub(super) fn lambda(&self) -> f64 {
-        self.ridge
+    /// √λ, as T holds it.
+    pub(super) fn root<T: Scalar>(&self) -> f64 {
+        T::from_f64(self.ridge.sqrt()).to_f64()
     }
 
-    pub(super) fn check(&self, op: &'static str) -> Result<()> {
+    pub(super) fn check<T: Scalar>(&self, op: &'static str) -> Result<()> {
         let (gamma, lambda) = (self.embedding_factor, self.ridge);
         if !(gamma >= 1.0 && gamma.is_finite()) {
             return Err(Error::invalid(op, "embedding_factor", gamma, "at least 1, finite"));
@@ -96,6 +102,11 @@ impl SketchPreconditionerParams {
         }
         if !(lambda >= 0.0 && lambda.is_finite()) {
             return Err(Error::invalid(op, "ridge", lambda, "at least 0, finite"));
+        }
+        let root = self.root::<T>();
+        if !root.is_finite() || (root == 0.0) != (lambda == 0.0) {
+            let allowed = format!("numbers whose root is in the range of {}", T::NAME);
+            return Err(Error::invalid(op, "ridge", lambda, allowed));
         }
         match self.tolerance {
             Some(tol) if !(tol > 0.0 && tol < 1.0) => {
@@ -127,7 +138,8 @@ pub struct SketchPreconditioner<T: Scalar, D: Device = Cpu> {
     /// Column j of A P is column `order[j]` of A.
     order: Vec<usize>,
     exponent: i32,
-    lambda: f64,
+    /// √λ, as T holds it.
+    root: f64,
     norm: f64,
     condition: f64,
 }
@@ -135,7 +147,7 @@ pub struct SketchPreconditioner<T: Scalar, D: Device = Cpu> {
 /// What belongs to a factor: that it is of A·2^-exponent with √λ·I below it, and ‖A‖_F with that.
 struct Scale {
     exponent: i32,
-    lambda: f64,
+    root: f64,
     norm: f64,
 }
 
@@ -147,13 +159,13 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
     /// [`Error::Overflow`] when the sketch leaves the range of T; [`Error::OutOfMemory`].
     ///
     /// # Cost
-    /// 2ζmn flops for stored A, else a product of A with γn vectors; γn³ on the sketch, n³ on the host.
+    /// 2ζmn flops for stored A, else a product of A with n vectors; γn³ on the sketch, n³ on the host.
     pub fn new(
         a: &(impl LinearOperator<T, D> + ?Sized),
         params: SketchPreconditionerParams,
     ) -> Result<Self> {
         let op = "SketchPreconditioner::new";
-        params.check(op)?;
+        params.check::<T>(op)?;
         let (m, n) = a.shape();
         let sketch = match params.operator(m, n)? {
             Some(s) => sketch_of(a, &s)?,
@@ -175,7 +187,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
             explain_non_finite(op, a, sketch.as_ref())?;
             unreachable!("the largest entry is not finite");
         };
-        let root = params.ridge.sqrt();
+        let root = params.root::<T>();
         if root > largest {
             exponent = far_exponent(root).expect("λ is finite");
         }
@@ -186,7 +198,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         if exponent != 0 {
             scale_exactly(&mut sketch.as_mut(), -exponent)?;
         }
-        let scale = Scale { exponent, lambda: params.ridge, norm };
+        let scale = Scale { exponent, root, norm };
         let tolerance = params.tolerance_for::<T>(n);
         // Far enough from the rank decision, which is that of pivoted QR.
         if let Some(r) = triangle(sketch.as_ref(), 1.0 / (16.0 * tolerance))? {
@@ -206,7 +218,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
     }
 
     /// From A P = Q R: N·Qᵀ = A⁺.
-    pub(super) fn of_factor(op: &'static str, qr: &PivotedQr<T, D>, lambda: f64) -> Result<Self> {
+    pub(super) fn of_factor(op: &'static str, qr: &PivotedQr<T, D>, root: f64) -> Result<Self> {
         let (device, (k, n)) = (qr.r.device(), qr.r.shape());
         let norm = norm_fro(qr.r.as_ref())?;
         let largest = device.max_abs(qr.r.as_ref())?;
@@ -215,7 +227,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         if exponent != 0 {
             scale_exactly(&mut r.as_mut(), -exponent)?;
         }
-        let scale = Scale { exponent, lambda, norm };
+        let scale = Scale { exponent, root, norm };
         if k == n {
             return Self::assemble(r, None, qr.pivots.clone(), scale);
         }
@@ -250,8 +262,8 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         let k = triangle.nrows();
         let lower: Vec<f64> = triangle.transpose().to_vec()?.into_iter().map(T::to_f64).collect();
         let condition = if k == 0 { 1.0 } else { triangular_condition(&lower, k) };
-        let Scale { exponent, lambda, norm } = scale;
-        Ok(Self { triangle, basis, order, exponent, lambda, norm, condition })
+        let Scale { exponent, root, norm } = scale;
+        Ok(Self { triangle, basis, order, exponent, root, norm, condition })
     }
 
     /// k: the numerical rank of A.
@@ -270,9 +282,14 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         self.norm
     }
 
+    /// √λ.
+    pub(super) fn root(&self) -> f64 {
+        self.root
+    }
+
     /// λ.
     pub(super) fn lambda(&self) -> f64 {
-        self.lambda
+        self.root * self.root
     }
 
     /// e: A·2^-e has entries whose squares are well inside of the range of T.
@@ -340,24 +357,27 @@ impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for SketchPreconditioner<T, 
     }
 }
 
-/// S·A: of the entries, where these are stored, else Aᵀ times the rows of S in blocks.
+/// S·A: of the entries, where these are stored, else of the products of A with columns of I, in blocks.
 pub(super) fn sketch_of<T: Scalar, D: Backend<T>>(
     a: &(impl LinearOperator<T, D> + ?Sized),
     s: &Sketch,
 ) -> Result<Mat<T, D>> {
-    /// Rows of S that are formed at once.
+    /// Columns of A that are formed at once.
     const BLOCK: usize = 128;
     if let Some(stored) = a.as_matrix() {
         return s.apply(stored);
     }
-    let (device, d) = (a.device(), s.nrows());
-    let mut sketched = Mat::scratch(device, a.shape().1, d)?;
-    for start in (0..d).step_by(BLOCK) {
-        let rows = start..d.min(start + BLOCK);
-        let block = s.rows(rows.clone()).to_mat(device)?;
-        a.apply_adjoint(block.transpose(), sketched.as_mut().columns(rows))?;
+    let (device, (m, n)) = (a.device(), a.shape());
+    let mut sketched = Mat::scratch(device, s.nrows(), n)?;
+    for start in (0..n).step_by(BLOCK) {
+        let columns = start..n.min(start + BLOCK);
+        let unit = |i: usize, j: usize| if i == start + j { T::one() } else { T::zero() };
+        let unit = Mat::from_fn(device, n, columns.len(), unit)?;
+        let mut block = Mat::scratch(device, m, columns.len())?;
+        a.apply(unit.as_ref(), block.as_mut())?;
+        s.apply_into(T::one(), &block, T::zero(), sketched.as_mut().columns(columns))?;
     }
-    Ok(sketched.into_transposed())
+    Ok(sketched)
 }
 
 /// A as a dense matrix of its own.

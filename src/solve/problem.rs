@@ -48,8 +48,11 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Problem<'_, T, 
         let xs = sums(x, e)?;
         let scaled = scale_by_power(self.n.lambda(), -2 * e);
         if self.n.lambda() > 0.0 {
-            let lambda = T::from_f64(-self.n.lambda());
-            device.axpby(lambda, x, T::one(), gradient.as_mut())?;
+            // √λ twice, since λ itself may be out of the range of T.
+            let root = T::from_f64(self.n.root());
+            let mut below = Mat::scratch(device, x.nrows(), p)?;
+            device.axpby(root, x, T::zero(), below.as_mut())?;
+            device.axpby(-root, below.as_ref(), T::one(), gradient.as_mut())?;
         }
         let mut reduced = Mat::scratch(device, self.n.rank(), p)?;
         self.n.apply_adjoint(gradient.as_ref(), reduced.as_mut())?;
@@ -93,8 +96,11 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Problem<'_, T, 
                 .map(|g| scale_by_power(g.to_f64(), -e))
                 .collect();
             let mu = state.residual[j] / state.x[j];
-            if mu.is_finite() {
-                let weighted = weighted_norm(factor.as_ref(), upper, mu, norm, &g);
+            let weighted = mu
+                .is_finite()
+                .then(|| weighted_norm(factor.as_ref(), upper, mu, norm, &g))
+                .flatten();
+            if let Some(weighted) = weighted {
                 *error = error.min(weighted / state.x[j] / norm);
             }
         }

@@ -5,10 +5,11 @@ use super::norms::{column_sums_of_squares, find_non_finite, max_abs, sum_of_squa
 use super::product::{gemm, gemm_batched, gram, trsm_right};
 use super::{Cuda, CudaScalar, rows_are_fast};
 use crate::device::fit::{fit, fit_distinct, fit_product};
+use crate::device::normal_by_products;
 use crate::matrix::{BatchMut, BatchRef};
 use crate::{Blas, Device, MatMut, MatRef, Op, Result, Storage, Uplo};
 
-/// Threads of a block in `cuda/blas.cu`.
+/// Threads of a block in `cuda/stream.cuh`.
 pub(super) const THREADS: u32 = 256;
 /// Blocks in the second direction of a grid, at most.
 const MOST_LINES: usize = 1 << 15;
@@ -218,6 +219,19 @@ macro_rules! impl_blas {
                 let _joined =
                     self.join("gemm", &[("A", a.device()), ("B", b.device()), ("C", c.device())])?;
                 gemm(self, alpha, a, b, beta, c)
+            }
+
+            fn normal_times(
+                &self,
+                a: MatRef<'_, $t, Self>,
+                x: MatRef<'_, $t, Self>,
+                z: MatMut<'_, $t, Self>,
+                sums: &mut [f64],
+            ) -> Result<()> {
+                fit(x.shape(), (a.ncols(), sums.len()));
+                fit(z.shape(), x.shape());
+                self.refuse_capture("normal_times", "a result on the host")?;
+                normal_by_products(self, a, x, z, sums)
             }
 
             fn gemm_batched(

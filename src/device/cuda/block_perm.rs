@@ -29,8 +29,10 @@ const SUMS_A_PART: usize = 8;
 /// Entries of all sums, and of a copied panel.
 const MOST_SUMS: usize = 1 << 23;
 const PANEL_LEN: usize = 1 << 24;
+/// Entries of C that are summed up at once where it is stored in halves.
+pub(super) const SUMS_OF_A_PANEL: usize = 1 << 22;
 
-/// An operator and its window as kernels take them (`BlockPerm` in `cuda/block_perm.cu`).
+/// An operator and its window as kernels take them (`BlockPerm` in `cuda/block_perm.cuh`).
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Operator {
@@ -126,7 +128,7 @@ where
     let inputs = wiring(cuda, s, true)?;
     let ((m, n), d) = (a.shape(), s.nrows());
     let copies = !has_unit_stride(a) || !has_unit_stride(c.as_ref());
-    let width = if copies { (PANEL_LEN / m.max(d)).max(ROW_BYTES) } else { n };
+    let width = if copies { (PANEL_LEN / m.max(d)).max(ROW_BYTES / size_of::<T>()) } else { n };
     for start in (0..n).step_by(width) {
         let panel = start..n.min(start + width);
         let a = a.columns(panel.clone());

@@ -17,6 +17,8 @@ use crate::{Cpu, MatMut, MatRef, Result};
 pub(super) const MOST_COLUMNS: usize = 8;
 /// A smaller A is in the cache for the second of two products anyway.
 const LEAST_BYTES: usize = 1 << 20;
+/// The most bytes of a tile, that it stays in the cache: rows of up to 8192 `f64`.
+const MOST_TILE_BYTES: usize = 1 << 21;
 const STRIPS: usize = 64;
 const TILE_BYTES: usize = 256;
 /// Bytes of partial sums that the compiler keeps in registers.
@@ -28,7 +30,11 @@ const AHEAD: usize = 12;
 pub(super) fn serves<T: CpuScalar>(a: &MatRef<'_, T>, columns: usize) -> bool {
     let (m, n) = a.shape();
     let unit = a.row_stride() == 1 || a.col_stride() == 1;
-    unit && (1..MOST_COLUMNS).contains(&columns) && m >= n && m * n * size_of::<T>() >= LEAST_BYTES
+    let cached = n * TILE_BYTES <= MOST_TILE_BYTES;
+    unit && cached
+        && (1..MOST_COLUMNS).contains(&columns)
+        && m >= n
+        && m * n * size_of::<T>() >= LEAST_BYTES
 }
 
 /// `Z ← Aᵀ(A X)`, and ‖A xⱼ‖² into `sums`, of what [`serves`] has let pass.
@@ -135,6 +141,8 @@ impl<T: CpuScalar> Part<T> {
                     }
                     y.iter_mut().zip(&*held).for_each(|(y, &a)| *y += a * x);
                 }
+                // Rows that are not there: 0·∞ is not 0.
+                y[len..].fill(T::zero());
                 self.squares[q] += y.iter().map(|y| y.to_f64() * y.to_f64()).sum::<f64>();
                 for (z, held) in self.z[q * n..(q + 1) * n].iter_mut().zip(&tile) {
                     let mut product = [T::zero(); TILE];

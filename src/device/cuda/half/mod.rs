@@ -249,7 +249,7 @@ macro_rules! half_kernels {
                 alpha: f32,
                 a: MatRef<'_, $h, Self>,
                 beta: f32,
-                c: MatMut<'_, $h, Self>,
+                mut c: MatMut<'_, $h, Self>,
             ) -> Result<()> {
                 fit_family(s, s.family() == Family::BlockPermSjlt);
                 fit_product(s.shape(), a.shape(), c.shape());
@@ -259,9 +259,18 @@ macro_rules! half_kernels {
                     <$h>::kernel(["block_perm_rows_f16", "block_perm_rows_bf16"]),
                     <$h>::kernel(["block_perm_cols_f16", "block_perm_cols_bf16"]),
                 ];
-                sparse::through_sums(self, crate::device::scaled(alpha, s), beta, c, |sums| {
-                    block_perm::times(self, names, s, 1.0, a, 0.0, sums)
-                })
+                let (n, alpha) = (a.ncols(), crate::device::scaled(alpha, s));
+                // Sums of `f32` for a panel of C; whole tiles of the kernel.
+                let width =
+                    (block_perm::SUMS_OF_A_PANEL / s.nrows().max(1)).next_multiple_of(32).max(32);
+                for start in (0..n).step_by(width) {
+                    let panel = start..n.min(start + width);
+                    let (a, c) = (a.columns(panel.clone()), c.as_mut().columns(panel));
+                    sparse::through_sums(self, alpha, beta, c, |sums| {
+                        block_perm::times(self, names, s, 1.0, a, 0.0, sums)
+                    })?;
+                }
+                Ok(())
             }
 
             fn spmm_half(

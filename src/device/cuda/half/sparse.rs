@@ -71,7 +71,12 @@ fn panels<H: CudaHalf>(
 ) -> Result<()> {
     let copied = !lanes_along_columns(b);
     let width = match copied || !in_place {
-        true => panel_width::<H>(panel_bytes(cuda), rows.max(b.nrows()), n),
+        // C is summed up in `f32`, B is as it is stored.
+        true => panel_width::<f32>(panel_bytes(cuda), rows, n).min(panel_width::<H>(
+            panel_bytes(cuda),
+            b.nrows(),
+            n,
+        )),
         false => n,
     };
     for start in (0..n).step_by(width) {

@@ -3,7 +3,8 @@
 //! A warp sums up to 512 columns of a row of C in shared memory, and walks all lists of the row for them. Warps of
 //! a block have neighbouring columns of one row, so the lists come from memory once for 4096 columns, and from
 //! the level-1 cache for the rest. Rows of more than [`MOST_WINDOWS`] times 512 columns are summed where they
-//! are, `meet_wide`, which walks the lists once unless rows are few.
+//! are, `meet_wide`, which walks the lists once unless rows are few: α then meets the left entry before the right
+//! one, and sums begin with β C, whose size their rounding errors have.
 //!
 //! The limit, in ps for a pair of entries on an H100 (3 TB/s, 29 instructions a ps): with w windows ⌈w/8⌉·8 or 12
 //! bytes from memory, and w·12 instructions; w = 32 take 11 to 16 and 13. In place a pair costs its 8 or 12 bytes

@@ -32,7 +32,7 @@ const WARPS: usize = 1 << 12;
 const LEAST_PART: usize = 16;
 const MOST_SUMS: usize = 1 << 23;
 
-/// A sparse factor by rows, as kernels take it (`Lists` in `cuda/sparse.cu`).
+/// A sparse factor by rows, as kernels take it (`Lists` in `cuda/sparse.cuh`).
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Lists {

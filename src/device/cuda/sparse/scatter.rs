@@ -61,7 +61,8 @@ impl Scatter {
         let ((rows, inner), zeta) = (s.shape(), s.nnz());
         let stacked = matches!(s.family(), Family::SparseStack | Family::CountSketch);
         let across = cols.next_power_of_two();
-        if cols > NARROW || looks(rows, zeta, stacked) * across > LOOKS * zeta {
+        let empty = rows == 0 || cols == 0;
+        if empty || cols > NARROW || looks(rows, zeta, stacked) * across > LOOKS * zeta {
             return None;
         }
         let slices = rows.div_ceil(SLICE);

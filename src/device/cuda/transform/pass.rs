@@ -2,10 +2,11 @@
 //! passes, and the launches.
 
 use crate::Result;
+pub(super) use crate::device::cuda::blas::log2_ceil;
 use crate::device::cuda::launch::{Shape, View, arg, launch};
 use crate::device::cuda::{Cuda, CudaScalar};
 
-/// Threads of a block in `cuda/transform.cuh`.
+/// Threads of a block in `cuda/tile.cuh`.
 pub(super) const THREADS: u32 = 256;
 /// Bytes of the largest tile: three blocks fit a multiprocessor.
 const TILE_BYTES: usize = 64 << 10;
@@ -41,7 +42,7 @@ pub(super) enum End {
     Product = 3,
 }
 
-/// The arguments of a kernel, all passed as one (`Mix` in `cuda/transform.cuh`, which explains
+/// The arguments of a kernel, all passed as one (`Mix` in `cuda/tile.cuh`, which explains
 /// them). Addresses that are zero are not used.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -160,11 +161,6 @@ impl Mix {
     }
 }
 
-/// ⌈log₂ n⌉ of n ≥ 1.
-pub(super) fn log2_ceil(n: usize) -> u32 {
-    n.next_power_of_two().trailing_zeros()
-}
-
 /// A pass over all columns: which bits, and which rounds while they are at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Visit {
@@ -249,7 +245,8 @@ pub(super) fn launch_pass<T: CudaScalar>(
     let mix = Mix { wide_load, wide_store, ..mix };
     let shared = (kind.bytes::<T>() << (points + lanes)) as u32;
     // A tile has 512 bytes at least, or is one of `MOST_COLUMNS`: a grid may have 2³¹ − 1 blocks.
-    let shape = Shape { grid: (tiles as u32, 1), block: THREADS, shared };
+    let tiles = u32::try_from(tiles).expect("a tile has 512 bytes at least");
+    let shape = Shape { grid: (tiles, 1), block: THREADS, shared };
     let (module, names) = match kind {
         Kind::Hadamard => (&cuda.gpu.transform, ["hadamard_f32", "hadamard_f64"]),
         Kind::Cosine => (&cuda.gpu.fourier, ["cosine_f32", "cosine_f64"]),
