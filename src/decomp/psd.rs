@@ -160,8 +160,8 @@ pub(super) fn checked_diagonal<T: Scalar>(op: &'static str, diagonal: Vec<T>) ->
     }
     let least = diagonal.iter().copied().fold(0.0, f64::min);
     // What rounding leaves of a diagonal of zeros, as after centring.
-    let limit = -16.0 * T::UNIT_ROUNDOFF * diagonal.iter().copied().fold(0.0, f64::max);
-    if least < limit {
+    let limit = 16.0 * T::UNIT_ROUNDOFF * diagonal.iter().copied().fold(0.0, f64::max);
+    if least < -limit {
         let what = "an entry of the diagonal";
         return Err(Error::NotPositiveSemidefinite { op, what, value: least, limit });
     }

@@ -88,10 +88,12 @@ pub fn norm_spectral<T: Scalar, D: Backend<T>>(
     let mut next = vectors(device, Law::Gaussian, seed, n, 0..1)?;
     let (mut k, mut products, mut exponent) = (0, 0, 0);
     while k < steps {
-        // Twice is enough; scaled to 1 in between, since what is left may be small. What is nothing but rounding
-        // errors is a direction like any other: a part of the start that is as small may hold the largest.
+        // Twice is enough, but of rounding errors; scaled to 1 in between, since what is left may be small. What is
+        // nothing but rounding errors is a direction like any other: a part of the start that is as small may hold
+        // the largest.
         let mut left = 0.0;
-        for _ in 0..2 {
+        let (mut passes, mut clear) = (0, false);
+        while passes < 2 || !clear && passes < MOST_PASSES {
             project(v.columns(0..k), next.as_mut())?;
             left = norm_fro(next.as_ref())?;
             let factor = T::from_f64(1.0 / left);
@@ -100,8 +102,10 @@ pub fn norm_spectral<T: Scalar, D: Backend<T>>(
                 break;
             }
             device.scale(factor, next.as_mut())?;
+            passes += 1;
+            clear = left > 0.5;
         }
-        if left == 0.0 {
+        if left == 0.0 || !clear {
             break;
         }
         device.axpby(T::one(), next.as_ref(), T::zero(), v.as_mut().columns(k..k + 1))?;
@@ -121,15 +125,15 @@ pub fn norm_spectral<T: Scalar, D: Backend<T>>(
             products += 1;
         }
     }
-    let exhausted = k < steps || k == n;
     let images = images.truncate_columns(k);
     let gram = inner(&images, &images)?;
     let (values, _) = small_eigen(op, gram.as_ref())?;
     let value = values.first().map_or(0.0, |x| x.max(0.0).sqrt());
     let rounding = 4.0 * T::UNIT_ROUNDOFF * ((m + n) as f64).sqrt() * value;
     let unscaled = |x: f64| scalar::scale_by_power(x, exponent);
-    // The Krylov space has fewer dimensions than steps only when A takes it to zero.
-    let upper = if exhausted { value } else { value / (1.0 - bound(log, k)).sqrt() };
+    // A Krylov space that ends before is invariant to rounding: more steps would find as much. One of n steps is
+    // the whole space.
+    let upper = if steps == n { value } else { value / (1.0 - bound(log, steps)).sqrt() };
     Ok(NormEstimate {
         value: unscaled(value),
         lower: unscaled(value - rounding),
@@ -138,6 +142,9 @@ pub fn norm_spectral<T: Scalar, D: Backend<T>>(
         products,
     })
 }
+
+/// Projections of a direction until it is orthogonal to those before.
+const MOST_PASSES: usize = 5;
 
 /// The ε that k steps miss with the probability in the logarithm.
 fn bound(log: f64, k: usize) -> f64 {
