@@ -9,6 +9,7 @@ use std::ptr::{null, null_mut};
 
 unsafe extern "C" {
     fn cublasCreate_v2(handle: *mut Handle) -> c_int;
+    fn cublasDestroy_v2(handle: Handle) -> c_int;
     fn cublasSetStream_v2(handle: Handle, stream: Handle) -> c_int;
     #[rustfmt::skip]
     fn cublasDscal_v2(handle: Handle, n: c_int, alpha: *const f64, x: u64, incx: c_int) -> c_int;
@@ -45,6 +46,7 @@ const MODULE: &str = "
 ";
 
 struct Kernels {
+    module: Handle,
     add: Handle,
     read: Handle,
 }
@@ -57,7 +59,7 @@ impl Kernels {
             let module = handle(|m| cuModuleLoadData(m, image.as_ptr().cast()));
             let function =
                 |name: &std::ffi::CStr| handle(|f| cuModuleGetFunction(f, module, name.as_ptr()));
-            Self { add: function(c"add"), read: function(c"read") }
+            Self { module, add: function(c"add"), read: function(c"read") }
         }
     }
 }
@@ -199,6 +201,110 @@ fn memory_is_of_its_stream() {
         is_race(cuMemFreeAsync(x, a), "freed while it is used");
         join(a, b);
         assert_eq!(cuMemFreeAsync(x, a), 0);
+    }
+}
+
+#[test]
+fn memory_that_is_freed_without_its_stream_was_waited_for() {
+    let _alone = alone();
+    let k = Kernels::load();
+    let (a, b) = (stream(), stream());
+    // SAFETY: all pointers are valid.
+    unsafe {
+        let x = given::<u64>(|p| cuMemAllocAsync(p, 256, a));
+        assert_eq!(cuMemsetD32Async(x, 0, 64, a), 0);
+        join(b, a);
+        assert_eq!(launch(k.add, x, 0, 32, b), 0);
+        assert_eq!(cuStreamSynchronize(a), 0);
+        is_race(cuMemFree_v2(x), "still used on the other stream");
+        assert_eq!(launch(k.add, x, 0, 32, b), 0);
+        assert_eq!(cuStreamSynchronize(b), 0);
+        assert_eq!(cuMemFree_v2(x), 0);
+        // A device may wait for the use of other memory.
+        let y = upload(&[0u32; 64]);
+        assert_eq!(launch(k.add, y, 0, 32, a), 0);
+        free(&[y]);
+    }
+}
+
+#[test]
+fn kernels_of_an_unloaded_module_were_waited_for() {
+    let _alone = alone();
+    let x = upload(&[0u32; 64]);
+    // SAFETY: all handles are valid.
+    unsafe {
+        let [s, other, blocking] = [stream(), stream(), handle(|s| cuStreamCreate(s, 0))];
+        let event = handle(|e| cuEventCreate(e, 2));
+        type Call<'a> = &'a dyn Fn() -> c_int;
+        let record = || cuEventRecord(event, s);
+        let cases: [(&str, Handle, Call, bool); 8] = [
+            ("nothing", s, &|| 0, false),
+            ("the stream", s, &|| cuStreamSynchronize(s), true),
+            ("everything", s, &|| cuCtxSynchronize(), true),
+            ("another stream", s, &|| cuStreamSynchronize(other), false),
+            ("an event", s, &|| record() + cuEventSynchronize(event), true),
+            ("an older event", s, &|| cuEventSynchronize(event), false),
+            ("a copy", s, &|| cuMemcpyHtoD_v2(x + 128, (&raw const x).cast(), 4), false),
+            ("a copy", blocking, &|| cuMemcpyHtoD_v2(x + 128, (&raw const x).cast(), 4), true),
+        ];
+        let unload = |k: &Kernels, name: &str, fine: bool| {
+            let code = cuModuleUnload(k.module);
+            if fine {
+                return assert_eq!(code, 0, "{name}");
+            }
+            assert_eq!(code, 719, "{name}");
+            assert!(last_fault().contains("module was unloaded"), "{name}: {}", last_fault());
+            cuda_sim_reset_fault();
+        };
+        for (name, on, wait, fine) in cases {
+            let (k, idle) = (Kernels::load(), Kernels::load());
+            assert_eq!(launch(k.add, x, 0, 32, on), 0);
+            assert_eq!(wait(), 0);
+            unload(&idle, "of another module", true);
+            unload(&k, name, fine);
+            assert_eq!(cuCtxSynchronize(), 0);
+        }
+        // What another stream waits for, and a stream that is gone.
+        let k = Kernels::load();
+        assert_eq!(launch(k.add, x, 0, 32, s), 0);
+        join(other, s);
+        assert_eq!((cuStreamDestroy_v2(s), cuStreamSynchronize(other)), (0, 0));
+        unload(&k, "a stream that waits", true);
+        // Launches in a graph are those of its launch.
+        for fine in [false, true] {
+            let k = Kernels::load();
+            assert_eq!(cuStreamBeginCapture_v2(other, 0), 0);
+            assert_eq!(launch(k.add, x, 0, 32, other), 0);
+            let graph = handle(|g| cuStreamEndCapture(other, g));
+            let ready = handle(|e| cuGraphInstantiateWithFlags(e, graph, 0));
+            assert_eq!(cuGraphLaunch(ready, other), 0);
+            if fine {
+                assert_eq!(cuStreamSynchronize(other), 0);
+            }
+            unload(&k, "a graph", fine);
+            assert_eq!((cuGraphExecDestroy(ready), cuGraphDestroy(graph)), (0, 0));
+        }
+    }
+    free(&[x]);
+}
+
+#[test]
+fn handles_of_cublas_go_before_their_streams() {
+    let _alone = alone();
+    // SAFETY: all handles are valid.
+    unsafe {
+        for bound_again in [true, false] {
+            let (h, s) = (handle(|h| cublasCreate_v2(h)), stream());
+            assert_eq!(cublasSetStream_v2(h, s), 0);
+            assert_eq!(cuStreamDestroy_v2(s), 0);
+            if bound_again {
+                assert_eq!((cublasSetStream_v2(h, null_mut()), cublasDestroy_v2(h)), (0, 0));
+            } else {
+                assert_eq!((cublasDestroy_v2(h), cuCtxSynchronize()), (13, 400));
+                assert!(last_fault().contains("cuBLAS"), "{}", last_fault());
+                cuda_sim_reset_fault();
+            }
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub fn captured(cuda: &Cuda) -> Result<()> {
 }
 
 /// A captured graph, ready to run.
-struct Captured {
+pub struct Captured {
     graph: sys::CUgraph,
     ready: sys::CUgraphExec,
     stream: sys::CUstream,
@@ -42,7 +42,7 @@ struct Captured {
 ///
 /// # Safety
 /// What they use outlives the graph.
-unsafe fn capture(cuda: &Cuda, calls: impl FnOnce() -> Result<()>) -> Result<Captured> {
+pub unsafe fn capture(cuda: &Cuda, calls: impl FnOnce() -> Result<()>) -> Result<Captured> {
     // SAFETY: the caller's promise.
     unsafe { capture_by(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL, cuda, calls) }
 }
@@ -51,7 +51,7 @@ unsafe fn capture(cuda: &Cuda, calls: impl FnOnce() -> Result<()>) -> Result<Cap
 ///
 /// # Safety
 /// As for `capture`.
-unsafe fn capture_by(
+pub unsafe fn capture_by(
     mode: sys::CUstreamCaptureMode,
     cuda: &Cuda,
     calls: impl FnOnce() -> Result<()>,
@@ -68,7 +68,7 @@ unsafe fn capture_by(
 }
 
 impl Captured {
-    fn nodes(&self) -> usize {
+    pub fn nodes(&self) -> usize {
         let mut nodes = 0;
         // SAFETY: the graph lives; its nodes are counted only.
         unsafe { sys::cuGraphGetNodes(self.graph, core::ptr::null_mut(), &mut nodes) }
@@ -79,12 +79,12 @@ impl Captured {
 
     /// # Safety
     /// What was captured still lives.
-    unsafe fn launch(&self) {
+    pub unsafe fn launch(&self) {
         // SAFETY: graph and stream live, and the caller's promise.
         unsafe { result::graph::launch(self.ready, self.stream).unwrap() };
     }
 
-    fn destroy(self) {
+    pub fn destroy(self) {
         // SAFETY: nobody uses the graph any more.
         unsafe {
             result::graph::exec_destroy(self.ready).unwrap();
@@ -291,56 +291,5 @@ pub fn default_stream_beside_a_capture() -> Result<()> {
     calls()?;
     // SAFETY: nobody uses the stream any more.
     unsafe { result::stream::destroy(stream).unwrap() };
-    Ok(())
-}
-
-/// The last handle waits for what was issued on borrowed streams, which may be gone, and not for the whole
-/// GPU: that is an error while anything is captured, and spoils it.
-pub fn borrowed_streams_are_waited_for_alone(cuda: &Cuda) -> Result<()> {
-    let (a, mut c) = (host(8, 8)?.to_device(cuda)?, Mat::<f64, Cuda>::zeros(cuda, 8, 8)?);
-    let other = Cuda::new(0)?;
-    let mut twice = Vec::new();
-    let relaxed = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
-    // SAFETY: `a` and `c` outlive the graph; the stream lives as long as a handle on it.
-    let graph = unsafe {
-        capture_by(relaxed, cuda, || {
-            let stream = result::stream::create(result::stream::StreamKind::NonBlocking).unwrap();
-            let borrowed = other.on_stream(stream.cast())?;
-            let (again, b) = (borrowed.clone(), host(8, 8)?.to_device(&borrowed)?);
-            let mut d = Mat::<f64, Cuda>::zeros(&borrowed, 8, 8)?;
-            borrowed.axpby(2.0, b.as_ref(), 0.0, d.as_mut())?;
-            twice = d.to_vec()?;
-            // A handle after the last one has a lease of its own.
-            drop((b, d, borrowed, again));
-            drop(other.on_stream(stream.cast())?);
-            result::stream::destroy(stream).unwrap();
-            drop(other);
-            cuda.axpby(2.0, a.as_ref(), 0.0, c.as_mut())
-        })?
-    };
-    assert_eq!(graph.nodes(), 1);
-    // SAFETY: as above.
-    unsafe { graph.launch() };
-    assert_eq!(c.to_vec()?, twice);
-    graph.destroy();
-    Ok(())
-}
-
-/// A stream that is captured when its last handle goes cannot be asked for its end: the whole GPU is waited
-/// for then, once the last handle on it goes.
-pub fn borrowed_stream_left_in_a_capture() -> Result<()> {
-    let stream = result::stream::create(result::stream::StreamKind::NonBlocking).unwrap();
-    let cuda = Cuda::new(0)?;
-    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
-    // SAFETY: the stream lives until the end, and the graph has nothing in it.
-    unsafe {
-        let borrowed = cuda.on_stream(stream.cast())?;
-        result::stream::begin_capture(stream, mode).unwrap();
-        drop(borrowed);
-        let graph = result::stream::end_capture(stream).unwrap();
-        result::graph::destroy(graph).unwrap();
-        drop(cuda);
-        result::stream::destroy(stream).unwrap();
-    }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Handles, streams and memory of a GPU. One test in a process of its own, since it counts what is
 //! alive on the device.
 
+mod borrowed;
 mod captures;
 
+use borrowed::*;
 use captures::*;
 use cudarc::driver::{result, sys};
 use randnla::{Blas, Cpu, Cuda, Device, Error, Mat, MatRef, Result, Sketch};
@@ -74,6 +76,8 @@ fn run(cuda: Cuda) -> Result<()> {
     transforms_in_a_capture(&cuda)?;
     first_calls_are_captured()?;
     borrowed_streams_are_waited_for_alone(&cuda)?;
+    borrowed_stream_left_with_work()?;
+    borrowed_stream_left_after_a_capture()?;
     borrowed_stream_left_in_a_capture()?;
     too_much_memory(&cuda)?;
     context_is_restored(&cuda)

@@ -54,9 +54,17 @@ blas_api! {
         give(handle, created)
     }
 
-    /// Destroys a handle.
+    /// Destroys a handle, whose stream must still be there: cuBLAS gives back what it has on it.
     fn cublasDestroy_v2(handle: Handle) {
-        with_state(|s| s.blas.remove(handle).map(|_| ()).map_err(|_| BlasStatus::NOT_INITIALIZED))
+        with_state(|s| {
+            let removed = s.blas.remove(handle).map_err(|_| BlasStatus::NOT_INITIALIZED)?;
+            if let Err(gone) = s.capture_of(removed.stream as Handle) {
+                let message = "a handle of cuBLAS was destroyed after the stream that it works on";
+                s.device.fail(gone, message.to_string());
+                return Err(BlasStatus::EXECUTION_FAILED);
+            }
+            Ok(())
+        })
     }
 
     /// The version, 12.0.

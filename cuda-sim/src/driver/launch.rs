@@ -99,10 +99,12 @@ unsafe fn launch(
         s.injected_launch_failure()?;
         let found = s.functions.get(function)?;
         let (program, limit) = (Arc::clone(&found.program), found.shared_limit());
+        let module = found.module;
         // SAFETY: by contract.
         let params = unsafe { arguments(&program, pointers, extra) }?;
-        let work =
-            move |device: &mut super::state::Device| device.launch(&program, shape, &params, limit);
+        let work = move |device: &mut super::state::Device| {
+            device.launch(module, &program, shape, &params, limit)
+        };
         s.enqueue(stream, Arc::new(work))
     })
 }

@@ -3,6 +3,7 @@
 use super::state::State;
 use super::{Handle, Status, api, put, stream, with_state};
 use crate::memory::{Footprint, GLOBAL_BASE, Kind};
+use crate::order::{Front, StreamId};
 use std::alloc::Layout;
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
@@ -21,7 +22,21 @@ impl State {
         Ok(address)
     }
 
+    /// Frees memory, which the host must have waited for if it was allocated in the order of a stream.
+    fn free_now(&mut self, address: u64) -> Result<(), Status> {
+        if let Some(bytes) = self.size(address).filter(|_| self.stream_ordered.contains(&address)) {
+            // An operation after none but what the host knows to be done.
+            let order = &mut self.device.sim.order;
+            let host = order.branch(&Front::default());
+            let claimed = self.touch_all(address, bytes, host, "free without a stream");
+            self.device.sim.order.end_branch(host);
+            claimed?;
+        }
+        self.free(address)
+    }
+
     fn free(&mut self, address: u64) -> Result<(), Status> {
+        self.stream_ordered.remove(&address);
         match address == 0 || self.device.sim.memory.free(address, Kind::User) {
             true => Ok(()),
             false => Err(Status::INVALID_VALUE),
@@ -37,7 +52,8 @@ impl State {
                 return Ok(0);
             }
             let address = self.allocate(bytes, Kind::User)?;
-            self.touch_all(address, bytes, on, "allocation")?;
+            self.stream_ordered.insert(address);
+            self.touch_all(address, bytes, stream::id(on), "allocation")?;
             return Ok(address);
         };
         if self.is_invalid(id) {
@@ -55,7 +71,7 @@ impl State {
         let Some(id) = self.capture_of(on)? else {
             self.check_legacy(on)?;
             if let Some(bytes) = self.size(address) {
-                self.touch_all(address, bytes, on, "free")?;
+                self.touch_all(address, bytes, stream::id(on), "free")?;
             }
             return self.free(address);
         };
@@ -81,11 +97,11 @@ impl State {
         &mut self,
         address: u64,
         bytes: usize,
-        on: Handle,
+        on: StreamId,
         what: &'static str,
     ) -> Result<(), Status> {
         let device = &mut self.device;
-        device.sim.order.begin(stream::id(on));
+        device.sim.order.begin(on);
         let claimed = device.sim.claim(address, Footprint::range(0, bytes), true, what);
         let message = || format!("{what} of {bytes} bytes at {address:#x}");
         claimed.map_err(|error| device.refuse(message(), address, error))
@@ -183,7 +199,7 @@ api! {
     fn cuMemFree_v2(address: u64) {
         with_state(|s| {
             s.check_blocking()?;
-            s.free(address)
+            s.free_now(address)
         })
     }
 

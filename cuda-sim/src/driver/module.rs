@@ -21,7 +21,8 @@ pub struct Function {
     pub program: Arc<Program>,
     /// Dynamic shared memory that launches may ask for.
     pub max_dynamic: usize,
-    module: usize,
+    /// The handle of its module.
+    pub module: usize,
 }
 
 impl Function {
@@ -41,6 +42,22 @@ impl State {
             Err(LoadError::Ptx(error)) => {
                 self.device.report(error.to_string());
                 Err(Status::INVALID_PTX)
+            }
+        }
+    }
+
+    fn unload(&mut self, module: Handle) -> Result<(), Status> {
+        self.check_blocking()?;
+        let loaded = self.modules.remove(module)?;
+        self.functions.retain(|function| function.module != module as usize);
+        let device = &mut self.device;
+        device.sim.unload(&loaded.module);
+        let launched = device.launched.remove(&(module as usize)).unwrap_or_default();
+        match launched.operations().all(|launch| device.sim.order.is_done(launch)) {
+            true => Ok(()),
+            false => {
+                let message = "race: a module was unloaded while kernels of it may still run";
+                Err(device.fail(Status::LAUNCH_FAILED, message.to_string()))
             }
         }
     }
@@ -178,15 +195,9 @@ api! {
         put(module, with_state(|s| s.load(&source))?)
     }
 
-    /// Unloads a module and its functions.
+    /// Unloads a module and its functions, whose launches the host must have waited for.
     fn cuModuleUnload(module: Handle) {
-        with_state(|s| {
-            s.check_blocking()?;
-            let loaded = s.modules.remove(module)?;
-            s.functions.retain(|function| function.module != module as usize);
-            s.device.sim.unload(&loaded.module);
-            Ok(())
-        })
+        with_state(|s| s.unload(module))
     }
 
     /// A kernel by name.

@@ -66,7 +66,8 @@ api! {
         put(pool, with_state(|s| s.pools.insert(Pool::default())))
     }
 
-    /// Forgets a pool; memory of it that lives is freed as before.
+    /// Forgets a pool; memory of it that lives is freed as before. As on a device, nothing need be waited
+    /// for: that keeps what the pool has until its memory is no longer used.
     fn cuMemPoolDestroy(pool: Handle) {
         match pool as usize {
             DEFAULT => Err(Status::INVALID_VALUE),

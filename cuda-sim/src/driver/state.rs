@@ -14,7 +14,7 @@ use crate::exec::Shape;
 use crate::options::Options;
 use crate::order::{Front, Order};
 use crate::simulator::{LaunchError, MemoryError, Simulator};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::c_int;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -30,19 +30,25 @@ pub(crate) struct Device {
     pub last_fault: String,
     /// Copies whose host memory is touched when the host has waited for them.
     pub pending: Vec<Pending>,
+    /// By the handle of a module, the launches of its kernels: of each stream all up to one.
+    pub launched: HashMap<usize, Front>,
 }
 
 impl Device {
-    /// Runs a kernel; a fault is reported and sticks.
+    /// Runs a kernel of a module; a fault is reported and sticks.
     pub fn launch(
         &mut self,
+        module: usize,
         program: &Program,
         shape: Shape,
         params: &[u8],
         shared_limit: usize,
     ) -> Result<(), Status> {
         match self.sim.launch(program, shape, params, shared_limit) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.launched.entry(module).or_default().add(self.sim.order.now());
+                Ok(())
+            }
             Err(LaunchError::Invalid(what)) => {
                 self.report(format!("launch of {}: {what}", program.name));
                 Err(Status::INVALID_VALUE)
@@ -108,6 +114,8 @@ pub(crate) struct State {
     pub pinned: HashMap<usize, usize>,
     /// Devices of allocations by address.
     pub owners: HashMap<u64, c_int>,
+    /// Addresses of allocations in the order of a stream, which a plain free does not wait for.
+    pub stream_ordered: HashSet<u64>,
     pub blas: Table<BlasHandle>,
     pub default_pool: Pool,
     /// Pools that the program created.
@@ -122,7 +130,13 @@ impl State {
         let sim = Simulator::new(&options);
         let retained = vec![0; options.devices.max(0) as usize];
         Self {
-            device: Device { sim, sticky: None, last_fault: String::new(), pending: Vec::new() },
+            device: Device {
+                sim,
+                sticky: None,
+                last_fault: String::new(),
+                pending: Vec::new(),
+                launched: HashMap::new(),
+            },
             options,
             is_initialised: false,
             retained,
@@ -136,6 +150,7 @@ impl State {
             next_capture: 1,
             pinned: HashMap::new(),
             owners: HashMap::new(),
+            stream_ordered: HashSet::new(),
             blas: Table::new(7),
             default_pool: Pool::default(),
             pools: Table::new(8),
@@ -158,6 +173,7 @@ impl State {
         self.captures.clear();
         self.device.sticky = None;
         self.device.pending.clear();
+        self.device.launched.clear();
         self.device.sim.order.finish_all();
     }
 

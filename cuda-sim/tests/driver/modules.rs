@@ -180,7 +180,7 @@ fn counters() {
     );
     free(&[x]);
     // SAFETY: has no pointers.
-    assert_eq!(unsafe { cuModuleUnload(module) }, 0);
+    assert_eq!(unsafe { (cuCtxSynchronize(), cuModuleUnload(module)) }, (0, 0));
 }
 
 /// The n-th call fails and no other, and what it leaves is as if it had not been made.

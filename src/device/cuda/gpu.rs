@@ -106,15 +106,17 @@ impl Gpu {
         Ok(queue)
     }
 
-    /// Remembers to wait for what a borrowed stream has been given, before it is gone.
-    pub(super) fn wait_for_end(&self, stream: &Stream) {
+    /// Remembers to wait for what a borrowed stream has been given, before it is gone. Memory that waited
+    /// for the end of a capture is freed on it, or kept if it is still captured.
+    pub(super) fn wait_for_end(&self, queue: &Queue) {
         let Ok(_current) = self.context.enter() else { return };
         // An event in a stream that is captured would be one of the graph.
-        let is_known = match stream.capture(&self.context) {
-            Ok(None) => self.ends.wait_for(stream).is_ok(),
+        let is_known = match queue.capture(&self.context) {
+            Ok(None) => self.ends.wait_for(&queue.stream).is_ok(),
             _ => false,
         };
         if !is_known {
+            queue.keep_deferred();
             self.is_end_unknown.store(true, Ordering::Release);
         }
     }
@@ -132,7 +134,7 @@ impl Drop for Gpu {
             true => self.context.synchronize(),
         };
         lock(&self.tables).close();
-        queues.iter().for_each(|queue| queue.close());
+        queues.iter().for_each(|queue| queue.close(&self.ends));
         self.ends.destroy();
         self.modules().into_iter().for_each(Module::unload);
         if let Some(pool) = self.pool.take() {

@@ -20,6 +20,10 @@ pub(super) struct Queue {
     /// Memory that was dropped while a graph was captured that had not allocated it: the graph would free
     /// it at every launch.
     deferred: Mutex<Vec<CUdeviceptr>>,
+    /// Such memory of a borrowed stream that was captured when its last handle went. The stream at its
+    /// address may be a new one since, which does not wait for the work of the old one; so it is kept until
+    /// all work is done.
+    kept: Mutex<Vec<CUdeviceptr>>,
     /// What the handles on it share, if it is borrowed and there are any.
     lease: Mutex<Weak<Lease>>,
 }
@@ -30,6 +34,7 @@ impl Queue {
             stream,
             cublas: Mutex::new(None),
             deferred: Mutex::default(),
+            kept: Mutex::default(),
             lease: Mutex::default(),
         }
     }
@@ -57,10 +62,20 @@ impl Queue {
         }
     }
 
-    /// Gives everything back. The context is current, and all work is done.
-    pub(super) fn close(&self) {
-        drop(lock(&self.cublas).take());
-        for start in lock(&self.deferred).drain(..) {
+    /// Keeps what waits for the end of a capture until all work is done.
+    pub(super) fn keep_deferred(&self) {
+        let mut deferred = core::mem::take(&mut *lock(&self.deferred));
+        lock(&self.kept).append(&mut deferred);
+    }
+
+    /// Gives everything back. The context is current, and all work is done; `alive` is any stream.
+    pub(super) fn close(&self, alive: &Stream) {
+        if let Some(cublas) = lock(&self.cublas).take() {
+            // A borrowed stream may be gone. A failure has no one to be told to.
+            let _ = cublas.bind(alive);
+        }
+        self.keep_deferred();
+        for start in lock(&self.kept).drain(..) {
             memory::free_finished(start);
         }
         self.stream.destroy();
@@ -88,6 +103,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.gpu.wait_for_end(&self.queue.stream);
+        self.gpu.wait_for_end(&self.queue);
     }
 }
