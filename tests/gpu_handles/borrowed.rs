@@ -68,7 +68,13 @@ pub fn borrowed_stream_left_after_a_capture() -> Result<()> {
     let (cuda, borrowed, stream) = borrowed()?;
     let (before, a) = (live(), host(8, 8)?.to_device(&borrowed)?);
     // SAFETY: the graph has nothing in it.
-    unsafe { capture(&borrowed, || Ok(drop(a)))?.destroy() };
+    let graph = unsafe {
+        capture(&borrowed, || {
+            drop(a);
+            Ok(())
+        })?
+    };
+    graph.destroy();
     assert_eq!(live().map(|live| live[0]), before.map(|before| before[0] + 1));
     drop(borrowed);
     assert_eq!(live().map(|live| live[0]), before.map(|before| before[0]));
