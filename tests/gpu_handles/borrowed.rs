@@ -68,7 +68,13 @@ pub fn borrowed_stream_left_after_a_capture() -> Result<()> {
     let (cuda, borrowed, stream) = borrowed()?;
     let (before, a) = (live(), host(8, 8)?.to_device(&borrowed)?);
     // SAFETY: the graph has nothing in it.
-    unsafe { capture(&borrowed, || Ok(drop(a)))?.destroy() };
+    let graph = unsafe {
+        capture(&borrowed, || {
+            drop(a);
+            Ok(())
+        })?
+    };
+    graph.destroy();
     assert_eq!(live().map(|live| live[0]), before.map(|before| before[0] + 1));
     drop(borrowed);
     assert_eq!(live().map(|live| live[0]), before.map(|before| before[0]));
@@ -82,24 +88,28 @@ pub fn borrowed_stream_left_after_a_capture() -> Result<()> {
 /// A stream that is captured when its last handle goes cannot be asked for its end: the whole GPU is waited
 /// for then, once the last handle on it goes, and what was dropped meanwhile is freed.
 pub fn borrowed_stream_left_in_a_capture() -> Result<()> {
-    let outside = live();
-    let (cuda, borrowed, stream) = borrowed()?;
-    let (before, mut a) = (live(), host(8, 8)?.to_device(&borrowed)?);
-    borrowed.scale(2.0, a.as_mut())?;
-    let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
-    // SAFETY: the stream lives while there is a handle on it, and the graph has nothing in it.
-    unsafe {
-        result::stream::begin_capture(stream, mode).unwrap();
-        drop((a, borrowed));
-        let graph = result::stream::end_capture(stream).unwrap();
-        result::graph::destroy(graph).unwrap();
-        // For all that is known it is a new stream, which has not waited for the old one.
-        cuda.on_stream(stream.cast())?.synchronize()?;
-        assert_eq!(live().map(|live| live[0]), before.map(|before| before[0] + 1));
-        result::stream::destroy(stream).unwrap();
+    for again in [false, true] {
+        let outside = live();
+        let (cuda, borrowed, stream) = borrowed()?;
+        let (before, mut a) = (live(), host(8, 8)?.to_device(&borrowed)?);
+        borrowed.scale(2.0, a.as_mut())?;
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+        // SAFETY: the stream lives while there is a handle on it, and the graph has nothing in it.
+        unsafe {
+            result::stream::begin_capture(stream, mode).unwrap();
+            drop((a, borrowed));
+            let graph = result::stream::end_capture(stream).unwrap();
+            result::graph::destroy(graph).unwrap();
+            if again {
+                // For all that is known it is a new stream, which has not waited for the old one.
+                cuda.on_stream(stream.cast())?.synchronize()?;
+                assert_eq!(live().map(|live| live[0]), before.map(|before| before[0] + 1));
+            }
+            result::stream::destroy(stream).unwrap();
+        }
+        drop(cuda);
+        assert_eq!(live(), outside);
+        result::ctx::synchronize().unwrap();
     }
-    drop(cuda);
-    assert_eq!(live(), outside);
-    result::ctx::synchronize().unwrap();
     Ok(())
 }
