@@ -77,7 +77,7 @@ pub struct LeverageScores {
 /// Row leverage scores of a tall matrix, the probabilities of importance sampling but for a factor.
 ///
 /// # Accuracy
-/// Exact to some u for n ≤ 2t columns and for m ≤ γn rows. Else unbiased with a relative standard deviation of
+/// Exact to some u·cond(A) for n ≤ 2t columns and for m ≤ γn rows. Else unbiased with a relative standard deviation of
 /// [`LeverageScores::deviation`], 0.2 to 0.25 by default, over the seeds.
 ///
 /// # Errors

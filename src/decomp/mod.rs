@@ -24,8 +24,9 @@
 //! # Numerics
 //! Bases are orthonormal to working precision whatever the condition of A (see `basis`). Nothing
 //! depends on the scale of A: multiplied by a power of two, it gives the same bits, scaled. The
-//! numerical rank is what rises above max(m, n)·2u·σ₁; columns beyond it are not returned, so a
-//! result can have a smaller rank than was asked for.
+//! numerical rank is what rises above max(m, n)·2u·σ₁ in `qb`, `rsvd` and `eigh_randomized`, and above 8u√n of the
+//! largest column in the pivoted factorizations; the others say what theirs is. What lies beyond it is not
+//! returned, so a result can have a smaller rank than was asked for.
 
 mod basis;
 mod bqrrp;
