@@ -56,7 +56,6 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
         let length: Vec<f64> =
             (0..p).map(|j| if going(j) { rho[j] / curvature[j] } else { 0.0 }).collect();
         add(z.as_mut(), &length, direction.as_ref(), &mut spare)?;
-        // `step` has served; its memory takes Nᵀ of the gradient where that is as long.
         n.apply_adjoint(gradient.as_ref(), change.as_mut())?;
         let length: Vec<f64> = length.iter().map(|x| -x).collect();
         add(c.as_mut(), &length, change.as_ref(), &mut spare)?;
