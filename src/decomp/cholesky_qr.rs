@@ -173,9 +173,13 @@ pub(super) fn pass<T: Scalar, D: Backend<T>>(
     let rounded: Vec<T> = lower.iter().map(|&x| T::from_f64(x)).collect();
     let lower: Vec<f64> = rounded.iter().map(|x| x.to_f64()).collect();
     let factor = Mat::from_column_major(device, &rounded, n, n)?;
-    device.trsm_right(Uplo::Lower, Op::Trans, factor.as_ref(), q)?;
-    *r = times_upper(&lower, r);
-    Ok(Ok(triangular_condition(&lower, n)))
+    let device = device.clone();
+    let solve = || device.trsm_right(Uplo::Lower, Op::Trans, factor.as_ref(), q);
+    let host = || (times_upper(&lower, r), triangular_condition(&lower, n));
+    let (solved, (product, condition)) = device.beside((n as u64).pow(3), solve, host);
+    solved?;
+    *r = product;
+    Ok(Ok(condition))
 }
 
 /// The Cholesky factor of the Gram matrix of n columns of length m, or the first column whose pivot is not above

@@ -105,6 +105,18 @@ pub trait Device: Clone + Debug + Send + Sync + 'static {
     /// Waits until every call issued so far has finished.
     fn synchronize(&self) -> Result<()>;
 
+    /// The results of `issue`, which calls kernels, and of `host`, which does not and takes about `work` operations:
+    /// the host works while the device does.
+    fn beside<R: Send, S: Send>(
+        &self,
+        _work: u64,
+        issue: impl FnOnce() -> R + Send,
+        host: impl FnOnce() -> S + Send,
+    ) -> (R, S) {
+        // A device with a stream of its own returns before it has finished.
+        (issue(), host())
+    }
+
     /// The results of independent calls, in order; a device that can runs them side by side.
     fn map_batch<R: Send>(&self, batch: usize, call: impl Fn(usize) -> R + Sync) -> Vec<R> {
         (0..batch).map(call).collect()
@@ -151,16 +163,23 @@ pub trait Blas<T: Scalar>: Device {
         c: BatchMut<'_, T, Self>,
     ) -> Result<()>;
 
-    /// `Z ← Aᵀ(A X)` and ‖A xⱼ‖² for every column of X into `sums`; A (m×n), X and Z (n×p). 4mnp
-    /// flops; a device that can reads A once. Synchronises.
+    /// `Z ← Aᵀ(A X − B)` and ‖A xⱼ − bⱼ‖² for every column into `sums`; A (m×n), X and Z (n×p), B (m×p), 0 where it
+    /// is `None`. 4mnp flops; a device that can reads A once. Synchronises.
     fn normal_times(
         &self,
         a: MatRef<'_, T, Self>,
         x: MatRef<'_, T, Self>,
+        b: Option<MatRef<'_, T, Self>>,
         z: MatMut<'_, T, Self>,
         sums: &mut [f64],
     ) -> Result<()> {
-        normal_by_products(self, a, x, z, sums)
+        normal_by_products(self, a, x, b, z, sums)
+    }
+
+    /// Whether [`normal_times`](Blas::normal_times) for p columns is so much faster on a row-major copy of A that some ten calls pay for
+    /// the copy.
+    fn normal_times_prefers_rows(&self, _a: &MatRef<'_, T, Self>, _p: usize) -> bool {
+        false
     }
 
     /// `G ← Aᵀ A`, both triangles of the n×n matrix written. mn² flops.
@@ -234,11 +253,15 @@ pub(crate) fn normal_by_products<T: Scalar, D: Blas<T>>(
     device: &D,
     a: MatRef<'_, T, D>,
     x: MatRef<'_, T, D>,
+    b: Option<MatRef<'_, T, D>>,
     z: MatMut<'_, T, D>,
     sums: &mut [f64],
 ) -> Result<()> {
     let mut image = Mat::scratch(device, a.nrows(), x.ncols())?;
     device.gemm(T::one(), a, x, T::zero(), image.as_mut())?;
+    if let Some(b) = b {
+        device.axpby(-T::one(), b, T::one(), image.as_mut())?;
+    }
     device.column_sums_of_squares(image.as_ref(), 0, sums)?;
     device.gemm(T::one(), a.transpose(), image.as_ref(), T::zero(), z)
 }

@@ -16,7 +16,7 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
     floor: &[f64],
     limit: usize,
 ) -> Result<(Mat<T, D>, usize)> {
-    let (device, (k, p), (rows, cols)) = (c.device().clone(), c.shape(), a.shape());
+    let (device, (k, p), cols) = (c.device().clone(), c.shape(), a.shape().1);
     let (exponent, lambda) = (n.exponent(), n.lambda());
     let room = |rows: usize| Mat::<T, D>::scratch(&device, rows, p);
     let (mut z, mut direction, mut spare) = (Mat::zeros(&device, k, p)?, room(k)?, room(k)?);
@@ -31,18 +31,7 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
     let mut iterations = 0;
     while iterations < limit && rho.iter().zip(&goal).any(|(rho, goal)| rho > goal) {
         n.apply(direction.as_ref(), step.as_mut())?;
-        let mut curvature = vec![0.0; p];
-        match a.as_matrix() {
-            Some(Operand::Dense(a)) => {
-                device.normal_times(a, step.as_ref(), gradient.as_mut(), &mut curvature)?
-            }
-            _ => {
-                let mut image = room(rows)?;
-                a.apply(step.as_ref(), image.as_mut())?;
-                curvature = sums(image.as_ref(), 0)?;
-                a.apply_adjoint(image.as_ref(), gradient.as_mut())?;
-            }
-        }
+        let mut curvature = normal_times(a, step.as_ref(), None, gradient.as_mut())?;
         if lambda > 0.0 {
             let steps = sums(step.as_ref(), exponent)?;
             let scaled = crate::scalar::scale_by_power(lambda, -2 * exponent);
@@ -68,6 +57,29 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
     }
     n.apply(z.as_ref(), step.as_mut())?;
     Ok((step, iterations))
+}
+
+/// `Z ← Aᵀ(A X − B)`; returns the squares of the columns of A X − B.
+pub(super) fn normal_times<T: Scalar, D: Backend<T>>(
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    x: MatRef<'_, T, D>,
+    b: Option<MatRef<'_, T, D>>,
+    z: MatMut<'_, T, D>,
+) -> Result<Vec<f64>> {
+    let device = x.device();
+    let mut squares = vec![0.0; x.ncols()];
+    if let Some(Operand::Dense(a)) = a.as_matrix() {
+        device.normal_times(a, x, b, z, &mut squares)?;
+        return Ok(squares);
+    }
+    let mut image = Mat::scratch(device, a.shape().0, x.ncols())?;
+    a.apply(x, image.as_mut())?;
+    if let Some(b) = b {
+        device.axpby(-T::one(), b, T::one(), image.as_mut())?;
+    }
+    device.column_sums_of_squares(image.as_ref(), 0, &mut squares)?;
+    a.apply_adjoint(image.as_ref(), z)?;
+    Ok(squares)
 }
 
 /// ‖2^exponent x‖² of every column.

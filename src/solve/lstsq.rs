@@ -17,7 +17,8 @@
 //! iterations, is factored by [`cqrrpt`], made dense if it is not: x = N Qᵀb. [`Lstsq::method`] says which. One
 //! right-hand side takes the sketch from n of about 250 on, and m of 3n to 4n.
 //!
-//! Memory: γn² entries and the triangle of n², beside some vectors; with a QR that of Q.
+//! Memory: γn² entries and the triangle of n², beside some vectors; on the CPU also a row-major copy of a column-major A
+//! of 64 MiB or more, which an iteration reads at the speed of memory; with a QR that of Q.
 //!
 //! Source: Epperly, Meier and Nakatsukasa, "Fast randomized least-squares solvers can be just as accurate and
 //! stable as classical direct solvers", arXiv 2406.03468 (SPIR). The deficient rank after LSRN; the length of the
@@ -294,6 +295,14 @@ fn by_sketch<T: Scalar, D: Backend<T>>(
     inverse.apply_adjoint(image.as_ref(), c.as_mut())?;
     let mut x = Mat::scratch(device, n, p)?;
     inverse.apply(c.as_ref(), x.as_mut())?;
+    let by_rows = match a.as_matrix() {
+        Some(Operand::Dense(a)) if device.normal_times_prefers_rows(&a, p) => Some(row_major(a)?),
+        _ => None,
+    };
+    let a: &dyn LinearOperator<T, D> = match &by_rows {
+        Some(copy) => copy,
+        None => a,
+    };
     let problem = Problem { a, n: &inverse, b };
     let u = T::UNIT_ROUNDOFF;
     let lost = u * inverse.condition();
@@ -323,6 +332,13 @@ fn by_sketch<T: Scalar, D: Backend<T>>(
     };
     let work = (iterations, refinements);
     Ok(report(x, &inverse, state, backward_error, LstsqMethod::Sketch, work))
+}
+
+/// A copy of A, row by row.
+fn row_major<T: Scalar, D: Backend<T>>(a: MatRef<'_, T, D>) -> Result<Mat<T, D>> {
+    let mut copy = Mat::scratch(a.device(), a.ncols(), a.nrows())?;
+    a.device().axpby(T::one(), a.transpose(), T::zero(), copy.as_mut())?;
+    Ok(copy.into_transposed())
 }
 
 /// The report on a solution.

@@ -1,7 +1,7 @@
 //! What an approximate solution of a least-squares problem leaves, and how good that makes it.
 
 use super::backward_error::weighted_norm;
-use super::cgls::sums;
+use super::cgls::{normal_times, sums};
 use super::preconditioner::SketchPreconditioner;
 use crate::decomp::far_exponent;
 use crate::scalar::scale_by_power;
@@ -39,12 +39,9 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Problem<'_, T, 
 
     pub(super) fn state(&self, x: MatRef<'_, T, D>) -> Result<State<T, D>> {
         let (device, e, p) = (self.b.device(), self.n.exponent(), self.b.ncols());
-        let mut image = Mat::scratch(device, self.b.nrows(), p)?;
-        self.a.apply(x, image.as_mut())?;
-        device.axpby(T::one(), self.b, -T::one(), image.as_mut())?;
         let mut gradient = Mat::scratch(device, x.nrows(), p)?;
-        self.a.apply_adjoint(image.as_ref(), gradient.as_mut())?;
-        let squares = sums(image.as_ref(), 0)?;
+        let squares = normal_times(self.a, x, Some(self.b), gradient.as_mut())?;
+        device.scale(-T::one(), gradient.as_mut())?;
         let xs = sums(x, e)?;
         let scaled = scale_by_power(self.n.lambda(), -2 * e);
         if self.n.lambda() > 0.0 {

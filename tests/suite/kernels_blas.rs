@@ -137,26 +137,33 @@ fn gemm_batched_is_a_row_of_products<T: Scalar, D: Backend<T>>(place: &Place<D>)
     }
 }
 
-/// Aᵀ(A X) and the squares of the columns of A X: two products of the rounding model, one after the other.
+/// Aᵀ(A X − B) and the squares of the columns of A X − B: two products of the rounding model, one after the other.
 fn normal_products_meet_the_rounding_model<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     let u = T::UNIT_ROUNDOFF;
     for (m, n, p) in place.sizes(&cuts::NORMAL) {
         for layout in [Layout::Columns, Layout::PaddedRows, Layout::Rows, Layout::Strided] {
             let a = Stored::<T>::new(layout, m, n, |i, j| noise(1, i, j));
             let x = Stored::<T>::new(Layout::Columns, n, p, |i, j| noise(2, i, j));
-            let what = format!("{} AᵀA X {m}×{n}×{p} {layout:?}", T::NAME);
-            let (a_plain, x_plain) = (a.plain(), x.plain());
+            let with_b = matches!(layout, Layout::Rows | Layout::Columns);
+            let b = Stored::<T>::new(Layout::Strided, m, p, |i, j| {
+                if with_b { 3.0 * noise(3, i, j) } else { 0.0 }
+            });
+            let what = format!("{} Aᵀ(A X − B) {m}×{n}×{p} {layout:?}", T::NAME);
+            let (a_plain, x_plain, b_plain) = (a.plain(), x.plain(), b.plain());
             let (got, sums) = place.result(&what, |device| {
                 let mut z = Mat::<T, D>::scratch(device, n, p).unwrap();
                 let mut sums = vec![f64::NAN; p];
-                let (a, x) = (a.on(device), x.on(device));
-                device.normal_times(a.view(), x.view(), z.as_mut(), &mut sums).unwrap();
+                let (a, x, b) = (a.on(device), x.on(device), b.on(device));
+                let b = with_b.then(|| b.view());
+                device.normal_times(a.view(), x.view(), b, z.as_mut(), &mut sums).unwrap();
                 (z.to_vec().unwrap(), sums)
             });
             let got = Plain::from_fn(n, p, |i, j| got[i + j * n].to_f64());
             let image = a_plain.times_exactly(&x_plain);
+            let image = Plain::from_fn(m, p, |i, j| image.get(i, j) - b_plain.get(i, j));
             let expected = a_plain.transpose().times_exactly(&image);
             let size = a_plain.abs().times(&x_plain.abs());
+            let size = Plain::from_fn(m, p, |i, j| size.get(i, j) + b_plain.get(i, j).abs());
             let factor = (m + n + 8) as f64 * u;
             let bound = a_plain.abs().transpose().times(&size).map(|x| factor * x);
             assert_within(&what, &got, &expected, &bound);

@@ -507,6 +507,26 @@ fn sketch_and_solve_is_close_to_the_best() {
     }
 }
 
+/// A column-major matrix of 70 MB is iterated on as a row-major copy: the solution is that of the row-major one.
+#[test]
+fn a_large_matrix_is_copied_by_rows() {
+    let cpu = Cpu::new();
+    let (m, n) = (140_000, 62);
+    let a = Mat::<f64>::from_fn(&cpu, m, n, |i, j| noise(51, i, j)).unwrap();
+    let b = Mat::from_fn(&cpu, m, 2, |i, j| noise(52, i, j)).unwrap();
+    let mut rows = Mat::<f64>::scratch(&cpu, n, m).unwrap();
+    randnla::Blas::axpby(&cpu, 1.0, a.transpose(), 0.0, rows.as_mut()).unwrap();
+    let rows = rows.into_transposed();
+    assert!(randnla::Blas::<f64>::normal_times_prefers_rows(&cpu, &a.as_ref(), 2));
+    assert!(!randnla::Blas::<f64>::normal_times_prefers_rows(&cpu, &rows.as_ref(), 2));
+    let params = LstsqParams::default().method(LstsqMethod::Sketch);
+    let [one, other] = [&a, &rows].map(|a| lstsq(a, b.as_ref(), params).unwrap());
+    assert!(one.converged && other.converged && one.iterations == other.iterations);
+    let (x, y) = (Plain::of(one.x.as_ref()), Plain::of(other.x.as_ref()));
+    // The condition of A is about 1, that of the problem the ratio ‖b‖/‖Ax‖ of about 50.
+    assert!(x.minus(&y).norm() <= 1e-12 * x.norm(), "{:e}", x.minus(&y).norm() / x.norm());
+}
+
 /// What multiplies only is used as often as the report says: a product and an adjoint an iteration, one each a
 /// residual, and one for the solution.
 #[test]

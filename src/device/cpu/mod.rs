@@ -65,6 +65,15 @@ impl Device for Cpu {
         Ok(())
     }
 
+    fn beside<R: Send, S: Send>(
+        &self,
+        work: u64,
+        issue: impl FnOnce() -> R + Send,
+        host: impl FnOnce() -> S + Send,
+    ) -> (R, S) {
+        self.join(work, issue, host)
+    }
+
     fn map_batch<R: Send>(&self, batch: usize, call: impl Fn(usize) -> R + Sync) -> Vec<R> {
         self.map(batch, u64::MAX, call)
     }

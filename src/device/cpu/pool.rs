@@ -134,6 +134,19 @@ impl Cpu {
         }
     }
 
+    /// The results of two pieces of work, side by side when `work` is large.
+    pub(crate) fn join<R: Send, S: Send>(
+        &self,
+        work: u64,
+        first: impl FnOnce() -> R + Send,
+        second: impl FnOnce() -> S + Send,
+    ) -> (R, S) {
+        if work < SMALL_WORK || self.threads() == 1 {
+            return (first(), second());
+        }
+        self.install(|| rayon::join(first, second))
+    }
+
     fn install<R: Send>(&self, call: impl FnOnce() -> R + Send) -> R {
         match &self.threads {
             Threads::Own(pool) => pool.install(call),

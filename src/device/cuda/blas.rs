@@ -225,13 +225,17 @@ macro_rules! impl_blas {
                 &self,
                 a: MatRef<'_, $t, Self>,
                 x: MatRef<'_, $t, Self>,
+                b: Option<MatRef<'_, $t, Self>>,
                 z: MatMut<'_, $t, Self>,
                 sums: &mut [f64],
             ) -> Result<()> {
                 fit(x.shape(), (a.ncols(), sums.len()));
                 fit(z.shape(), x.shape());
+                if let Some(b) = &b {
+                    fit(b.shape(), (a.nrows(), x.ncols()));
+                }
                 self.refuse_capture("normal_times", "a result on the host")?;
-                normal_by_products(self, a, x, z, sums)
+                normal_by_products(self, a, x, b, z, sums)
             }
 
             fn gemm_batched(

@@ -64,15 +64,23 @@ macro_rules! impl_blas {
                 &self,
                 a: MatRef<'_, $t>,
                 x: MatRef<'_, $t>,
+                b: Option<MatRef<'_, $t>>,
                 z: MatMut<'_, $t>,
                 sums: &mut [f64],
             ) -> Result<()> {
                 fit(x.shape(), (a.ncols(), sums.len()));
                 fit(z.shape(), x.shape());
-                match normal::serves(&a, x.ncols()) {
-                    true => normal::normal_times(self, a, x, z, sums),
-                    false => normal_by_products(self, a, x, z, sums),
+                if let Some(b) = &b {
+                    fit(b.shape(), (a.nrows(), x.ncols()));
                 }
+                match normal::serves(&a, x.ncols()) {
+                    true => normal::normal_times(self, a, x, b, z, sums),
+                    false => normal_by_products(self, a, x, b, z, sums),
+                }
+            }
+
+            fn normal_times_prefers_rows(&self, a: &MatRef<'_, $t>, p: usize) -> bool {
+                normal::prefers_rows(a, p)
             }
 
             fn gram(&self, a: MatRef<'_, $t>, g: MatMut<'_, $t>) -> Result<()> {
