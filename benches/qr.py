@@ -1,10 +1,11 @@
-"""CQRRPT and BQRRP against LAPACK's QR, pivoted (geqp3) and plain (geqrf), in turn, in one run.
+"""CQRRPT, BQRRP and least squares against LAPACK (geqp3, geqrf, gels), in turn, in one run.
 
     python3 benches/qr.py [rounds]
 
 CQRRPT factors a 16384 x 1024 matrix and gives explicit Q, as geqrf with orgqr does; BQRRP a 4096 x 4096 one and
-leaves Q as reflectors, as geqrf alone. Entries are random f64 numbers, threads two. Ours are the rows `cqrrpt` and `bqrrp` of the
-table, timed by the table itself: the median of five calls after one to warm up. Needs SciPy and cargo.
+leaves Q as reflectors, as geqrf alone; lstsq and gels solve for one right-hand side of 65536 x 2048. Entries are f64,
+threads two; what LAPACK takes does not depend on the entries, so its matrices are random ones. Ours are the rows
+`cqrrpt`, `bqrrp` and `lstsq` of the table, timed by the table itself: the median of five calls after one to warm up. Needs SciPy and cargo.
 """
 
 import os
@@ -22,8 +23,6 @@ import numpy as np  # noqa: E402
 from scipy.linalg import lapack  # noqa: E402
 
 TABLE = ["cargo", "bench", "--quiet", "--bench", "table", "--", "--ours"]
-# Row of the table, shape, whether Q is formed.
-JOBS = [("cqrrpt", 16384, 1024, True), ("bqrrp", 4096, 4096, False)]
 
 
 def randomised(row):
@@ -32,39 +31,62 @@ def randomised(row):
     return next(float(line.split()[1]) for line in printed.splitlines() if line.startswith(row))
 
 
-def pivoted(a):
-    """Seconds of geqp3, without Q."""
+def geqp3(a):
+    """Pivoted QR, without Q."""
     n = a.shape[1]
-    copy = a.copy(order="F")
-    start = time.perf_counter()
-    lapack.dgeqp3(copy, lwork=2 * n + 64 * (n + 1), overwrite_a=True)
-    return time.perf_counter() - start
+    lapack.dgeqp3(a, lwork=2 * n + 64 * (n + 1), overwrite_a=True)
 
 
-def plain(a, explicit):
-    """Seconds of geqrf, and orgqr for explicit Q."""
+def geqrf(a):
+    """QR without pivots, without Q."""
+    lapack.dgeqrf(a, lwork=64 * a.shape[1], overwrite_a=True)
+
+
+def geqrf_orgqr(a):
+    """QR without pivots, explicit Q."""
     n = a.shape[1]
+    qr, tau, _, _ = lapack.dgeqrf(a, lwork=64 * n, overwrite_a=True)
+    lapack.dorgqr(qr, tau, lwork=64 * n, overwrite_a=True)
+
+
+def gels(a):
+    """Least squares by QR without pivots."""
+    m, n = a.shape
+    lapack.dgels(a, np.ones((m, 1), order="F"), lwork=n + 64 * n, overwrite_a=True, overwrite_b=True)
+
+
+# Row of the table, shape, what LAPACK does instead.
+JOBS = [
+    ("cqrrpt", 16384, 1024, [geqp3, geqrf_orgqr]),
+    ("bqrrp", 4096, 4096, [geqp3, geqrf]),
+    ("lstsq", 65536, 2048, [gels]),
+]
+
+
+def seconds(call, a):
+    """Seconds of a call on a copy of A."""
     copy = a.copy(order="F")
     start = time.perf_counter()
-    qr, tau, _, _ = lapack.dgeqrf(copy, lwork=64 * n, overwrite_a=True)
-    if explicit:
-        lapack.dorgqr(qr, tau, lwork=64 * n, overwrite_a=True)
+    call(copy)
     return time.perf_counter() - start
 
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    for row, m, n, explicit in JOBS:
+    for row, m, n, peers in JOBS:
         a = np.asfortranarray(np.random.default_rng(7).standard_normal((m, n)))
         randomised(row)
-        ratios = []
-        name = "geqrf + orgqr" if explicit else "geqrf"
+        ratios = {peer.__name__: [] for peer in peers}
         for _ in range(rounds):
-            ours, geqp3, geqrf = randomised(row), pivoted(a), plain(a, explicit)
-            ratios.append((geqp3 / ours, geqrf / ours))
-            print(f"{row} {ours:.3f} s, geqp3 {geqp3:.3f} s, {name} {geqrf:.3f} s", flush=True)
-        for what, column in zip(("geqp3", name), zip(*ratios)):
-            print(f"{row} against {what}: {statistics.median(column):.2f}x [{min(column):.2f}..{max(column):.2f}]")
+            ours = randomised(row)
+            print(f"{row} {ours:.3f} s", end="")
+            for peer in peers:
+                theirs = seconds(peer, a)
+                ratios[peer.__name__].append(theirs / ours)
+                print(f", {peer.__name__} {theirs:.3f} s", end="", flush=True)
+            print()
+        for name, found in ratios.items():
+            print(f"{row} against {name}: {statistics.median(found):.2f}x [{min(found):.2f}..{max(found):.2f}]")
 
 
 if __name__ == "__main__":
