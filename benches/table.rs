@@ -21,6 +21,9 @@ fn main() {
         return rows.iter().for_each(|row| ours(row, &options));
     }
     machine(&options);
+    if options.crossover {
+        return rows::lstsq::crossover();
+    }
     println!("| row | ours | reference | ratio [min..max] | bound | | reference is |");
     println!("|---|---|---|---|---|---|---|");
     let notes: Vec<String> = rows.iter().filter_map(|row| run(row, &options)).collect();
@@ -40,6 +43,7 @@ struct Options {
     /// Only the library's side, for comparisons with other programs.
     ours: bool,
     svd: bool,
+    crossover: bool,
     cpu: bool,
     threads: usize,
     seconds: f64,
@@ -47,8 +51,8 @@ struct Options {
 
 impl Options {
     fn parse() -> Self {
-        let (filters, ours, svd, cpu) = (Vec::new(), false, false, false);
-        let mut options = Self { filters, ours, svd, cpu, threads: 2, seconds: 3.0 };
+        let (filters, ours, svd, crossover, cpu) = (Vec::new(), false, false, false, false);
+        let mut options = Self { filters, ours, svd, crossover, cpu, threads: 2, seconds: 3.0 };
         let mut arguments = std::env::args().skip(1);
         let number = |flag: &str, text: Option<String>| -> f64 {
             let number = text.and_then(|text| text.parse().ok());
@@ -59,6 +63,7 @@ impl Options {
                 "--bench" => {}
                 "--ours" => options.ours = true,
                 "--svd" => options.svd = true,
+                "--crossover" => options.crossover = true,
                 "--cpu" => options.cpu = true,
                 "--threads" => options.threads = number("--threads", arguments.next()) as usize,
                 "--seconds" => options.seconds = number("--seconds", arguments.next()),

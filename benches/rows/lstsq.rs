@@ -89,3 +89,56 @@ impl Pair for Regression {
         ))
     }
 }
+
+/// Prints for shapes and numbers of right-hand sides how long `lstsq` takes by a sketch, in times of its QR, with a star
+/// where it takes the method that is slower, and in brackets how long it takes in times of faer's QR. Matrices are random, with
+/// columns of lengths 1 to 10⁻⁶.
+pub fn crossover() {
+    let cpu = Cpu::new();
+    faer::set_global_parallelism(Par::rayon(0));
+    let factors = [2, 3, 4, 6, 8, 16, 64];
+    println!("time by sketch / by QR, * where the slower one is taken (lstsq / faer's QR)\n");
+    println!("| n, right-hand sides | {} |", factors.map(|f| format!("m = {f}n")).join(" | "));
+    println!("|---|{}", "---|".repeat(factors.len()));
+    let few = [60, 120, 250, 500, 1000].map(|n| (n, 1));
+    for (n, p) in few.into_iter().chain([(60, 30), (250, 30), (1000, 30), (250, 250)]) {
+        let cells = factors.map(|factor| {
+            let m = factor * n;
+            if m * n > 1 << 25 {
+                return String::from("–");
+            }
+            let (mut a, b) = (random::<f64>(m, n), random::<f64>(m, p));
+            for (j, column) in a.chunks_exact_mut(m).enumerate() {
+                let scale = 1e-6f64.powf(j as f64 / (n - 1) as f64);
+                column.iter_mut().for_each(|x| *x *= scale);
+            }
+            shape(&cpu, (&a, &b), (m, n, p))
+        });
+        println!("| {n}, {p} | {} |", cells.join(" | "));
+    }
+}
+
+/// A cell of the table.
+fn shape(cpu: &Cpu, (a, b): (&[f64], &[f64]), (m, n, p): (usize, usize, usize)) -> String {
+    let theirs = faer::MatRef::from_column_major_slice(a, m, n);
+    let right = faer::MatRef::from_column_major_slice(b, m, p);
+    let a = Layout::ColumnMajor.view(cpu, a, m, n);
+    let b = Layout::ColumnMajor.view(cpu, b, m, p);
+    let solve = |params| lstsq(&a, b, params).expect("A is finite");
+    let by = |method| solve(LstsqParams::default().method(method));
+    let calls: [&dyn Fn(); 3] = [
+        &|| drop(black_box(by(LstsqMethod::Sketch))),
+        &|| drop(black_box(by(LstsqMethod::Qr))),
+        &|| drop(black_box(theirs.qr().solve_lstsq(right))),
+    ];
+    let rounds: Vec<[f64; 3]> = (0..6).map(|_| calls.map(|call| Clock::Wall.time(call))).collect();
+    let [sketch, qr, theirs] = [0, 1, 2].map(|side| {
+        let mut times: Vec<f64> = rounds.iter().map(|round| round[side]).collect();
+        times.sort_by(f64::total_cmp);
+        times[2]
+    });
+    let by_sketch = solve(LstsqParams::default()).method == LstsqMethod::Sketch;
+    let star = if by_sketch == (sketch > qr) { "*" } else { "" };
+    let ours = if by_sketch { sketch } else { qr };
+    format!("{:.2}{star} ({:.2})", sketch / qr, ours / theirs)
+}

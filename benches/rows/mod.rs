@@ -7,7 +7,7 @@
 pub mod bandwidth;
 pub mod clock;
 mod dense;
-mod lstsq;
+pub mod lstsq;
 mod qr;
 pub mod rsvd;
 mod sparse;

@@ -13,9 +13,9 @@
 //! Limits: the products with A, two an iteration, pass 8·2mn bytes (f64) for one right-hand side, so memory bounds
 //! them; γn³ flops at the rate of products, and n³ on one thread of the host. Householder QR takes 2mn² flops.
 //!
-//! A matrix that is not tall, or has so few columns or right-hand sides so many that a QR is cheaper than the
-//! iterations, is factored by [`cqrrpt`], made dense if it is not: x = N Qᵀb. [`Lstsq::method`] says which. One
-//! right-hand side takes the sketch from n of about 250 on, and m of 3n to 4n.
+//! A matrix that is not taller than γn is its own sketch: R is that of A, and few iterations are left. Where right-hand
+//! sides are so many that a QR is cheaper than the iterations, from 10 for n = 60 and from 60 for n = 1000, A is factored by [`cqrrpt`], made
+//! dense if it is not: x = N Qᵀb. [`Lstsq::method`] says which.
 //!
 //! Memory: γn² entries and the triangle of n², beside some vectors; on the CPU also a row-major copy of a column-major A
 //! of 64 MiB or more, which an iteration reads at the speed of memory; with a QR that of Q.
@@ -28,15 +28,15 @@ use super::cgls::correction;
 use super::preconditioner::{
     SketchPreconditioner, SketchPreconditionerParams, dense, sketch_of, with_ridge,
 };
-use super::problem::{CLEAR, Problem, State, column_exponents, scaled_columns};
+use super::problem::{CLEAR, Problem, Refined, column_exponents, scaled_columns};
 use crate::decomp::{Turned, cqrrpt, explain_non_finite};
 use crate::scalar::scale_by_power;
 use crate::{
     Backend, Cpu, Device, Error, LinearOperator, Mat, MatRef, Operand, Result, Scalar, Sketch,
 };
 
-/// QR has no corrections: what its rounding errors grow to with m.
-const CLEAR_OF_QR: f64 = 20.0;
+/// Corrections of a solution by QR before its backward error is estimated.
+const LEAST_OF_QR: usize = 1;
 
 /// How a least-squares problem is solved.
 #[non_exhaustive]
@@ -107,7 +107,7 @@ pub struct Lstsq<T: Scalar, D: Device = Cpu> {
     pub iterations: usize,
     /// Corrections.
     pub refinements: usize,
-    /// Whether all backward errors are below 2u, or with [`LstsqMethod::Qr`] below 20u.
+    /// Whether all backward errors are below 2u.
     pub converged: bool,
 }
 
@@ -216,25 +216,31 @@ pub fn sketch_and_solve<T: Scalar, D: Backend<T>>(
     Ok(lstsq(&sketch, right.as_ref(), params)?.x)
 }
 
-/// The method that costs less, in flops of a product. Measured on two cores of Zen 4: QR takes 4.4mn², the Gram
-/// matrices of a sketch 2dn² and the host 2n³, and some 45 passes over A the time of 24 flops for each entry or, for
-/// many right-hand sides, their own. (Entries of a sparse A cost half as much again.)
+/// The method that costs less, in flops of a product for each entry of A. Measured on two cores of Zen 4 (`cargo bench
+/// --bench table -- --crossover`): QR takes 4.4n, and 800 for what it does at the rate of memory; the iterations, 30 passes over
+/// A, the time of 24 flops each or, for p columns, of 2.7p; before them stand the Gram matrices of the sketch, 2dn² in all, and
+/// 2n³ on the host. (Entries of a sparse A cost half as much again.) Where the sketch is not shorter than A, the triangle is that of A, and
+/// few iterations are left.
 fn cheaper<T: Scalar, D: Backend<T>>(
     a: &(impl LinearOperator<T, D> + ?Sized),
     columns: usize,
     params: &SketchPreconditionerParams,
 ) -> LstsqMethod {
     let ((m, n), d) = (a.shape(), params.sketch_rows(a.shape().1));
+    if d >= m {
+        return LstsqMethod::Sketch;
+    }
     let (rows, cols, p) = (m as f64, n as f64, columns as f64);
-    let pass = match a.as_matrix() {
-        Some(Operand::Dense(_)) => rows * cols * f64::max(24.0, 4.0 * p),
-        Some(Operand::Csr(x)) => x.entries() as f64 * f64::max(36.0, 6.0 * p),
-        Some(Operand::Csc(x)) => x.transpose().entries() as f64 * f64::max(36.0, 6.0 * p),
+    let passes = f64::max(720.0, 80.0 * p);
+    let passes = match a.as_matrix() {
+        Some(Operand::Dense(_)) => rows * cols * passes,
+        Some(Operand::Csr(x)) => x.entries() as f64 * 1.5 * passes,
+        Some(Operand::Csc(x)) => x.transpose().entries() as f64 * 1.5 * passes,
         None => 0.0,
     };
-    let sketch = 2.0 * d as f64 * cols * cols + 2.0 * cols.powi(3) + 45.0 * pass;
-    let qr = 4.4 * rows * cols * cols + 4.0 * rows * cols * p;
-    if d < m && sketch < qr { LstsqMethod::Sketch } else { LstsqMethod::Qr }
+    let sketch = 2.0 * d as f64 * cols * cols + 2.0 * cols.powi(3) + passes;
+    let qr = rows * cols * (4.4 * cols + 4.0 * p + 800.0);
+    if sketch < qr { LstsqMethod::Sketch } else { LstsqMethod::Qr }
 }
 
 fn by_qr<T: Scalar, D: Backend<T>>(
@@ -265,9 +271,13 @@ fn by_qr<T: Scalar, D: Backend<T>>(
     device.gemm(T::one(), q.transpose(), b, T::zero(), y.as_mut())?;
     inverse.apply(y.as_ref(), x.as_mut())?;
     let problem = Problem { a, n: &inverse, b };
-    let state = problem.state(x.as_ref())?;
-    let backward_error = problem.backward_errors(&state, CLEAR * T::UNIT_ROUNDOFF)?;
-    Ok(report(x, &inverse, state, backward_error, LstsqMethod::Qr, (0, 0)))
+    // A·N is orthonormal, so that N Nᵀg is the correction.
+    let refined = problem.refine(&mut x, LEAST_OF_QR, |_, reduced| {
+        let mut step = Mat::scratch(device, n, b.ncols())?;
+        inverse.apply(reduced.as_ref(), step.as_mut())?;
+        Ok((step, 0))
+    })?;
+    Ok(report(x, &inverse, refined, LstsqMethod::Qr))
 }
 
 fn by_sketch<T: Scalar, D: Backend<T>>(
@@ -276,8 +286,7 @@ fn by_sketch<T: Scalar, D: Backend<T>>(
     b: MatRef<'_, T, D>,
     params: &SketchPreconditionerParams,
 ) -> Result<Lstsq<T, D>> {
-    /// Corrections at most, and iterations of one.
-    const REFINEMENTS: usize = 8;
+    /// Iterations of one correction at most.
     const ITERATIONS: usize = 100;
     let ((m, n), device, p) = (a.shape(), a.device(), b.ncols());
     let turned = Turned::new(a)?;
@@ -308,30 +317,11 @@ fn by_sketch<T: Scalar, D: Backend<T>>(
     let lost = u * inverse.condition();
     let reduction = lost.clamp(u.powf(0.6), 0.1);
     let least = if lost < 1e-6 { 2 } else { 3 };
-    let (mut iterations, mut refinements) = (0, 0);
-    let mut state = problem.state(x.as_ref())?;
-    let backward_error = loop {
-        let bounds = problem.bounds(&state);
-        let small = |errors: &[f64]| errors.iter().all(|&error| error <= CLEAR * u);
-        if small(&bounds) {
-            break bounds;
-        }
-        if refinements >= least {
-            let errors = problem.backward_errors(&state, CLEAR * u)?;
-            if small(&errors) || refinements == REFINEMENTS {
-                break errors;
-            }
-        }
-        let floor: Vec<f64> = state.x.iter().map(|x| 0.1 * u * problem.norm() * x).collect();
-        let gradient = core::mem::replace(&mut state.reduced, Mat::zeros(device, 0, 0)?);
-        let (step, taken) = correction(a, &inverse, gradient, reduction, &floor, ITERATIONS)?;
-        device.axpby(T::one(), step.as_ref(), T::one(), x.as_mut())?;
-        iterations += taken;
-        refinements += 1;
-        state = problem.state(x.as_ref())?;
-    };
-    let work = (iterations, refinements);
-    Ok(report(x, &inverse, state, backward_error, LstsqMethod::Sketch, work))
+    let refined = problem.refine(&mut x, least, |x, reduced| {
+        let floor: Vec<f64> = x.iter().map(|x| 0.1 * u * problem.norm() * x).collect();
+        correction(a, &inverse, reduced, reduction, &floor, ITERATIONS)
+    })?;
+    Ok(report(x, &inverse, refined, LstsqMethod::Sketch))
 }
 
 /// A copy of A, row by row.
@@ -345,16 +335,11 @@ fn row_major<T: Scalar, D: Backend<T>>(a: MatRef<'_, T, D>) -> Result<Mat<T, D>>
 fn report<T: Scalar, D: Backend<T>>(
     x: Mat<T, D>,
     n: &SketchPreconditioner<T, D>,
-    state: State<T, D>,
-    backward_error: Vec<f64>,
+    refined: Refined<T, D>,
     method: LstsqMethod,
-    (iterations, refinements): (usize, usize),
 ) -> Lstsq<T, D> {
-    let enough = match method {
-        LstsqMethod::Qr => CLEAR_OF_QR,
-        LstsqMethod::Sketch => CLEAR,
-    };
-    let converged = backward_error.iter().all(|&error| error <= enough * T::UNIT_ROUNDOFF);
+    let Refined { state, backward_error, iterations, refinements } = refined;
+    let converged = backward_error.iter().all(|&error| error <= CLEAR * T::UNIT_ROUNDOFF);
     Lstsq {
         x,
         rank: n.rank(),

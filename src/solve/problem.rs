@@ -31,7 +31,51 @@ pub(super) struct State<T: Scalar, D: Device> {
     pub(super) reduced_norms: Vec<f64>,
 }
 
+/// A solution that was corrected.
+pub(super) struct Refined<T: Scalar, D: Device> {
+    pub(super) state: State<T, D>,
+    pub(super) backward_error: Vec<f64>,
+    /// Of the corrections, and how many there were.
+    pub(super) iterations: usize,
+    pub(super) refinements: usize,
+}
+
 impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Problem<'_, T, D, A> {
+    /// Adds what `correct` makes of the norms of the columns of X and of Nᵀg until the bounds of the backward errors
+    /// are clear or, after `least` corrections, the errors themselves. `correct` also says its iterations.
+    pub(super) fn refine(
+        &self,
+        x: &mut Mat<T, D>,
+        least: usize,
+        mut correct: impl FnMut(&[f64], Mat<T, D>) -> Result<(Mat<T, D>, usize)>,
+    ) -> Result<Refined<T, D>> {
+        /// Corrections at most.
+        const MOST: usize = 8;
+        let (device, enough) = (self.b.device(), CLEAR * T::UNIT_ROUNDOFF);
+        let small = |errors: &[f64]| errors.iter().all(|&error| error <= enough);
+        let (mut iterations, mut refinements) = (0, 0);
+        let mut state = self.state(x.as_ref())?;
+        let backward_error = loop {
+            let bounds = self.bounds(&state);
+            if small(&bounds) {
+                break bounds;
+            }
+            if refinements >= least {
+                let errors = self.backward_errors(&state, enough)?;
+                if small(&errors) || refinements == MOST {
+                    break errors;
+                }
+            }
+            let reduced = core::mem::replace(&mut state.reduced, Mat::zeros(device, 0, 0)?);
+            let (step, taken) = correct(&state.x, reduced)?;
+            device.axpby(T::one(), step.as_ref(), T::one(), x.as_mut())?;
+            iterations += taken;
+            refinements += 1;
+            state = self.state(x.as_ref())?;
+        };
+        Ok(Refined { state, backward_error, iterations, refinements })
+    }
+
     /// ‖A‖_F.
     pub(super) fn norm(&self) -> f64 {
         scale_by_power(self.n.norm_fro(), -self.n.exponent())

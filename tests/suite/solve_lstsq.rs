@@ -89,7 +89,7 @@ fn backward_stable_at_every_condition<T: Scalar, D: Backend<T>>(place: &Place<D>
     let mut case = 0;
     for condition in conditions {
         for residual in [0.0, 1e-9, 1e-6, 1e-3, 1.0, 1e3] {
-            for (m, n) in [(900, 24), (2000, 60)] {
+            for (m, n) in [(900, 24), (2000, 60), (90, 60)] {
                 case += 1;
                 if !place.takes(&cuts::LSTSQ, case) {
                     continue;
@@ -97,6 +97,8 @@ fn backward_stable_at_every_condition<T: Scalar, D: Backend<T>>(place: &Place<D>
                 let problem = Problem::new(m, n, condition, residual, case as u64).rounded::<T>();
                 let (a, b) = (&problem.a, &problem.b);
                 let peer = backward_error(a, b, &householder_in::<T>(a, b));
+                // faer's solution is not finite for some matrices; a stable one has an error of some u.
+                let peer = if peer.is_nan() { u } else { peer };
                 for method in METHODS {
                     let what = format!("{} {condition:e} {residual:e} {m}×{n} {method:?}", T::NAME);
                     let found =
@@ -105,7 +107,7 @@ fn backward_stable_at_every_condition<T: Scalar, D: Backend<T>>(place: &Place<D>
                     let error = backward_error(a, b, &x);
                     assert!(error <= (10.0 * peer).max(2.0 * u), "{what}: {error:e}, QR {peer:e}");
                     let said = found.backward_error[0];
-                    assert!(found.converged && said <= 20.0 * u, "{what}: {said:e}");
+                    assert!(found.converged && said <= 2.0 * u, "{what}: {said:e}");
                     assert!(
                         said <= (4.0 * error).max(2.0 * u) && error <= 4.0 * said + 0.3 * u,
                         "{what}: {error:e}, said {said:e}"
