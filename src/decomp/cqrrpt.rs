@@ -30,13 +30,13 @@ use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Op, Result, Scalar, Sketch
 pub struct CqrrptParams {
     embedding_factor: f64,
     nnz: usize,
-    tolerance: Option<f64>,
+    rank_tolerance: Option<f64>,
     seed: u64,
 }
 
 impl Default for CqrrptParams {
     fn default() -> Self {
-        Self { embedding_factor: 2.0, nnz: 8, tolerance: None, seed: 0 }
+        Self { embedding_factor: 2.0, nnz: 8, rank_tolerance: None, seed: 0 }
     }
 }
 
@@ -54,8 +54,8 @@ impl CqrrptParams {
 
     /// Columns whose residual is below this fraction of the largest column are dependent. Default
     /// 8u√n: what rounding makes of an exactly dependent column is below.
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        Self { tolerance: Some(tolerance), ..self }
+    pub fn rank_tolerance(self, rank_tolerance: f64) -> Self {
+        Self { rank_tolerance: Some(rank_tolerance), ..self }
     }
 
     /// The seed of the sketch. Default 0.
@@ -71,9 +71,9 @@ impl CqrrptParams {
         if self.nnz == 0 {
             return Err(Error::invalid(op, "nnz", 0, "at least 1"));
         }
-        match self.tolerance {
+        match self.rank_tolerance {
             Some(tol) if !(tol > 0.0 && tol < 1.0) => {
-                Err(Error::invalid(op, "tolerance", tol, "between 0 and 1, both excluded"))
+                Err(Error::invalid(op, "rank_tolerance", tol, "between 0 and 1, both excluded"))
             }
             _ => Ok(()),
         }
@@ -90,7 +90,7 @@ impl CqrrptParams {
 
     /// The residual below which a column is dependent, relative to the largest.
     pub(super) fn dependence<T: Scalar>(&self, n: usize) -> f64 {
-        self.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt())
+        self.rank_tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt())
     }
 }
 
@@ -209,7 +209,7 @@ fn by_blocks<T: Scalar, D: Backend<T>>(
     params: CqrrptParams,
 ) -> Result<PivotedQr<T, D>> {
     let blocks = BqrrpParams::default().nnz(params.nnz).seed(params.seed);
-    let blocks = params.tolerance.map_or(blocks, |tolerance| blocks.tolerance(tolerance));
+    let blocks = params.rank_tolerance.map_or(blocks, |tolerance| blocks.rank_tolerance(tolerance));
     factor(op, a, &blocks)?.explicit()
 }
 

@@ -23,13 +23,13 @@ use crate::{Backend, Error, Mat, MatRef, Op, Result, Scalar, Sketch, Uplo};
 pub struct LeverageParams {
     probes: usize,
     embedding_factor: f64,
-    tolerance: Option<f64>,
+    rank_tolerance: Option<f64>,
     seed: u64,
 }
 
 impl Default for LeverageParams {
     fn default() -> Self {
-        Self { probes: 48, embedding_factor: 4.0, tolerance: None, seed: 0 }
+        Self { probes: 48, embedding_factor: 4.0, rank_tolerance: None, seed: 0 }
     }
 }
 
@@ -46,8 +46,8 @@ impl LeverageParams {
     }
 
     /// Columns whose residual is not above this fraction of the largest column are dependent. Default 8u√n.
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        Self { tolerance: Some(tolerance), ..self }
+    pub fn rank_tolerance(self, rank_tolerance: f64) -> Self {
+        Self { rank_tolerance: Some(rank_tolerance), ..self }
     }
 
     /// The seed of sketch and G. Default 0.
@@ -59,7 +59,7 @@ impl LeverageParams {
     fn qr(&self) -> CqrrptParams {
         let params =
             CqrrptParams::default().embedding_factor(self.embedding_factor).seed(self.seed);
-        self.tolerance.map_or(params, |tolerance| params.tolerance(tolerance))
+        self.rank_tolerance.map_or(params, |tolerance| params.rank_tolerance(tolerance))
     }
 }
 

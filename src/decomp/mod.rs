@@ -21,6 +21,11 @@
 //! an [`ErrorEstimate`] that says what kind of statement it is. Their twins `…_with_progress`
 //! tell how far they have come, and can be stopped.
 //!
+//! # Parameters
+//! The same words mean the same in every struct of parameters. `rank(k)` asks for k columns, `tolerance(e)` for the fewest that
+//! bring the relative error down to e, at most `max_rank` of them. `rank_tolerance(t)` is no error that is aimed at: a column
+//! is dependent on those before it when its residual is below t of the largest column.
+//!
 //! # Numerics
 //! Bases are orthonormal to working precision whatever the condition of A (see `basis`). Nothing
 //! depends on the scale of A: multiplied by a power of two, it gives the same bits, scaled. The

@@ -6,7 +6,7 @@
 //! and the next stage goes on where this one had lost its digits. Each stage takes residual norms
 //! down by a factor τ, some 10⁶ in f64 and 10² in f32, so two or three reach the rank decision.
 //!
-//! The rank ends where no column has a residual above `tolerance` of the largest column.
+//! The rank ends where no column has a residual above `rank_tolerance` of the largest column.
 //!
 //! Cost for k of n columns of length d: d·n² flops for the first Gram matrix, n²k on the host, and 6dnk for
 //! every stage after the first.
@@ -30,7 +30,7 @@ pub(crate) struct Pivoted<T: Scalar, D: Backend<T>> {
 pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
     op: &'static str,
     w: MatMut<'_, T, D>,
-    tolerance: f64,
+    rank_tolerance: f64,
 ) -> Result<Pivoted<T, D>> {
     let (device, (d, n)) = (w.device(), w.shape());
     let limit = d.min(n);
@@ -51,7 +51,7 @@ pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
         let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
         let largest = (0..r).map(|j| gram[j * r + j]).fold(0.0, f64::max);
         if known == 0 {
-            cut = tolerance * tolerance * largest;
+            cut = rank_tolerance * rank_tolerance * largest;
         }
         if largest <= cut {
             break;

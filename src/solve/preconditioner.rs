@@ -26,14 +26,14 @@ use crate::{
 pub struct SketchPreconditionerParams {
     embedding_factor: f64,
     nnz: usize,
-    tolerance: Option<f64>,
+    rank_tolerance: Option<f64>,
     ridge: f64,
     seed: u64,
 }
 
 impl Default for SketchPreconditionerParams {
     fn default() -> Self {
-        Self { embedding_factor: 4.0, nnz: 8, tolerance: None, ridge: 0.0, seed: 0 }
+        Self { embedding_factor: 4.0, nnz: 8, rank_tolerance: None, ridge: 0.0, seed: 0 }
     }
 }
 
@@ -50,8 +50,8 @@ impl SketchPreconditionerParams {
     }
 
     /// Columns whose residual is below this fraction of the largest column are dependent. Default 8u√n.
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        Self { tolerance: Some(tolerance), ..self }
+    pub fn rank_tolerance(self, rank_tolerance: f64) -> Self {
+        Self { rank_tolerance: Some(rank_tolerance), ..self }
     }
 
     /// λ ≥ 0: the preconditioner is for the rows of A followed by √λ·I. Default 0.
@@ -79,12 +79,12 @@ impl SketchPreconditionerParams {
     }
 
     /// The QR that serves the same matrix.
-    pub(super) fn of_qr(&self, tolerance: f64) -> CqrrptParams {
-        CqrrptParams::default().tolerance(tolerance).nnz(self.nnz).seed(self.seed)
+    pub(super) fn of_qr(&self, rank_tolerance: f64) -> CqrrptParams {
+        CqrrptParams::default().rank_tolerance(rank_tolerance).nnz(self.nnz).seed(self.seed)
     }
 
-    pub(super) fn tolerance_for<T: Scalar>(&self, n: usize) -> f64 {
-        self.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n.max(1) as f64).sqrt())
+    pub(super) fn rank_tolerance_for<T: Scalar>(&self, n: usize) -> f64 {
+        self.rank_tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n.max(1) as f64).sqrt())
     }
 
     /// √λ, as T holds it.
@@ -108,9 +108,9 @@ impl SketchPreconditionerParams {
             let allowed = format!("numbers whose root is in the range of {}", T::NAME);
             return Err(Error::invalid(op, "ridge", lambda, allowed));
         }
-        match self.tolerance {
+        match self.rank_tolerance {
             Some(tol) if !(tol > 0.0 && tol < 1.0) => {
-                Err(Error::invalid(op, "tolerance", tol, "between 0 and 1, both excluded"))
+                Err(Error::invalid(op, "rank_tolerance", tol, "between 0 and 1, both excluded"))
             }
             _ => Ok(()),
         }
@@ -199,13 +199,13 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
             scale_exactly(&mut sketch.as_mut(), -exponent)?;
         }
         let scale = Scale { exponent, root, norm };
-        let tolerance = params.tolerance_for::<T>(n);
+        let rank_tolerance = params.rank_tolerance_for::<T>(n);
         // Far enough from the rank decision, which is that of pivoted QR.
-        if let Some(r) = triangle(sketch.as_ref(), 1.0 / (16.0 * tolerance))? {
+        if let Some(r) = triangle(sketch.as_ref(), 1.0 / (16.0 * rank_tolerance))? {
             let triangle = Mat::from_fn(device, n, n, |i, j| T::from_f64(r[(i, j)]))?;
             return Self::assemble(triangle, None, (0..n).collect(), scale);
         }
-        let found = pivoted_qr(op, sketch.as_mut(), tolerance)?;
+        let found = pivoted_qr(op, sketch.as_mut(), rank_tolerance)?;
         let (order, k) = (found.permutation(), found.pivots.len());
         let entry = |i: usize, j: usize| T::from_f64(found.rows[(j, i)]);
         if k == n {
