@@ -13,6 +13,7 @@
 
 use super::basis::{project, settle};
 use super::host::pivoted_cholesky;
+use super::transfer::{gram_entries, upload};
 use crate::{Backend, Mat, MatMut, Result, Scalar};
 
 /// W P ≈ Q R.
@@ -46,9 +47,7 @@ pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
     let mut w = w;
     loop {
         let (r, known) = (rest.len(), found.pivots.len());
-        let mut gram = Mat::scratch(device, r, r)?;
-        device.gram(w.as_ref(), gram.as_mut())?;
-        let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
+        let gram = gram_entries(w.as_ref())?;
         let largest = (0..r).map(|j| gram[j * r + j]).fold(0.0, f64::max);
         if known == 0 {
             cut = rank_tolerance * rank_tolerance * largest;
@@ -68,8 +67,8 @@ pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
             break;
         }
         let inverse = factor.inverse();
-        let combination: Vec<T> = factor.combination(&inverse, r, taken).map(T::from_f64).collect();
-        let combination = Mat::from_column_major(device, &combination, r, taken)?;
+        let combination = factor.combination(&inverse, r, taken);
+        let combination = upload(device, combination, (r, taken))?;
         if found.q.ncols() < known + taken {
             let mut larger = Mat::scratch(device, d, limit)?;
             let old = found.q.columns(0..known);

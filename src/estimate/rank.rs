@@ -11,8 +11,9 @@
 //! Source: Meier and Nakatsukasa, "Fast randomized numerical rank estimation for numerically low-rank matrices", 2021,
 //! arXiv 2105.07388.
 
-use super::probes::{Law, check_share, times, vectors};
-use crate::decomp::{normalise, small_svd};
+use super::probes::{times, vectors};
+use crate::decomp::{Law, download, normalise, small_svd};
+use crate::error::check_share;
 use crate::random::{Stream, words64};
 use crate::{Backend, LinearOperator, Mat, Result, Scalar, Sketch, scalar};
 
@@ -122,9 +123,7 @@ fn sketched_values<T: Scalar, D: Backend<T>>(
     let mut core =
         if d < m { Sketch::sparse_stack(d, m, 8, key)?.apply(y)? } else { y.try_clone()? };
     let exponent = normalise(&mut core.as_mut())?;
-    let entries = core.to_vec()?;
-    let rows = core.nrows();
-    let host = faer::Mat::from_fn(rows, l, |i, j| entries[j * rows + i].to_f64());
+    let host = download(core.as_ref())?;
     let factor = 1.0 / (l as f64).sqrt();
     let values = small_svd(op, host.as_ref())?.s;
     Ok(values.into_iter().map(|s| scalar::scale_by_power(s * factor, exponent)).collect())

@@ -243,7 +243,7 @@ fn by_qr<T: Scalar, D: Backend<T>>(
     params: &SketchPreconditionerParams,
 ) -> Result<Lstsq<T, D>> {
     let ((m, n), device, root) = (a.shape(), a.device(), params.root::<T>());
-    let cqrrpt_params = params.of_qr(params.rank_tolerance_for::<T>(n));
+    let cqrrpt_params = params.of_qr();
     let qr = match a.as_matrix() {
         Some(Operand::Dense(a)) if root == 0.0 => cqrrpt(a, cqrrpt_params),
         _ if root == 0.0 => cqrrpt(dense(a)?.as_ref(), cqrrpt_params),

@@ -32,7 +32,8 @@ pub use reflectors::Reflectors;
 use super::Target;
 use super::cqrrpt::PivotedQr;
 use super::estimate::ErrorEstimate;
-use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Result, Scalar};
+use crate::error::{check_least, check_share};
+use crate::{Backend, Cpu, Device, Mat, MatRef, Result, Scalar};
 use work::Work;
 
 /// What [`bqrrp`] is asked for.
@@ -104,17 +105,9 @@ impl BqrrpParams {
 
     fn check(&self, op: &'static str, shape: (usize, usize)) -> Result<()> {
         self.target.map_or(Ok(()), |target| target.check(op, shape))?;
-        for (name, value) in [("block_size", self.block_size), ("nnz", Some(self.nnz))] {
-            if value == Some(0) {
-                return Err(Error::invalid(op, name, 0, "at least 1"));
-            }
-        }
-        match self.rank_tolerance {
-            Some(tol) if !(tol > 0.0 && tol < 1.0) => {
-                Err(Error::invalid(op, "rank_tolerance", tol, "between 0 and 1, both excluded"))
-            }
-            _ => Ok(()),
-        }
+        check_least(op, "block_size", self.block_size.unwrap_or(1), 1)?;
+        check_least(op, "nnz", self.nnz, 1)?;
+        check_share(op, "rank_tolerance", self.rank_tolerance)
     }
 }
 
@@ -140,7 +133,7 @@ impl<T: Scalar, D: Backend<T>> FactoredQr<T, D> {
     /// The same with explicit Q: 4mk² − 4k³/3 flops more.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn explicit(self) -> Result<PivotedQr<T, D>> {
         let q = self.reflectors.to_mat()?;
         let orthogonality = orthogonality::<T>(self.reflectors.blocks());
@@ -163,8 +156,8 @@ fn orthogonality<T: Scalar>(blocks: usize) -> f64 {
 /// ‖QᵀQ − I‖_F/√k and ‖A P − Q R‖_F/‖A‖_F are a few u for every condition and scale of A.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
-/// [`Error::Overflow`] when the sketch leaves the range of T; [`Error::OutOfMemory`]. A of deficient rank,
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for parameters out of range; [`Error::NonFinite`](crate::Error::NonFinite) with the position;
+/// [`Error::Overflow`](crate::Error::Overflow) when the sketch leaves the range of T; [`Error::OutOfMemory`](crate::Error::OutOfMemory). A of deficient rank,
 /// zero or empty is no error, nor is a tolerance that `max_rank` or the numerical rank did not allow: `error` shows it.
 ///
 /// # Cost

@@ -6,10 +6,10 @@ use super::selection::{Selection, select};
 use super::{BqrrpParams, FactoredQr};
 use crate::decomp::Target;
 use crate::decomp::basis::scale_exactly;
-use crate::decomp::cholesky_qr::{far_exponent, upper};
 use crate::decomp::estimate::{ErrorEstimate, ErrorKind, identity_floor};
-use crate::decomp::explain_non_finite;
-use crate::operator::norm_fro;
+use crate::decomp::finite_scale;
+use crate::decomp::transfer::{download, upload_upper};
+use crate::operator::{column_squares, norm_fro};
 use crate::{Backend, Mat, MatMut, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar};
 
 /// What is scaled so that squares stay inside of the range is A·2^-exponent.
@@ -59,24 +59,17 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         };
         let block = params.block_size.unwrap_or((n / 64).clamp(32, 128)).min(limit).max(1);
         let d = block + (block / 4).max(8);
-        // Without gaps, so that it reaches the host in one piece.
-        let mut sketch = Mat::packed(device, n, d)?;
+        let mut sketch = Mat::scratch(device, n, d)?;
         draw(params, 0, a, sketch.as_mut())?;
-        let Some(exponent) = far_exponent(device.max_abs(sketch.as_ref())?) else {
-            explain_non_finite(op, &a, sketch.as_ref())?;
-            unreachable!("the largest entry is not finite");
-        };
+        let (_, exponent) = finite_scale(op, &a, sketch.as_ref())?;
         let mut w = Mat::scratch(device, m, n)?;
         device.axpby(T::one(), a, T::zero(), w.as_mut())?;
-        if exponent != 0 {
-            scale_exactly(&mut sketch.as_mut(), -exponent)?;
-            scale_exactly(&mut w.as_mut(), -exponent)?;
-        }
+        scale_exactly(&mut sketch.as_mut(), -exponent)?;
+        scale_exactly(&mut w.as_mut(), -exponent)?;
         // Of the sketch, which has the norms of columns to some tenths, unless it is blind.
-        let mut squares = vec![0.0; n];
-        device.column_sums_of_squares(sketch.transpose(), 0, &mut squares)?;
+        let mut squares = column_squares(sketch.transpose(), 0)?;
         if squares.iter().all(|&x| x == 0.0) {
-            device.column_sums_of_squares(w.as_ref(), 0, &mut squares)?;
+            squares = column_squares(w.as_ref(), 0)?;
         }
         let total = match params.target {
             Some(Target::Tolerance(_)) => norm_fro(w.as_ref())?.powi(2),
@@ -132,17 +125,13 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
     /// One block; whether there is more to come.
     pub(super) fn step(&mut self) -> Result<bool> {
         let width = self.block.min(self.limit - self.rank());
-        let (n, d) = self.sketch.shape();
-        let entries: Vec<f64> = self.sketch.to_vec()?.into_iter().map(T::to_f64).collect();
-        let host = faer::MatRef::from_column_major_slice(&entries, n, d);
-        let host = host.subrows(self.rank(), n - self.rank());
+        let host = download(self.sketch.rows(self.rank()..self.sketch.nrows()))?;
         // A sketch is no exact measure, so columns a little below the rank tolerance are measured too.
-        let selection = select(self.w.device(), host, width, 0.25 * self.cut);
+        let selection = select(self.w.device(), host.as_ref(), width, 0.25 * self.cut);
         if self.take(&selection)? {
             return self.is_short_of_tolerance();
         }
-        let mut squares = vec![0.0; self.left().ncols()];
-        self.w.device().column_sums_of_squares(self.left(), 0, &mut squares)?;
+        let squares = column_squares(self.left(), 0)?;
         let largest = (0..squares.len()).max_by(|&i, &j| squares[i].total_cmp(&squares[j]));
         let largest = largest.expect("columns are left below the limit");
         let norm = squares[largest].sqrt();
@@ -179,11 +168,7 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             return Ok(false);
         }
         let v = a.as_ref().columns(0..b);
-        let to_device = |x: &faer::Mat<f64>| {
-            let entries: Vec<T> = upper(x, 0).collect();
-            Mat::from_column_major(&device, &entries, b, b)
-        };
-        let (r, t) = (to_device(&panel.r)?, to_device(&panel.t)?);
+        let (r, t) = (upload_upper(&device, &panel.r, 0)?, upload_upper(&device, &panel.t, 0)?);
         let signs: Vec<T> = panel.signs.iter().map(|&sign| T::from_f64(sign)).collect();
 
         let exchange = Exchange::new(&selection.pivots[..b]);
@@ -243,9 +228,7 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         if let (Some(allowed), true) = (allowed, self.rank() > 0) {
             let last = self.t.pop().expect("columns are in blocks");
             let start = self.starts[self.t.len()];
-            let mut squares = vec![0.0; self.rank() - start];
-            let rows = self.r.rows(start..self.rank()).transpose();
-            self.w.device().column_sums_of_squares(rows, 0, &mut squares)?;
+            let squares = column_squares(self.r.rows(start..self.rank()).transpose(), 0)?;
             let mut kept = squares.len();
             while kept > 0 && tail.hypot(squares[kept - 1].sqrt()) <= allowed {
                 kept -= 1;
@@ -267,9 +250,7 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         }
         // ‖A‖² = ‖R‖² + ‖what is left‖².
         let relative = if tail == 0.0 { 0.0 } else { tail / tail.hypot(norm_fro(r.as_ref())?) };
-        if self.exponent != 0 {
-            scale_exactly(&mut r.as_mut(), self.exponent)?;
-        }
+        scale_exactly(&mut r.as_mut(), self.exponent)?;
         let error = ErrorEstimate {
             absolute: scalar::scale_by_power(tail, self.exponent),
             relative,
