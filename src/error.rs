@@ -167,3 +167,31 @@ pub(crate) fn check_shape(
 ) -> Result<()> {
     if got == expected { Ok(()) } else { Err(Error::ShapeMismatch { op, argument, got, expected }) }
 }
+
+/// `Ok` for a number of `least` or more, else [`Error::InvalidArgument`].
+pub(crate) fn check_least(
+    op: &'static str,
+    argument: &'static str,
+    value: usize,
+    least: usize,
+) -> Result<()> {
+    if value >= least {
+        Ok(())
+    } else {
+        Err(Error::invalid(op, argument, value, format!("at least {least}")))
+    }
+}
+
+/// `Ok` for a number strictly between 0 and 1, or none, else [`Error::InvalidArgument`].
+pub(crate) fn check_share(
+    op: &'static str,
+    argument: &'static str,
+    value: impl Into<Option<f64>>,
+) -> Result<()> {
+    match value.into() {
+        Some(x) if !(x > 0.0 && x < 1.0) => {
+            Err(Error::invalid(op, argument, x, "between 0 and 1, both excluded"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -191,6 +191,16 @@ fn sparse_diagonal<T: Scalar, D: Backend<T>>(x: CsrRef<'_, T, D>) -> Result<Vec<
     Ok(diagonal)
 }
 
+/// ‖2^e x‖² of every column.
+pub(crate) fn column_squares<T: Scalar, D: Backend<T>>(
+    x: MatRef<'_, T, D>,
+    e: i32,
+) -> Result<Vec<f64>> {
+    let mut sums = vec![0.0; x.ncols()];
+    x.device().column_sums_of_squares(x, e, &mut sums)?;
+    Ok(sums)
+}
+
 /// ‖A‖_F, free of over- and underflow, and scaling exactly with powers of two.
 pub(crate) fn norm_fro<T: Scalar, D: Backend<T>>(a: MatRef<'_, T, D>) -> Result<f64> {
     /// Sums of squares in this range have lost nothing to the ends of the exponent range.

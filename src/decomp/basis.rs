@@ -19,7 +19,9 @@
 //! gives exactly its rank. All work on long vectors is products: 4ml² + 4mkl flops a stage for l
 //! columns next to a basis of k; the host sees l×l matrices only.
 
-use super::host::{cholesky, pivoted_cholesky};
+use super::host::{leading_cholesky, pivoted_cholesky};
+use super::transfer::{gram_entries, upload};
+use crate::operator::column_squares;
 use crate::{Backend, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar};
 
 /// Orthonormal columns of length m.
@@ -106,8 +108,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         };
         scale_exactly(&mut y, -exponent)?;
         let norm = scalar::scale_by_power(norm, -exponent);
-        let mut sums = vec![0.0; y.ncols()];
-        device.column_sums_of_squares(y.as_ref(), 0, &mut sums)?;
+        let sums = column_squares(y.as_ref(), 0)?;
         let rounding = T::UNIT_ROUNDOFF * ((self.len + y.ncols()) as f64).sqrt();
         let mut noise: Vec<f64> = sums.iter().map(|sum| rounding * sum.sqrt().max(norm)).collect();
         let mut left: Mat<T, D>;
@@ -142,9 +143,7 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
             self.inherit(noise, &coefficients.to_vec()?);
             project(self.as_ref(), y.as_mut())?;
         }
-        let mut gram = Mat::scratch(device, l, l)?;
-        device.gram(y.as_ref(), gram.as_mut())?;
-        let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
+        let gram = gram_entries(y.as_ref())?;
         let least: Vec<f64> = noise.iter().map(|noise| (CLEARANCE * noise).powi(2)).collect();
         let threshold = 64.0 * (l as f64).sqrt() * T::UNIT_ROUNDOFF;
         let floor: Vec<f64> = (0..l).map(|j| (threshold * gram[j * l + j]).max(least[j])).collect();
@@ -154,8 +153,8 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         if taken == 0 {
             return Ok(Vec::new());
         }
-        let combination: Vec<T> = factor.combination(&inverse, l, taken).map(T::from_f64).collect();
-        let combination = Mat::from_column_major(device, &combination, l, taken)?;
+        let combination = factor.combination(&inverse, l, taken);
+        let combination = upload(device, combination, (l, taken))?;
         let start = self.len;
         let new = self.grow(taken)?;
         device.gemm(T::one(), y.as_ref(), combination.as_ref(), T::zero(), new)?;
@@ -220,22 +219,14 @@ pub(super) fn settle<T: Scalar, D: Backend<T>>(
     let device = new.device();
     project(known, new.as_mut())?;
     let r = new.ncols();
-    let mut gram = Mat::scratch(device, r, r)?;
-    device.gram(new.as_ref(), gram.as_mut())?;
-    let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
-    let mut order = r;
-    let factor = loop {
-        match cholesky(&gram, r, order) {
-            Ok(factor) => break factor,
-            Err(0) => return Err(Error::NoConvergence { op, iterations: 1 }),
-            Err(positive) => order = positive,
-        }
-    };
+    let (factor, order) = leading_cholesky(&gram_entries(new.as_ref())?, r);
+    if order == 0 {
+        return Err(Error::NoConvergence { op, iterations: 1 });
+    }
     let clear = |j: &usize| factor[j * order + j].powi(2) > INDEPENDENT;
     let taken = (0..order).take_while(clear).count().max(1);
-    let leading = |k: usize| T::from_f64(factor[k / taken * order + k % taken]);
-    let leading: Vec<T> = (0..taken * taken).map(leading).collect();
-    let leading = Mat::from_column_major(device, &leading, taken, taken)?;
+    let leading = (0..taken * taken).map(|k| factor[k / taken * order + k % taken]);
+    let leading = upload(device, leading, (taken, taken))?;
     device.trsm_right(Uplo::Lower, Op::Trans, leading.as_ref(), new.columns(0..taken))?;
     Ok(taken)
 }
@@ -245,6 +236,9 @@ pub(crate) fn scale_exactly<T: Scalar, D: Backend<T>>(
     y: &mut MatMut<'_, T, D>,
     e: i32,
 ) -> Result<()> {
+    if e == 0 {
+        return Ok(());
+    }
     let device = y.device();
     for e in [e / 2, e - e / 2] {
         device.scale(T::from_f64(scalar::scale_by_power(1.0, e)), y.as_mut())?;

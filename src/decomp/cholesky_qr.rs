@@ -15,8 +15,9 @@
 //! factorization of ill-conditioned matrices", 2020.
 
 use super::basis::scale_exactly;
-use super::explain_non_finite;
-use super::host::{cholesky, times_upper, triangular_condition};
+use super::finite_scale;
+use super::host::{leading_cholesky, times_upper, triangular_condition};
+use super::transfer::{gram_entries, rounded, upload_upper};
 use crate::operator::norm_fro;
 use crate::{Backend, Cpu, Device, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar};
 
@@ -88,7 +89,8 @@ fn factor<T: Scalar, D: Backend<T>>(
     }
     let mut q = Mat::scratch(device, m, n)?;
     device.axpby(T::one(), a, T::zero(), q.as_mut())?;
-    let exponent = normalise(op, a, &mut q.as_mut())?;
+    let (_, exponent) = finite_scale(op, &a, a)?;
+    scale_exactly(&mut q.as_mut(), -exponent)?;
     let mut r = faer::Mat::identity(n, n);
     let singular = |column| Error::Singular { op, column };
     let mut shifts = if shifted { SHIFTED_PASSES } else { 0 };
@@ -103,8 +105,7 @@ fn factor<T: Scalar, D: Backend<T>>(
         shifted_pass(q.as_mut(), &mut r)?.map_err(singular)?;
     }
     let condition = pass(q.as_mut(), &mut r, 0.0)?.map_err(singular)?;
-    let entries: Vec<T> = upper(&r, exponent).collect();
-    let r = Mat::from_column_major(device, &entries, n, n)?;
+    let r = upload_upper(device, &r, exponent)?;
     Ok(Qr { q, r, orthogonality: T::UNIT_ROUNDOFF * condition * condition })
 }
 
@@ -117,27 +118,6 @@ pub(super) fn shifted_pass<T: Scalar, D: Backend<T>>(
     let (m, n) = (q.nrows() as f64, q.ncols() as f64);
     let norm = norm_fro(q.as_ref())?;
     pass(q, r, 11.0 * (m + n + 1.0) * n * T::UNIT_ROUNDOFF * norm * norm)
-}
-
-/// Scales Q, a copy of A, so that squares stay in the range of T: by 2^-e, which is returned.
-fn normalise<T: Scalar, D: Backend<T>>(
-    op: &'static str,
-    a: MatRef<'_, T, D>,
-    q: &mut MatMut<'_, T, D>,
-) -> Result<i32> {
-    let exponent = far_exponent(a.device().max_abs(a)?);
-    match exponent {
-        Some(e) => {
-            if e != 0 {
-                scale_exactly(q, -e)?;
-            }
-            Ok(e)
-        }
-        None => {
-            explain_non_finite(op, &a, a)?;
-            unreachable!("the largest entry is not finite")
-        }
-    }
 }
 
 /// The exponent of the largest entry if squares of such entries should be kept off the ends of the range, else 0;
@@ -161,18 +141,14 @@ pub(super) fn pass<T: Scalar, D: Backend<T>>(
     if n == 0 {
         return Ok(Ok(1.0));
     }
-    let mut gram = Mat::scratch(device, n, n)?;
-    device.gram(q.as_ref(), gram.as_mut())?;
-    let mut gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
+    let mut gram = gram_entries(q.as_ref())?;
     (0..n).for_each(|j| gram[j * n + j] += shift);
     let lower = match clear_cholesky::<T>(&gram, n, q.nrows()) {
         Ok(lower) => lower,
         Err(column) => return Ok(Err(column)),
     };
     // Q is divided by what T can hold, so R has to be multiplied by just that.
-    let rounded: Vec<T> = lower.iter().map(|&x| T::from_f64(x)).collect();
-    let lower: Vec<f64> = rounded.iter().map(|x| x.to_f64()).collect();
-    let factor = Mat::from_column_major(device, &rounded, n, n)?;
+    let (lower, factor) = rounded(device, &lower, n)?;
     let device = device.clone();
     let solve = || device.trsm_right(Uplo::Lower, Op::Trans, factor.as_ref(), q);
     let host = || (times_upper(&lower, r), triangular_condition(&lower, n));
@@ -190,27 +166,11 @@ pub(crate) fn clear_cholesky<T: Scalar>(
     m: usize,
 ) -> core::result::Result<Vec<f64>, usize> {
     let noise = (n as f64 + (m as f64).sqrt()) * T::UNIT_ROUNDOFF;
-    let mut order = n;
-    let lower = loop {
-        match cholesky(gram, n, order) {
-            Ok(lower) => break lower,
-            Err(0) => return Err(0),
-            Err(positive) => order = positive,
-        }
-    };
+    let (lower, order) = leading_cholesky(gram, n);
     let pivot = |j: usize| lower[j * order + j] * lower[j * order + j];
     match (0..order).find(|&j| pivot(j) <= noise * gram[j * n + j]) {
         Some(column) => Err(column),
         None if order < n => Err(order),
         None => Ok(lower),
     }
-}
-
-/// The entries of an upper triangular R·2^e, column by column.
-pub(super) fn upper<T: Scalar>(r: &faer::Mat<f64>, e: i32) -> impl Iterator<Item = T> {
-    let n = r.nrows();
-    (0..n * n).map(move |k| {
-        let (i, j) = (k % n, k / n);
-        T::from_f64(if i <= j { scalar::scale_by_power(r[(i, j)], e) } else { 0.0 })
-    })
 }

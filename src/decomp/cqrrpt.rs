@@ -18,10 +18,12 @@
 
 use super::basis::scale_exactly;
 use super::bqrrp::{BqrrpParams, factor};
-use super::cholesky_qr::{far_exponent, pass, shifted_pass, upper};
+use super::cholesky_qr::{pass, shifted_pass};
 use super::estimate::{ErrorEstimate, ErrorKind};
-use super::explain_non_finite;
+use super::finite_scale;
 use super::pivoted::{Pivoted, pivoted_qr};
+use super::transfer::upload_upper;
+use crate::error::{check_least, check_share};
 use crate::operator::norm_fro;
 use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar};
 
@@ -30,13 +32,13 @@ use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Op, Result, Scalar, Sketch
 pub struct CqrrptParams {
     embedding_factor: f64,
     nnz: usize,
-    tolerance: Option<f64>,
+    rank_tolerance: Option<f64>,
     seed: u64,
 }
 
 impl Default for CqrrptParams {
     fn default() -> Self {
-        Self { embedding_factor: 2.0, nnz: 8, tolerance: None, seed: 0 }
+        Self { embedding_factor: 2.0, nnz: 8, rank_tolerance: None, seed: 0 }
     }
 }
 
@@ -54,8 +56,8 @@ impl CqrrptParams {
 
     /// Columns whose residual is below this fraction of the largest column are dependent. Default
     /// 8u√n: what rounding makes of an exactly dependent column is below.
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        Self { tolerance: Some(tolerance), ..self }
+    pub fn rank_tolerance(self, rank_tolerance: f64) -> Self {
+        Self { rank_tolerance: Some(rank_tolerance), ..self }
     }
 
     /// The seed of the sketch. Default 0.
@@ -63,34 +65,27 @@ impl CqrrptParams {
         Self { seed, ..self }
     }
 
-    pub(super) fn check(&self, op: &'static str) -> Result<()> {
+    pub(crate) fn check(&self, op: &'static str) -> Result<()> {
         let gamma = self.embedding_factor;
         if !(gamma >= 1.0 && gamma.is_finite()) {
             return Err(Error::invalid(op, "embedding_factor", gamma, "at least 1, finite"));
         }
-        if self.nnz == 0 {
-            return Err(Error::invalid(op, "nnz", 0, "at least 1"));
-        }
-        match self.tolerance {
-            Some(tol) if !(tol > 0.0 && tol < 1.0) => {
-                Err(Error::invalid(op, "tolerance", tol, "between 0 and 1, both excluded"))
-            }
-            _ => Ok(()),
-        }
+        check_least(op, "nnz", self.nnz, 1)?;
+        check_share(op, "rank_tolerance", self.rank_tolerance)
     }
 
     /// d for n columns. A factor beyond the range of usize saturates, and then no matrix is tall.
-    pub(super) fn sketch_rows(&self, n: usize) -> usize {
+    pub(crate) fn sketch_rows(&self, n: usize) -> usize {
         ((self.embedding_factor * n as f64).ceil() as usize).max(n.saturating_add(8))
     }
 
-    pub(super) fn sketch(&self, d: usize, m: usize) -> Result<Sketch> {
+    pub(crate) fn sketch(&self, d: usize, m: usize) -> Result<Sketch> {
         Sketch::sparse_stack(d, m, self.nnz.min(d), self.seed)
     }
 
     /// The residual below which a column is dependent, relative to the largest.
-    pub(super) fn dependence<T: Scalar>(&self, n: usize) -> f64 {
-        self.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt())
+    pub(crate) fn dependence<T: Scalar>(&self, n: usize) -> f64 {
+        self.rank_tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt())
     }
 }
 
@@ -159,33 +154,25 @@ pub(super) fn cqrrpt_named<T: Scalar, D: Backend<T>>(
         return by_blocks(op, a, params);
     }
     let mut sketch = params.sketch(d, m)?.apply(a)?;
-    let largest = device.max_abs(sketch.as_ref())?;
-    let Some(exponent) = far_exponent(largest) else {
-        explain_non_finite(op, &a, sketch.as_ref())?;
-        unreachable!("the largest entry is not finite");
-    };
+    let (largest, exponent) = finite_scale(op, &a, sketch.as_ref())?;
     if largest == 0.0 {
         // A is zero, or the sketch has met the rare matrix that it cannot see.
         return by_blocks(op, a, params);
     }
-    if exponent != 0 {
-        scale_exactly(&mut sketch.as_mut(), -exponent)?;
-    }
+    scale_exactly(&mut sketch.as_mut(), -exponent)?;
     let sketched = pivoted_qr(op, sketch.as_mut(), params.dependence::<T>(n))?;
     let mut order = sketched.permutation();
     let k = sketched.pivots.len();
     let mut q = columns(a, &order[..k], exponent)?;
     let r = triangle::<T, D>(&sketched);
-    let entries: Vec<T> = upper(&r, 0).collect();
-    let preconditioner = Mat::from_column_major(device, &entries, k, k)?;
+    let preconditioner = upload_upper::<T, D>(device, &r, 0)?;
     device.trsm_right(Uplo::Upper, Op::NoTrans, preconditioner.as_ref(), q.as_mut())?;
     let (q, r, condition) = orthonormalise(op, q, r)?;
     let k = q.ncols();
     order[k..].sort_unstable();
     let mut full = Mat::scratch(device, k, n)?;
     let (mut square, mut others) = full.as_mut().split_at_col(k);
-    let entries: Vec<T> = upper(&r, 0).collect();
-    let r = Mat::<T, D>::from_column_major(device, &entries, k, k)?;
+    let r = upload_upper::<T, D>(device, &r, 0)?;
     device.axpby(T::one(), r.as_ref(), T::zero(), square.as_mut())?;
     let mut tail = 0.0;
     if k < n {
@@ -195,9 +182,7 @@ pub(super) fn cqrrpt_named<T: Scalar, D: Backend<T>>(
         device.gemm(-one, q, others.as_ref(), one, left.as_mut())?;
         tail = scalar::scale_by_power(norm_fro(left.as_ref())?, exponent);
     }
-    if exponent != 0 {
-        scale_exactly(&mut full.as_mut(), exponent)?;
-    }
+    scale_exactly(&mut full.as_mut(), exponent)?;
     let orthogonality = T::UNIT_ROUNDOFF * condition * condition;
     Ok(PivotedQr { q, r: full, pivots: order, error: residual(a, tail)?, orthogonality })
 }
@@ -209,7 +194,7 @@ fn by_blocks<T: Scalar, D: Backend<T>>(
     params: CqrrptParams,
 ) -> Result<PivotedQr<T, D>> {
     let blocks = BqrrpParams::default().nnz(params.nnz).seed(params.seed);
-    let blocks = params.tolerance.map_or(blocks, |tolerance| blocks.tolerance(tolerance));
+    let blocks = params.rank_tolerance.map_or(blocks, |tolerance| blocks.rank_tolerance(tolerance));
     factor(op, a, &blocks)?.explicit()
 }
 
@@ -222,9 +207,7 @@ fn columns<T: Scalar, D: Backend<T>>(
     let device = a.device();
     let mut gathered = Mat::scratch(device, a.nrows(), index.len())?;
     device.gather_rows(index, a.transpose(), gathered.as_mut().transpose())?;
-    if exponent != 0 {
-        scale_exactly(&mut gathered.as_mut(), -exponent)?;
-    }
+    scale_exactly(&mut gathered.as_mut(), -exponent)?;
     Ok(gathered)
 }
 

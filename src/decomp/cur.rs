@@ -36,7 +36,7 @@ const PANEL: usize = 512;
 
 /// A ≈ C U R: columns and rows of A itself, which keep what A's have (signs, sparsity, meaning).
 ///
-/// [`BqrrpParams::max_rank`] says how many, [`BqrrpParams::target_error`] how close the *columns* alone come; C U R is
+/// [`BqrrpParams::rank`] says how many, [`BqrrpParams::tolerance`] how close the *columns* alone come; C U R is
 /// within a small factor of that, as its error says.
 ///
 /// # Accuracy
@@ -52,7 +52,7 @@ const PANEL: usize = 512;
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{BqrrpParams, cur}};
 /// let a = Mat::from_fn(&Cpu::new(), 80, 60, |i, j| 1.0 / (1 + i + j) as f64)?;
-/// let cur = cur(a.as_ref(), BqrrpParams::default().max_rank(8))?;
+/// let cur = cur(a.as_ref(), BqrrpParams::rank(8))?;
 /// assert_eq!((cur.c.shape(), cur.u.shape(), cur.r.shape()), ((80, 8), (8, 8), (8, 60)));
 /// assert!(cur.error.relative < 1e-3);
 /// # Ok::<(), randnla::Error>(())

@@ -12,67 +12,20 @@
 //!
 //! Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, §5.3.
 
-use super::estimate::{ErrorEstimate, ErrorKind, bound_factor, identity_floor, probe_products};
+use super::estimate::{ErrorEstimate, ErrorKind, Probes, bound_factor, identity_floor};
 use super::host::small_eigen;
-use super::nystrom::reconstruct;
 use super::psd::symmetric_core;
 use super::qb::QbParams;
 use super::range::{Observer, PROBES, Range, find};
-use super::rsvd::upload;
+use super::rsvd::{RsvdParams, reconstruct};
+use super::transfer::upload_columns;
 use super::{Progress, Target};
-use crate::{
-    Backend, Cpu, Device, LinearOperator, Mat, MatMut, MatRef, Result, Scalar, operator, scalar,
-};
+use crate::operator::{column_squares, norm_fro};
+use crate::{Backend, Cpu, Device, LinearOperator, Mat, MatMut, MatRef, Result, Scalar, scalar};
 use core::ops::ControlFlow;
 
-/// What [`eigh_randomized`] is asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EighParams {
-    qb: QbParams,
-    oversampling: usize,
-}
-
-impl EighParams {
-    /// The `rank` eigenpairs of largest magnitude (fewer when the numerical rank of A is smaller).
-    pub fn rank(rank: usize) -> Self {
-        Self { qb: QbParams::rank(rank), oversampling: 10 }
-    }
-
-    /// The smallest rank found with ‖A − UΛUᵀ‖_F ≤ `tolerance`·‖A‖_F.
-    pub fn tolerance(tolerance: f64) -> Self {
-        Self { qb: QbParams::tolerance(tolerance), oversampling: 0 }
-    }
-
-    /// p: columns of the basis beyond the rank. Default 10; a search to a tolerance ignores it.
-    pub fn oversampling(self, oversampling: usize) -> Self {
-        Self { oversampling, ..self }
-    }
-
-    /// q, as [`QbParams::power_passes`]: A is applied 2q + 2 times. Default 2.
-    pub fn power_passes(self, power_passes: usize) -> Self {
-        Self { qb: self.qb.power_passes(power_passes), ..self }
-    }
-
-    /// Columns of a start block, as [`QbParams::block_size`].
-    pub fn block_size(self, block_size: usize) -> Self {
-        Self { qb: self.qb.block_size(block_size), ..self }
-    }
-
-    /// Where a search to a tolerance ends. Default n.
-    pub fn max_rank(self, max_rank: usize) -> Self {
-        Self { qb: self.qb.max_rank(max_rank), ..self }
-    }
-
-    /// The seed of the test matrix. Default 0.
-    pub fn seed(self, seed: u64) -> Self {
-        Self { qb: self.qb.seed(seed), ..self }
-    }
-
-    /// Report a bound, as [`QbParams::failure_probability`].
-    pub fn failure_probability(self, probability: f64) -> Self {
-        Self { qb: self.qb.failure_probability(probability), ..self }
-    }
-}
+/// What [`eigh_randomized`] is asked for: the parameters of [`rsvd`](super::rsvd()), by which its range is found.
+pub type EighParams = RsvdParams;
 
 /// A ≈ U·diag(values)·Uᵀ.
 #[derive(Debug)]
@@ -103,7 +56,7 @@ impl<T: Scalar, D: Device> Eigh<T, D> {
     where
         D: Backend<T>,
     {
-        reconstruct(&self.u, &self.values)
+        reconstruct(&self.u, &self.values, self.u.transpose())
     }
 }
 
@@ -190,19 +143,17 @@ fn decompose<T: Scalar, D: Backend<T>>(
     crate::error::check_shape(op, "a", a.shape(), (n, n))?;
     let asked = params.qb;
     asked.check(op, (n, n))?;
-    let mut plan = asked;
-    plan.target = match asked.target {
-        Target::Rank(0) => Target::Rank(0),
-        Target::Rank(k) => Target::Rank(k.saturating_add(params.oversampling).min(n)),
-        Target::Tolerance(tolerance) => Target::Tolerance(0.5 * tolerance),
-    };
-    let range = find(op, &Symmetric(a), &plan, observer)?;
+    let mut plan = asked.oversampled(params.oversampling, n);
+    if let Target::Tolerance(tolerance) = asked.target {
+        plan.target = Target::Tolerance(0.5 * tolerance);
+    }
+    let mut range = find(op, &Symmetric(a), &plan, observer)?;
     let l = range.q.len();
     // Bᵀ = AQ at a scale where squares are safe, on the host and in T.
     let mut bt = range.bt.as_ref().to_owned()?;
     let exponent = super::psd::normalise(&mut bt.as_mut())?;
     let unscaled = |x: f64| scalar::scale_by_power(x, exponent);
-    let size = operator::norm_fro(bt.as_ref())?;
+    let size = norm_fro(bt.as_ref())?;
     let limit = 32.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt() * size;
     let core = symmetric_core(op, range.q.as_ref(), bt.as_ref(), limit, unscaled)?;
     let (values, vectors) = small_eigen(op, faer::MatRef::from_column_major_slice(&core, l, l))?;
@@ -213,11 +164,10 @@ fn decompose<T: Scalar, D: Backend<T>>(
     let noise = 2.0 * T::UNIT_ROUNDOFF * n as f64 * values.first().map_or(0.0, |x| x.abs());
     let numerical = values.iter().take_while(|x| x.abs() > noise).count();
 
-    let v = upload::<T, D>(device, vectors.as_ref(), numerical)?;
+    let v = upload_columns::<T, D>(device, vectors.as_ref(), numerical)?;
     let mut u = Mat::scratch(device, n, numerical)?;
     device.gemm(T::one(), range.q.as_ref(), v.as_ref(), T::zero(), u.as_mut())?;
-    let mut passes = range.passes;
-    let left = Left::of(a, &range, &values[..numerical], exponent, u.as_ref(), asked, &mut passes)?;
+    let left = Left::of(a, &mut range, &values[..numerical], exponent, u.as_ref(), asked)?;
     let k = match asked.target {
         Target::Rank(k) => k.min(numerical),
         Target::Tolerance(tolerance) => (0..numerical)
@@ -232,11 +182,10 @@ fn decompose<T: Scalar, D: Backend<T>>(
     device.scale_columns(&rounded, gaps.as_mut())?;
     let v = v.columns(0..k);
     device.gemm(T::one(), bt.as_ref(), v, -T::one(), gaps.as_mut())?;
-    let mut sums = vec![0.0; k];
-    device.column_sums_of_squares(gaps.as_ref(), 0, &mut sums)?;
+    let sums = column_squares(gaps.as_ref(), 0)?;
     let residuals = sums.into_iter().map(|sum| unscaled(sum.sqrt())).collect();
     let values = values[..k].iter().map(|&x| T::from_f64(unscaled(x))).collect();
-    Ok(Eigh { u, values, residuals, error, passes })
+    Ok(Eigh { u, values, residuals, error, passes: range.passes })
 }
 
 /// What all Ritz pairs leave of A, and ‖A‖_F.
@@ -250,12 +199,11 @@ impl Left {
     /// The identity where it has digits, else probes.
     fn of<T: Scalar, D: Backend<T>>(
         a: &(impl LinearOperator<T, D> + ?Sized),
-        range: &Range<T, D>,
+        range: &mut Range<T, D>,
         values: &[f64],
         exponent: i32,
         u: MatRef<'_, T, D>,
         asked: QbParams,
-        passes: &mut usize,
     ) -> Result<Self> {
         let zero = Self { absolute: 0.0, norm: 0.0, kind: ErrorKind::Identity };
         let found = scalar::scale_by_power(norm(values), exponent);
@@ -273,10 +221,14 @@ impl Left {
         {
             return Ok(left);
         }
-        let (omega, mut products) = probe_products(a, asked.seed, PROBES)?;
-        *passes += 1;
-        let size = operator::norm_fro(products.as_ref())? / (PROBES as f64).sqrt();
         // EΩ = AΩ − UΛ(UᵀΩ).
+        let Probes { omega, mut products, norm: size, .. } = match range.probes.take() {
+            Some(probes) => probes,
+            None => {
+                range.passes += 1;
+                Probes::draw(a, asked.seed, PROBES)?
+            }
+        };
         let (device, k) = (u.device(), values.len());
         let mut shares = Mat::scratch(device, PROBES, k)?;
         device.gemm(T::one(), omega.transpose(), u, T::zero(), shares.as_mut())?;
@@ -284,7 +236,7 @@ impl Left {
         let factors: Vec<T> = values.iter().map(unscaled).collect();
         device.scale_columns(&factors, shares.as_mut())?;
         device.gemm(-T::one(), u, shares.transpose(), T::one(), products.as_mut())?;
-        let estimate = operator::norm_fro(products.as_ref())? / (PROBES as f64).sqrt();
+        let estimate = norm_fro(products.as_ref())? / (PROBES as f64).sqrt();
         let bound =
             matches!(asked.target, Target::Tolerance(_)) || asked.failure_probability.is_some();
         let (absolute, kind) = if bound {

@@ -1,7 +1,8 @@
 //! How far a factorization is from A, and what kind of statement that is.
 
-use crate::random::{Stream, words64};
-use crate::{Backend, LinearOperator, Mat, MatRef, Result, Scalar, Sketch, operator};
+use super::draw::{Law, random_columns};
+use crate::random::Stream;
+use crate::{Backend, LinearOperator, Mat, MatRef, Result, Scalar, operator};
 use core::fmt;
 
 /// What kind of statement an error is.
@@ -62,6 +63,9 @@ pub(super) fn identity_floor<T: Scalar>() -> f64 {
 /// For B = QᵀA the error A − QB is (I − QQᵀ)A, so A is multiplied once and each new column of the
 /// basis only projects R.
 pub(super) struct Probes<T: Scalar, D: Backend<T>> {
+    pub(super) omega: Mat<T, D>,
+    /// AΩ.
+    pub(super) products: Mat<T, D>,
     residual: Mat<T, D>,
     /// ‖AΩ‖_F/√probes, whose square is unbiased for ‖A‖²_F.
     pub(super) norm: f64,
@@ -74,9 +78,9 @@ impl<T: Scalar, D: Backend<T>> Probes<T, D> {
         seed: u64,
         count: usize,
     ) -> Result<Self> {
-        let (_, residual) = probe_products(a, seed, count)?;
-        let norm = operator::norm_fro(residual.as_ref())? / (count as f64).sqrt();
-        Ok(Self { residual, norm })
+        let (omega, products) = probe_products(a, seed, count)?;
+        let norm = operator::norm_fro(products.as_ref())? / (count as f64).sqrt();
+        Ok(Self { residual: products.try_clone()?, omega, products, norm })
     }
 
     /// `R ← R − Q (Qᵀ R)` for new orthonormal columns Q.
@@ -113,11 +117,7 @@ pub(super) fn probe_products<T: Scalar, D: Backend<T>>(
     count: usize,
 ) -> Result<(Mat<T, D>, Mat<T, D>)> {
     let ((m, n), device) = (a.shape(), a.device());
-    // A key of their own: neither the basis nor an operator of the user has seen the probes.
-    let [key, _] = words64(seed, Stream::Probe, 0, 0);
-    let probes = Sketch::gaussian(count, n, key)?.raw();
-    let mut omega = Mat::scratch(device, n, count)?;
-    device.fill(&probes, T::one(), omega.as_mut().transpose())?;
+    let omega = random_columns(device, Law::Gaussian, (seed, Stream::Probe), n, 0..count)?;
     let mut products = Mat::scratch(device, m, count)?;
     a.apply(omega.as_ref(), products.as_mut())?;
     Ok((omega, products))

@@ -168,6 +168,18 @@ pub(super) fn cholesky(g: &[f64], ld: usize, n: usize) -> core::result::Result<V
     }
 }
 
+/// The Cholesky factor of the largest leading block of G that has one, of order n at most, and its order.
+pub(super) fn leading_cholesky(g: &[f64], n: usize) -> (Vec<f64>, usize) {
+    let mut order = n;
+    while order > 0 {
+        match cholesky(g, n, order) {
+            Ok(lower) => return (lower, order),
+            Err(positive) => order = positive,
+        }
+    }
+    (Vec::new(), 0)
+}
+
 /// The condition number of a lower triangular L of order n, column-major: the ratio of its extreme singular
 /// values by some steps of power iteration, a little below the truth.
 pub(crate) fn triangular_condition(l: &[f64], n: usize) -> f64 {

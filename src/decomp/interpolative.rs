@@ -34,7 +34,7 @@ pub struct Interpolative<T: Scalar, D: Device = Cpu> {
 
 /// Columns of A whose span comes close to A: a number of them, or as many as an error takes.
 ///
-/// [`BqrrpParams::max_rank`] says how many, [`BqrrpParams::target_error`] how close; without either they are as many
+/// [`BqrrpParams::rank`] says how many, [`BqrrpParams::tolerance`] how close; without either they are as many
 /// as the rank.
 ///
 /// # Errors
@@ -46,7 +46,7 @@ pub struct Interpolative<T: Scalar, D: Device = Cpu> {
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{BqrrpParams, column_subset}};
 /// let a = Mat::from_fn(&Cpu::new(), 80, 60, |i, j| 1.0 / (1 + i + j) as f64)?;
-/// let subset = column_subset(a.as_ref(), BqrrpParams::default().max_rank(8))?;
+/// let subset = column_subset(a.as_ref(), BqrrpParams::rank(8))?;
 /// assert!(subset.indices.len() == 8 && subset.error.relative < 1e-3);
 /// # Ok::<(), randnla::Error>(())
 /// ```
@@ -103,7 +103,7 @@ pub(super) fn turned_back<R>(result: Result<R>) -> Result<R> {
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{BqrrpParams, interpolative_decomposition}};
 /// let a = Mat::from_fn(&Cpu::new(), 80, 60, |i, j| 1.0 / (1 + i + j) as f64)?;
-/// let id = interpolative_decomposition(a.as_ref(), BqrrpParams::default().target_error(1e-6))?;
+/// let id = interpolative_decomposition(a.as_ref(), BqrrpParams::tolerance(1e-6))?;
 /// assert!(id.error.relative <= 1e-6 && id.largest < 10.0);
 /// assert_eq!(id.coefficients.shape(), (id.indices.len(), 60));
 /// # Ok::<(), randnla::Error>(())

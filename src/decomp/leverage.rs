@@ -11,25 +11,27 @@
 //! leverage", 2012; here with a sparse sketch.
 
 use super::basis::scale_exactly;
-use super::cholesky_qr::{far_exponent, upper};
 use super::cqrrpt::{CqrrptParams, cqrrpt_named, triangle};
-use super::explain_non_finite;
+use super::finite_scale;
 use super::pivoted::pivoted_qr;
+use super::transfer::upload_upper;
+use crate::error::check_least;
+use crate::operator::column_squares;
 use crate::random::{Stream, words64};
-use crate::{Backend, Error, Mat, MatRef, Op, Result, Scalar, Sketch, Uplo};
+use crate::{Backend, Mat, MatRef, Op, Result, Scalar, Sketch, Uplo};
 
 /// What [`leverage_scores`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeverageParams {
     probes: usize,
     embedding_factor: f64,
-    tolerance: Option<f64>,
+    rank_tolerance: Option<f64>,
     seed: u64,
 }
 
 impl Default for LeverageParams {
     fn default() -> Self {
-        Self { probes: 48, embedding_factor: 4.0, tolerance: None, seed: 0 }
+        Self { probes: 48, embedding_factor: 4.0, rank_tolerance: None, seed: 0 }
     }
 }
 
@@ -46,8 +48,8 @@ impl LeverageParams {
     }
 
     /// Columns whose residual is not above this fraction of the largest column are dependent. Default 8u√n.
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        Self { tolerance: Some(tolerance), ..self }
+    pub fn rank_tolerance(self, rank_tolerance: f64) -> Self {
+        Self { rank_tolerance: Some(rank_tolerance), ..self }
     }
 
     /// The seed of sketch and G. Default 0.
@@ -59,7 +61,7 @@ impl LeverageParams {
     fn qr(&self) -> CqrrptParams {
         let params =
             CqrrptParams::default().embedding_factor(self.embedding_factor).seed(self.seed);
-        self.tolerance.map_or(params, |tolerance| params.tolerance(tolerance))
+        self.rank_tolerance.map_or(params, |tolerance| params.rank_tolerance(tolerance))
     }
 }
 
@@ -81,8 +83,8 @@ pub struct LeverageScores {
 /// [`LeverageScores::deviation`], 0.2 to 0.25 by default, over the seeds.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
-/// [`Error::Overflow`] when the sketch leaves the range of T; [`Error::OutOfMemory`].
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for parameters out of range; [`Error::NonFinite`](crate::Error::NonFinite) with the position;
+/// [`Error::Overflow`](crate::Error::Overflow) when the sketch leaves the range of T; [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 ///
 /// # Cost
 /// Two passes over A: 16mn flops for the sketch, 2mnt for the scores; γn³ for the QR of the sketch. 3mn² where they are
@@ -101,9 +103,7 @@ pub fn leverage_scores<T: Scalar, D: Backend<T>>(
     params: LeverageParams,
 ) -> Result<LeverageScores> {
     let op = "leverage_scores";
-    if params.probes == 0 {
-        return Err(Error::invalid(op, "probes", 0, "at least 1"));
-    }
+    check_least(op, "probes", params.probes, 1)?;
     let qr = params.qr();
     qr.check(op)?;
     let ((m, n), device) = (a.shape(), a.device());
@@ -113,19 +113,14 @@ pub fn leverage_scores<T: Scalar, D: Backend<T>>(
         return exactly(op, a, qr);
     }
     let mut sketch = qr.sketch(d, m)?.apply(a)?;
-    let largest = device.max_abs(sketch.as_ref())?;
-    let Some(exponent) = far_exponent(largest) else {
-        explain_non_finite(op, &a, sketch.as_ref())?;
-        unreachable!("the largest entry is not finite");
-    };
+    let (largest, exponent) = finite_scale(op, &a, sketch.as_ref())?;
     if largest == 0.0 {
         return exactly(op, a, qr);
     }
     scale_exactly(&mut sketch.as_mut(), -exponent)?;
     let sketched = pivoted_qr(op, sketch.as_mut(), qr.dependence::<T>(n))?;
     let rank = sketched.pivots.len();
-    let entries: Vec<T> = upper(&triangle(&sketched), 0).collect();
-    let r = Mat::from_column_major(device, &entries, rank, rank)?;
+    let r = upload_upper(device, &triangle(&sketched), 0)?;
     let [key, _] = words64(params.seed, Stream::Probe, 0, 0);
     let mut g = Sketch::gaussian(t, rank, key)?.to_mat(device)?;
     device.trsm_right(Uplo::Upper, Op::Trans, r.as_ref(), g.as_mut())?;
@@ -135,8 +130,7 @@ pub fn leverage_scores<T: Scalar, D: Backend<T>>(
     device.scatter_rows(&sketched.pivots, g.transpose(), combination.as_mut())?;
     let mut y = Mat::scratch(device, m, t)?;
     device.gemm(T::one(), a, combination.as_ref(), T::zero(), y.as_mut())?;
-    let mut scores = vec![0.0; m];
-    device.column_sums_of_squares(y.transpose(), 0, &mut scores)?;
+    let mut scores = column_squares(y.transpose(), 0)?;
     let (free, t) = ((d - rank) as f64, t as f64);
     scores.iter_mut().for_each(|score| *score *= (free - 1.0).max(1.0) / d as f64);
     Ok(LeverageScores { scores, rank, deviation: (2.0 / t + 2.0 / free).sqrt() })
@@ -149,7 +143,6 @@ fn exactly<T: Scalar, D: Backend<T>>(
     params: CqrrptParams,
 ) -> Result<LeverageScores> {
     let q = cqrrpt_named(op, a, params)?.q;
-    let mut scores = vec![0.0; a.nrows()];
-    a.device().column_sums_of_squares(q.transpose(), 0, &mut scores)?;
+    let scores = column_squares(q.transpose(), 0)?;
     Ok(LeverageScores { scores, rank: q.ncols(), deviation: 0.0 })
 }

@@ -21,6 +21,11 @@
 //! an [`ErrorEstimate`] that says what kind of statement it is. Their twins `…_with_progress`
 //! tell how far they have come, and can be stopped.
 //!
+//! # Parameters
+//! The same words mean the same in every struct of parameters. `rank(k)` asks for k columns, `tolerance(e)` for the fewest that
+//! bring the relative error down to e, at most `max_rank` of them. `rank_tolerance(t)` is no error that is aimed at: a column
+//! is dependent on those before it when its residual is below t of the largest column.
+//!
 //! # Numerics
 //! Bases are orthonormal to working precision whatever the condition of A (see `basis`). Nothing
 //! depends on the scale of A: multiplied by a power of two, it gives the same bits, scaled. The
@@ -33,6 +38,7 @@ mod bqrrp;
 mod cholesky_qr;
 mod cqrrpt;
 mod cur;
+mod draw;
 mod eigh;
 mod entries;
 mod estimate;
@@ -48,6 +54,7 @@ mod residual;
 mod rp_cholesky;
 mod rsvd;
 mod trace_error;
+mod transfer;
 mod turned;
 
 pub use bqrrp::{BqrrpParams, FactoredQr, Reflectors, bqrrp};
@@ -69,15 +76,17 @@ pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
 
 pub(crate) use basis::{Basis, project, scale_exactly};
 pub(crate) use cholesky_qr::{clear_cholesky, far_exponent};
+pub(crate) use draw::{Law, random_columns};
 pub(crate) use estimate::bound_factor;
 pub(crate) use host::{
     small_eigen, small_inverse, small_product, small_svd, times_upper, triangular_condition,
 };
 pub(crate) use pivoted::pivoted_qr;
 pub(crate) use psd::normalise;
-pub(crate) use rsvd::upload;
+pub(crate) use transfer::{download, entries, gram_entries, inner, rounded, upload_columns};
 pub(crate) use turned::Turned;
 
+use crate::error::check_share;
 use crate::{Backend, Error, LinearOperator, MatRef, Result, Scalar};
 
 /// How far a factorization has come.
@@ -106,12 +115,30 @@ impl Target {
             Self::Rank(k) if k > m.min(n) => {
                 Err(Error::invalid(op, "rank", k, format!("at most min(m, n) = {}", m.min(n))))
             }
-            Self::Tolerance(tol) if !(tol > 0.0 && tol < 1.0) => {
-                Err(Error::invalid(op, "tolerance", tol, "between 0 and 1, both excluded"))
-            }
-            _ => Ok(()),
+            Self::Rank(_) => Ok(()),
+            Self::Tolerance(tolerance) => check_share(op, "tolerance", tolerance),
         }
     }
+
+    /// How many columns there may be: the rank, or `max_rank` of the `least` that the shape allows.
+    fn limit(self, max_rank: Option<usize>, least: usize) -> usize {
+        match self {
+            Self::Rank(rank) => rank,
+            Self::Tolerance(_) => max_rank.unwrap_or(least).min(least),
+        }
+    }
+}
+
+/// Why something made of A is not finite: where A is not, or that `what` overflowed.
+fn non_finite<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    (what, dtype): (&'static str, &'static str),
+) -> Result<Error> {
+    Ok(match a.find_non_finite()? {
+        Some((row, col)) => Error::NonFinite { op, row, col },
+        None => Error::Overflow { op, what, dtype },
+    })
 }
 
 /// A sketch of A that is not finite: says where A is not, or that the product overflowed.
@@ -120,11 +147,32 @@ pub(crate) fn explain_non_finite<T: Scalar, D: Backend<T>>(
     a: &(impl LinearOperator<T, D> + ?Sized),
     sketch: MatRef<'_, T, D>,
 ) -> Result<()> {
-    if sketch.device().max_abs(sketch)?.is_finite() {
-        return Ok(());
+    finite_scale(op, a, sketch).map(|_| ())
+}
+
+/// The largest entry of a sketch of A, and the exponent to take out of it so that its squares stay off the ends
+/// of the range.
+pub(crate) fn finite_scale<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    sketch: MatRef<'_, T, D>,
+) -> Result<(f64, i32)> {
+    let largest = sketch.device().max_abs(sketch)?;
+    match far_exponent(largest) {
+        Some(exponent) => Ok((largest, exponent)),
+        None => Err(non_finite(op, a, ("the product of A with a block", T::NAME))?),
     }
-    match a.find_non_finite()? {
-        Some((row, col)) => Err(Error::NonFinite { op, row, col }),
-        None => Err(Error::Overflow { op, what: "the product of A with a block", dtype: T::NAME }),
+}
+
+/// ‖A‖_F where A knows it, which must be finite.
+pub(crate) fn finite_norm<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &(impl LinearOperator<T, D> + ?Sized),
+) -> Result<Option<f64>> {
+    match a.norm_fro()? {
+        Some(norm) if !norm.is_finite() => {
+            Err(non_finite(op, a, ("the Frobenius norm of A", "f64"))?)
+        }
+        norm => Ok(norm),
     }
 }

@@ -18,13 +18,16 @@
 //! algorithm E.1; the power passes: Halko, Martinsson and Tropp, 2011, §5.5.
 
 use super::basis::Basis;
+use super::draw::{Law, random_columns};
 use super::estimate::ErrorEstimate;
 use super::psd::{checked_diagonal, nystrom_of};
 use super::range::Observer;
+use super::rsvd::reconstruct;
 use super::trace_error::Judge;
 use super::{Progress, Target, explain_non_finite};
-use crate::random::{Stream, words64};
-use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, Result, Scalar, Sketch, operator};
+use crate::error::{check_least, check_shape, check_share};
+use crate::random::Stream;
+use crate::{Backend, Cpu, Device, LinearOperator, Mat, Result, Scalar, operator};
 use core::ops::ControlFlow;
 
 /// Columns of the first block when the rank is open.
@@ -98,17 +101,10 @@ impl NystromParams {
     }
 
     fn check(&self, op: &'static str, (m, n): (usize, usize)) -> Result<()> {
-        crate::error::check_shape(op, "a", (m, n), (m, m))?;
+        check_shape(op, "a", (m, n), (m, m))?;
         self.target.check(op, (n, n))?;
-        if self.block_size == 0 {
-            return Err(Error::invalid(op, "block_size", 0, "at least 1"));
-        }
-        match self.failure_probability {
-            Some(p) if !(p > 0.0 && p < 1.0) => {
-                Err(Error::invalid(op, "failure_probability", p, "between 0 and 1, both excluded"))
-            }
-            _ => Ok(()),
-        }
+        check_least(op, "block_size", self.block_size, 1)?;
+        check_share(op, "failure_probability", self.failure_probability)
     }
 }
 
@@ -134,26 +130,13 @@ impl<T: Scalar, D: Device> Nystrom<T, D> {
     /// U·diag(values)·Uᵀ. 2n²k flops.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn reconstruct(&self) -> Result<Mat<T, D>>
     where
         D: Backend<T>,
     {
-        reconstruct(&self.u, &self.values)
+        reconstruct(&self.u, &self.values, self.u.transpose())
     }
-}
-
-/// U·diag(values)·Uᵀ.
-pub(super) fn reconstruct<T: Scalar, D: Backend<T>>(
-    u: &Mat<T, D>,
-    values: &[T],
-) -> Result<Mat<T, D>> {
-    let device = u.device();
-    let mut scaled = u.try_clone()?;
-    device.scale_columns(values, scaled.as_mut())?;
-    let mut a = Mat::scratch(device, u.nrows(), u.nrows())?;
-    device.gemm(T::one(), scaled.as_ref(), u.transpose(), T::zero(), a.as_mut())?;
-    Ok(a)
 }
 
 /// The leading eigenpairs of a positive semidefinite A, to a rank or to a relative tolerance on the trace.
@@ -162,10 +145,10 @@ pub(super) fn reconstruct<T: Scalar, D: Backend<T>>(
 /// the trace error is within 3 % of the best of that rank on Gaussian kernels of real data.
 ///
 /// # Errors
-/// [`Error::NotPositiveSemidefinite`] and [`Error::NotSymmetric`] with the evidence, when the products with A or its
-/// diagonal show it beyond rounding; [`Error::ShapeMismatch`] unless A is square;
+/// [`Error::NotPositiveSemidefinite`](crate::Error::NotPositiveSemidefinite) and [`Error::NotSymmetric`](crate::Error::NotSymmetric) with the evidence, when the products with A or its
+/// diagonal show it beyond rounding; [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) unless A is square;
 /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a rank above n, a tolerance outside (0, 1), a block of
-/// 0; [`Error::NonFinite`](crate::Error::NonFinite) with the position; [`Error::Overflow`]; [`Error::OutOfMemory`]. A
+/// 0; [`Error::NonFinite`](crate::Error::NonFinite) with the position; [`Error::Overflow`](crate::Error::Overflow); [`Error::OutOfMemory`](crate::Error::OutOfMemory). A
 /// tolerance that `max_rank` did not allow is no error: `error` shows it.
 ///
 /// # Cost
@@ -220,7 +203,7 @@ fn decompose<T: Scalar, D: Backend<T>>(
             (l, l)
         }
         Target::Tolerance(_) => {
-            let limit = params.max_rank.unwrap_or(n).min(n);
+            let limit = params.target.limit(params.max_rank, n);
             (limit, params.block_size.min(limit))
         }
     };
@@ -274,12 +257,9 @@ impl<T: Scalar, D: Backend<T>> Search<T, D> {
         observer: &mut Observer<'_>,
     ) -> Result<usize> {
         let (n, device) = (a.shape().0, a.device());
-        let [key, _] = words64(params.seed, Stream::RangeFinder, 0, 0);
-        let rows = self.drawn..self.drawn + width;
-        let test = Sketch::gaussian(rows.end, n, key)?.raw().rows(rows);
+        let (stream, drawn) = ((params.seed, Stream::RangeFinder), self.drawn);
+        let mut memory = random_columns(device, Law::Gaussian, stream, n, drawn..drawn + width)?;
         self.drawn += width;
-        let mut memory = Mat::scratch(device, n, width)?;
-        device.fill(&test, T::one(), memory.as_mut().transpose())?;
         let start = self.x.len();
         // The test matrix owes its scale to nobody.
         let (mut columns, mut norm) = (width, 0.0);

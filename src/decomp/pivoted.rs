@@ -6,13 +6,14 @@
 //! and the next stage goes on where this one had lost its digits. Each stage takes residual norms
 //! down by a factor τ, some 10⁶ in f64 and 10² in f32, so two or three reach the rank decision.
 //!
-//! The rank ends where no column has a residual above `tolerance` of the largest column.
+//! The rank ends where no column has a residual above `rank_tolerance` of the largest column.
 //!
 //! Cost for k of n columns of length d: d·n² flops for the first Gram matrix, n²k on the host, and 6dnk for
 //! every stage after the first.
 
 use super::basis::{project, settle};
 use super::host::pivoted_cholesky;
+use super::transfer::{gram_entries, upload};
 use crate::{Backend, Mat, MatMut, Result, Scalar};
 
 /// W P ≈ Q R.
@@ -30,7 +31,7 @@ pub(crate) struct Pivoted<T: Scalar, D: Backend<T>> {
 pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
     op: &'static str,
     w: MatMut<'_, T, D>,
-    tolerance: f64,
+    rank_tolerance: f64,
 ) -> Result<Pivoted<T, D>> {
     let (device, (d, n)) = (w.device(), w.shape());
     let limit = d.min(n);
@@ -46,12 +47,10 @@ pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
     let mut w = w;
     loop {
         let (r, known) = (rest.len(), found.pivots.len());
-        let mut gram = Mat::scratch(device, r, r)?;
-        device.gram(w.as_ref(), gram.as_mut())?;
-        let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
+        let gram = gram_entries(w.as_ref())?;
         let largest = (0..r).map(|j| gram[j * r + j]).fold(0.0, f64::max);
         if known == 0 {
-            cut = tolerance * tolerance * largest;
+            cut = rank_tolerance * rank_tolerance * largest;
         }
         if largest <= cut {
             break;
@@ -68,8 +67,8 @@ pub(crate) fn pivoted_qr<T: Scalar, D: Backend<T>>(
             break;
         }
         let inverse = factor.inverse();
-        let combination: Vec<T> = factor.combination(&inverse, r, taken).map(T::from_f64).collect();
-        let combination = Mat::from_column_major(device, &combination, r, taken)?;
+        let combination = factor.combination(&inverse, r, taken);
+        let combination = upload(device, combination, (r, taken))?;
         if found.q.ncols() < known + taken {
             let mut larger = Mat::scratch(device, d, limit)?;
             let old = found.q.columns(0..known);

@@ -12,9 +12,10 @@ use super::basis::{Basis, scale_exactly};
 use super::estimate::probe_products;
 use super::explain_non_finite;
 use super::host::{cholesky, small_eigen, small_svd};
-use super::rsvd::upload;
+use super::transfer::{inner, upload, upload_columns};
+use crate::operator::{column_squares, norm_fro};
 use crate::{
-    Backend, Error, LinearOperator, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, operator, scalar,
+    Backend, Error, LinearOperator, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar,
 };
 
 /// How far below zero, in units of the shift, a Ritz value is still that of a semidefinite matrix.
@@ -63,7 +64,7 @@ pub(super) fn nystrom_of<T: Scalar, D: Backend<T>>(
     let exponent = scalar::exponent(largest);
     let mut f = y.to_owned()?;
     scale_exactly(&mut f.as_mut(), -exponent)?;
-    let rounding = T::UNIT_ROUNDOFF * (n as f64).sqrt() * operator::norm_fro(f.as_ref())?;
+    let rounding = T::UNIT_ROUNDOFF * (n as f64).sqrt() * norm_fro(f.as_ref())?;
     let unscaled = |x: f64| scalar::scale_by_power(x, exponent);
     let mut h = symmetric_core(op, x, f.as_ref(), TOLERATED * rounding, unscaled)?;
     let mut shift = rounding;
@@ -88,8 +89,7 @@ pub(super) fn nystrom_of<T: Scalar, D: Backend<T>>(
     };
     h.clear();
     device.axpby(T::from_f64(shift), x, T::one(), f.as_mut())?;
-    let entries: Vec<T> = lower.into_iter().map(T::from_f64).collect();
-    let lower = Mat::from_column_major(device, &entries, l, l)?;
+    let lower = upload(device, lower, (l, l))?;
     device.trsm_right(Uplo::Lower, Op::Trans, lower.as_ref(), f.as_mut())?;
     spectral(op, f, shift, exponent)
 }
@@ -105,17 +105,13 @@ pub(super) fn spectral<T: Scalar, D: Backend<T>>(
     let mut q = Basis::new(&device, n, l.min(n))?;
     let kept = f.try_clone()?;
     q.extend(op, f.as_mut(), 0.0)?;
-    let mut r = Mat::scratch(&device, q.len(), l)?;
-    device.gemm(T::one(), q.as_ref().transpose(), kept.as_ref(), T::zero(), r.as_mut())?;
-    let entries = r.to_vec()?;
-    let r = faer::Mat::from_fn(q.len(), l, |i, j| entries[j * q.len() + i].to_f64());
-    let small = small_svd(op, r.as_ref())?;
+    let small = small_svd(op, inner(q.as_ref(), kept.as_ref())?.as_ref())?;
     let values: Vec<f64> = small.s.iter().map(|s| s * s - shift).collect();
     let first = values.first().copied().unwrap_or(0.0);
     let noise = shift.max(T::UNIT_ROUNDOFF * (l as f64).sqrt() * first);
     let k = values.iter().take_while(|&&value| value > CLEARANCE * noise).count();
     let mut u = Mat::scratch(&device, n, k)?;
-    let w = upload::<T, D>(&device, small.u.as_ref(), k)?;
+    let w = upload_columns::<T, D>(&device, small.u.as_ref(), k)?;
     device.gemm(T::one(), q.as_ref(), w.as_ref(), T::zero(), u.as_mut())?;
     Ok(Spectral { u, values: values[..k].to_vec(), noise, exponent })
 }
@@ -128,18 +124,15 @@ pub(super) fn symmetric_core<T: Scalar, D: Backend<T>>(
     limit: f64,
     unscaled: impl Fn(f64) -> f64,
 ) -> Result<Vec<f64>> {
-    let (device, l) = (x.device(), x.ncols());
-    let mut core = Mat::scratch(device, l, l)?;
-    device.gemm(T::one(), x.transpose(), y, T::zero(), core.as_mut())?;
-    let core: Vec<f64> = core.to_vec()?.into_iter().map(T::to_f64).collect();
-    let turned = |k: usize| core[k % l * l + k / l];
-    let difference = core.iter().enumerate().map(|(k, h)| (h - turned(k)).powi(2)).sum::<f64>();
-    let difference = difference.sqrt();
+    let (core, l) = (inner(x, y)?, x.ncols());
+    let entry = |k: usize| core[(k % l, k / l)];
+    let turned = |k: usize| core[(k / l, k % l)];
+    let difference = (0..l * l).map(|k| (entry(k) - turned(k)).powi(2)).sum::<f64>().sqrt();
     if difference > limit {
         let (difference, limit) = (unscaled(difference), unscaled(limit));
         return Err(Error::NotSymmetric { op, difference, limit });
     }
-    Ok((0..l * l).map(|k| 0.5 * (core[k] + turned(k))).collect())
+    Ok((0..l * l).map(|k| 0.5 * (entry(k) + turned(k))).collect())
 }
 
 /// The lower L with LLᵀ = H + shift·I.
@@ -195,7 +188,7 @@ impl<T: Scalar, D: Backend<T>> TraceProbes<T, D> {
         let sum: f64 = forms.as_ref().diagonal().to_vec()?.into_iter().map(T::to_f64).sum();
         let trace = scalar::scale_by_power(sum / count as f64, exponent);
         // |ω|·|Aω| a form, of which rounding takes its share.
-        let size = operator::norm_fro(products.as_ref())? / (count as f64).sqrt();
+        let size = norm_fro(products.as_ref())? / (count as f64).sqrt();
         let noise = 8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt() * size;
         Ok(Self { omega, trace, noise: scalar::scale_by_power(noise, exponent) })
     }
@@ -210,8 +203,7 @@ impl<T: Scalar, D: Backend<T>> TraceProbes<T, D> {
         let (device, k) = (u.device(), u.ncols());
         let mut products = Mat::scratch(device, self.count(), k)?;
         device.gemm(T::one(), self.omega.transpose(), u, T::zero(), products.as_mut())?;
-        let mut sums = vec![0.0; k];
-        device.column_sums_of_squares(products.as_ref(), 0, &mut sums)?;
+        let sums = column_squares(products.as_ref(), 0)?;
         Ok(sums.into_iter().map(|sum| sum / self.count() as f64).collect())
     }
 }

@@ -16,7 +16,8 @@ use super::range::{Observer, find};
 use super::rsvd::decompose;
 use super::turned::Turned;
 use super::{Progress, Target};
-use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, Result, Scalar};
+use crate::error::{check_least, check_share};
+use crate::{Backend, Cpu, Device, LinearOperator, Mat, Result, Scalar};
 use core::ops::ControlFlow;
 
 /// What [`qb`] is asked for.
@@ -90,17 +91,24 @@ impl QbParams {
         Self { failure_probability: Some(probability), ..self }
     }
 
+    /// The search for a basis with `oversampling` columns beyond the rank, of `least` at most.
+    pub(super) fn oversampled(self, oversampling: usize, least: usize) -> Self {
+        let Target::Rank(k) = self.target else { return self };
+        // Without a rank no column of the basis is needed.
+        let block = if k == 0 { 0 } else { k.saturating_add(oversampling).min(least) };
+        let kept = if self.krylov { self.power_passes.saturating_add(1) } else { 1 };
+        Self {
+            target: Target::Rank(block.saturating_mul(kept).min(least)),
+            block_size: self.block_size.or(Some(block.max(1))),
+            enough: Some(block),
+            ..self
+        }
+    }
+
     pub(super) fn check(&self, op: &'static str, shape: (usize, usize)) -> Result<()> {
         self.target.check(op, shape)?;
-        if self.block_size == Some(0) {
-            return Err(Error::invalid(op, "block_size", 0, "at least 1"));
-        }
-        match self.failure_probability {
-            Some(p) if !(p > 0.0 && p < 1.0) => {
-                Err(Error::invalid(op, "failure_probability", p, "between 0 and 1, both excluded"))
-            }
-            _ => Ok(()),
-        }
+        check_least(op, "block_size", self.block_size.unwrap_or(1), 1)?;
+        check_share(op, "failure_probability", self.failure_probability)
     }
 }
 

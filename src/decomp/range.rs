@@ -1,11 +1,12 @@
 //! The search for a basis Q of the range of A, and what is known of ‖A − QQᵀA‖ meanwhile.
 
 use super::basis::Basis;
+use super::draw::{Law, random_columns};
 use super::estimate::{ErrorEstimate, ErrorKind, Probes, identity_floor};
 use super::qb::QbParams;
-use super::{Progress, Target, explain_non_finite};
-use crate::random::{Stream, words64};
-use crate::{Backend, Error, LinearOperator, Mat, MatRef, Result, Scalar, Sketch, operator};
+use super::{Progress, Target, explain_non_finite, finite_norm};
+use crate::random::Stream;
+use crate::{Backend, LinearOperator, Mat, MatRef, Result, Scalar, operator};
 use core::ops::ControlFlow;
 
 /// Columns a block has when the rank is open.
@@ -30,7 +31,7 @@ pub(super) struct Range<T: Scalar, D: Backend<T>> {
     pub(super) size: f64,
     /// ‖B‖²_F, relative to `size`².
     energy: f64,
-    probes: Option<Probes<T, D>>,
+    pub(super) probes: Option<Probes<T, D>>,
     /// The probability with which one of the tests against the probes may fail.
     failure_probability: f64,
     /// How many blocks have been added, each followed by a test.
@@ -49,10 +50,7 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
     let (m, n) = a.shape();
     params.check(op, (m, n))?;
     let device = a.device();
-    let limit = match params.target {
-        Target::Rank(rank) => rank,
-        Target::Tolerance(_) => params.max_rank.unwrap_or(m.min(n)).min(m.min(n)),
-    };
+    let limit = params.target.limit(params.max_rank, m.min(n));
     let block = params.block_size.unwrap_or(match params.target {
         Target::Rank(rank) => rank.max(1),
         Target::Tolerance(_) => DEFAULT_BLOCK,
@@ -63,13 +61,7 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
         block
     };
     let capacity = limit.min(columns);
-    let norm = a.norm_fro()?;
-    if norm.is_some_and(|norm| !norm.is_finite()) {
-        return Err(match a.find_non_finite()? {
-            Some((row, col)) => Error::NonFinite { op, row, col },
-            None => Error::Overflow { op, what: "the Frobenius norm of A", dtype: "f64" },
-        });
-    }
+    let norm = finite_norm(op, a)?;
     let mut range = Range {
         q: Basis::new(device, m, capacity)?,
         bt: Basis::new(device, n, capacity)?,
@@ -94,15 +86,12 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
         range.probes = Some(Probes::draw(a, params.seed, PROBES)?);
         range.passes += 1;
     }
-    // A key of their own: a matrix that is itself made of Gaussian numbers of this seed must not
-    // meet them again.
-    let [key, _] = words64(params.seed, Stream::RangeFinder, 0, 0);
     let mut drawn = 0;
     while range.q.len() < params.enough.unwrap_or(limit) {
         let width = block.min(limit - range.q.len());
-        let test = Sketch::gaussian(drawn + width, n, key)?.raw().rows(drawn..drawn + width);
+        let test = drawn..drawn + width;
         drawn += width;
-        let added = range.add_block(op, a, params, &test, limit, observer)?;
+        let added = range.add_block(op, a, params, test, limit, observer)?;
         if added == 0 || range.stopped || range.reached(params.target)? {
             break;
         }
@@ -111,24 +100,23 @@ pub(super) fn find<T: Scalar, D: Backend<T>>(
 }
 
 impl<T: Scalar, D: Backend<T>> Range<T, D> {
-    /// Adds what A makes of a test matrix; returns the number of new columns. An observer that ends
+    /// Adds what A makes of columns `test` of the test matrix; returns the number of new columns. An observer that ends
     /// the search also saves the power passes that are left of this block.
     fn add_block(
         &mut self,
         op: &'static str,
         a: &(impl LinearOperator<T, D> + ?Sized),
         params: &QbParams,
-        test: &Sketch,
+        test: core::ops::Range<usize>,
         limit: usize,
         observer: &mut Observer<'_>,
     ) -> Result<usize> {
         let ((m, n), device) = (a.shape(), a.device());
         let before = self.q.len();
-        // Ω = Sᵀ, stored by rows of S. The memory of Ω and Y serves all passes.
-        let width = test.nrows();
-        let mut x = Mat::scratch(device, n, width)?;
-        device.fill(test, T::one(), x.as_mut().transpose())?;
-        let mut memory = Mat::scratch(device, m, width)?;
+        // The memory of Ω and Y serves all passes.
+        let mut memory = Mat::scratch(device, m, test.len())?;
+        let mut x =
+            random_columns(device, Law::Gaussian, (params.seed, Stream::RangeFinder), n, test)?;
         a.apply(x.as_ref(), memory.as_mut())?;
         self.passes += 1;
         let mut y = memory.as_mut();

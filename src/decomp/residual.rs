@@ -10,6 +10,8 @@ use super::entries::SymmetricEntries;
 use super::estimate::{ErrorEstimate, ErrorKind};
 use super::psd::checked_diagonal;
 use super::rp_cholesky::RpCholesky;
+use super::transfer::{entries, upload};
+use crate::operator::column_squares;
 use crate::random::{Stream, words64};
 use crate::{Backend, Error, Mat, MatRef, Op, Result, Scalar, Uplo, scalar};
 
@@ -125,12 +127,10 @@ impl<T: Scalar, D: Backend<T>> Run<T, D> {
             .map(|(j, &p)| self.diagonal[p] / lower[j * new.len() + j].powi(2))
             .fold(0.0, f64::max)
             .sqrt();
-        let lower: Vec<T> = lower.into_iter().map(T::from_f64).collect();
-        let lower = Mat::from_column_major(device, &lower, new.len(), new.len())?;
+        let lower = upload(device, lower, (new.len(), new.len()))?;
         device.trsm_right(Uplo::Lower, Op::Trans, lower.as_ref(), columns.as_mut())?;
         device.axpby(T::one(), columns.as_ref(), T::zero(), self.f.grow(new.len())?)?;
-        let mut sums = vec![0.0; n];
-        device.column_sums_of_squares(columns.transpose(), 0, &mut sums)?;
+        let sums = column_squares(columns.transpose(), 0)?;
         self.pivots.extend(&new);
         self.subtract(op, &sums, &new, amplified)
     }
@@ -148,10 +148,10 @@ impl<T: Scalar, D: Backend<T>> Run<T, D> {
         self.entries += b * b;
         check_finite(op, block.as_ref(), |row, col| (index[row], index[col]))?;
         scale_exactly(&mut block.as_mut(), -self.exponent)?;
-        let entries = block.to_vec()?;
-        for (k, x) in entries.iter().enumerate() {
+        let known = entries(block.as_ref())?;
+        for (k, x) in known.iter().enumerate() {
             let (i, j) = (k % b, k / b);
-            let difference = (x.to_f64() - entries[i * b + j].to_f64()).abs();
+            let difference = (x - known[i * b + j]).abs();
             let size = (self.diagonal[index[i]] * self.diagonal[index[j]]).sqrt();
             let limit = 64.0 * T::UNIT_ROUNDOFF * size;
             if difference > limit {
@@ -163,7 +163,7 @@ impl<T: Scalar, D: Backend<T>> Run<T, D> {
         let mut rows = Mat::scratch(device, b, self.f.len())?;
         device.gather_rows(index, self.f.as_ref(), rows.as_mut())?;
         device.gemm(-T::one(), rows.as_ref(), rows.transpose(), T::one(), block.as_mut())?;
-        Ok(block.to_vec()?.into_iter().map(T::to_f64).collect())
+        entries(block.as_ref())
     }
 
     /// Which proposals become pivots, `room` at most, and the Cholesky factor of their block of the residual.

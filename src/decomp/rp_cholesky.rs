@@ -25,6 +25,7 @@ use super::psd::spectral;
 use super::range::Observer;
 use super::residual::Run;
 use super::{Progress, Target};
+use crate::error::{check_least, check_shape};
 use crate::{Backend, Cpu, Device, Error, Mat, Result, Scalar};
 use core::ops::ControlFlow;
 
@@ -182,15 +183,10 @@ fn factor<T: Scalar, D: Backend<T>>(
 ) -> Result<RpCholesky<T, D>> {
     let shape = a.shape();
     let n = shape.0;
-    crate::error::check_shape(op, "a", shape, (n, n))?;
+    check_shape(op, "a", shape, (n, n))?;
     params.target.check(op, shape)?;
-    if params.block_size == 0 {
-        return Err(Error::invalid(op, "block_size", 0, "at least 1"));
-    }
-    let limit = match params.target {
-        Target::Rank(rank) => rank,
-        Target::Tolerance(_) => params.max_rank.unwrap_or(n).min(n),
-    };
+    check_least(op, "block_size", params.block_size, 1)?;
+    let limit = params.target.limit(params.max_rank, n);
     let mut run = Run::start(op, a, limit.min(params.block_size.max(64)))?;
     let mut rounds = 0;
     while run.pivots.len() < limit && !run.reached(params.target) {

@@ -11,25 +11,27 @@ use super::estimate::ErrorEstimate;
 use super::host::{SmallSvd, small_svd};
 use super::qb::QbParams;
 use super::range::{Observer, Range, find};
+use super::transfer::{download, upload_columns};
 use super::turned::Turned;
 use super::{Progress, Target};
-use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, Result, Scalar, scalar};
+use crate::{Backend, Cpu, Device, Error, LinearOperator, Mat, MatRef, Result, Scalar, scalar};
 use core::ops::ControlFlow;
 
-/// What [`rsvd`] is asked for.
+/// What [`rsvd`] and, as [`EighParams`](super::EighParams), [`eigh_randomized`](super::eigh_randomized) are asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RsvdParams {
-    qb: QbParams,
-    oversampling: usize,
+    pub(super) qb: QbParams,
+    pub(super) oversampling: usize,
 }
 
 impl RsvdParams {
-    /// The leading `rank` singular triplets (fewer when the numerical rank of A is smaller).
+    /// The leading `rank` singular triplets, or eigenpairs of largest magnitude (fewer when the numerical rank of A is
+    /// smaller).
     pub fn rank(rank: usize) -> Self {
         Self { qb: QbParams::rank(rank), oversampling: 10 }
     }
 
-    /// The smallest rank found with ‖A − UΣVᵀ‖_F ≤ `tolerance`·‖A‖_F.
+    /// The smallest rank found with ‖A − UΣVᵀ‖_F, or ‖A − UΛUᵀ‖_F, ≤ `tolerance`·‖A‖_F.
     pub fn tolerance(tolerance: f64) -> Self {
         Self { qb: QbParams::tolerance(tolerance), oversampling: 0 }
     }
@@ -39,7 +41,7 @@ impl RsvdParams {
         Self { oversampling, ..self }
     }
 
-    /// q, as [`QbParams::power_passes`]. Default 2.
+    /// q, as [`QbParams::power_passes`]: A is multiplied 2q + 2 times. Default 2.
     pub fn power_passes(self, power_passes: usize) -> Self {
         Self { qb: self.qb.power_passes(power_passes), ..self }
     }
@@ -99,13 +101,22 @@ impl<T: Scalar, D: Device> Svd<T, D> {
     where
         D: Backend<T>,
     {
-        let device = self.u.device();
-        let mut us = self.u.try_clone()?;
-        device.scale_columns(&self.s, us.as_mut())?;
-        let mut a = Mat::scratch(device, self.u.nrows(), self.vt.ncols())?;
-        device.gemm(T::one(), us.as_ref(), self.vt.as_ref(), T::zero(), a.as_mut())?;
-        Ok(a)
+        reconstruct(&self.u, &self.s, self.vt.as_ref())
     }
+}
+
+/// U·diag(values)·Vᵀ.
+pub(super) fn reconstruct<T: Scalar, D: Backend<T>>(
+    u: &Mat<T, D>,
+    values: &[T],
+    vt: MatRef<'_, T, D>,
+) -> Result<Mat<T, D>> {
+    let device = u.device();
+    let mut scaled = u.try_clone()?;
+    device.scale_columns(values, scaled.as_mut())?;
+    let mut a = Mat::scratch(device, u.nrows(), vt.ncols())?;
+    device.gemm(T::one(), scaled.as_ref(), vt, T::zero(), a.as_mut())?;
+    Ok(a)
 }
 
 /// The leading singular triplets of A, to a rank or to a relative tolerance.
@@ -184,18 +195,9 @@ pub(super) fn decompose<T: Scalar, D: Backend<T>>(
     observer: &mut Observer<'_>,
 ) -> Result<Svd<T, D>> {
     let (m, n) = a.shape();
-    let mut plan = asked;
-    if let Target::Rank(k) = asked.target {
-        asked.target.check(op, (m, n))?;
-        // Without a rank no column of the basis is needed.
-        let block = if k == 0 { 0 } else { k.saturating_add(oversampling).min(m.min(n)) };
-        let kept = if asked.krylov { asked.power_passes.saturating_add(1) } else { 1 };
-        plan.target = Target::Rank(block.saturating_mul(kept).min(m.min(n)));
-        plan.block_size = asked.block_size.or(Some(block.max(1)));
-        plan.enough = Some(block);
-    }
+    asked.target.check(op, (m, n))?;
     let a = &Turned::new(a)?;
-    let mut range = find(op, a, &plan, observer)?;
+    let mut range = find(op, a, &asked.oversampled(oversampling, m.min(n)), observer)?;
     let device = a.device();
     let mut right = Basis::new(device, n, range.bt.len())?;
     let mut bt = range.bt.as_ref().to_owned()?;
@@ -205,10 +207,10 @@ pub(super) fn decompose<T: Scalar, D: Backend<T>>(
     let tail = norm(&small.s[k..]);
     let error = range.error(a, &asked, tail)?;
     let mut u = Mat::scratch(device, m, k)?;
-    let left = upload::<T, D>(device, small.v.as_ref(), k)?;
+    let left = upload_columns::<T, D>(device, small.v.as_ref(), k)?;
     device.gemm(T::one(), range.q.as_ref(), left.as_ref(), T::zero(), u.as_mut())?;
     let mut v = Mat::scratch(device, n, k)?;
-    let w = upload::<T, D>(device, small.u.as_ref(), k)?;
+    let w = upload_columns::<T, D>(device, small.u.as_ref(), k)?;
     device.gemm(T::one(), right.as_ref(), w.as_ref(), T::zero(), v.as_mut())?;
     let s = small.s[..k].iter().map(|&s| T::from_f64(s)).collect();
     Ok(Svd { u, s, vt: v.into_transposed(), error, passes: range.passes })
@@ -229,9 +231,9 @@ fn small_factor<T: Scalar, D: Backend<T>>(
         return Err(Error::Overflow { op, what: "QᵀA", dtype: T::NAME });
     }
     let e = if largest == 0.0 { 0 } else { scalar::exponent(largest) };
-    let entries = r.to_vec()?;
-    let scaled = faer::Mat::from_fn(r.nrows(), r.ncols(), |i, j| {
-        scalar::scale_by_power(entries[j * r.nrows() + i].to_f64(), -e)
+    let mut scaled = download(r.as_ref())?;
+    scaled.col_iter_mut().for_each(|column| {
+        column.iter_mut().for_each(|x| *x = scalar::scale_by_power(*x, -e));
     });
     let mut small = small_svd(op, scaled.as_ref())?;
     small.s.iter_mut().for_each(|s| *s = scalar::scale_by_power(*s, e));
@@ -272,17 +274,4 @@ fn norm(s: &[f64]) -> f64 {
         return 0.0;
     }
     largest * s.iter().map(|s| (s / largest).powi(2)).sum::<f64>().sqrt()
-}
-
-/// The first `cols` columns of a host matrix.
-pub(crate) fn upload<T: Scalar, D: Backend<T>>(
-    device: &D,
-    a: faer::MatRef<'_, f64>,
-    cols: usize,
-) -> Result<Mat<T, D>> {
-    let entries: Vec<T> = (0..cols)
-        .flat_map(|j| (0..a.nrows()).map(move |i| (i, j)))
-        .map(|(i, j)| T::from_f64(a[(i, j)]))
-        .collect();
-    Mat::from_column_major(device, &entries, a.nrows(), cols)
 }

@@ -5,7 +5,7 @@
 //!
 //! Source: Björck and Golub, "Numerical methods for computing angles between linear subspaces", 1973.
 
-use crate::decomp::{Basis, normalise, project, small_svd};
+use crate::decomp::{Basis, inner, normalise, project, small_svd};
 use crate::error::check_shape;
 use crate::{Backend, Error, Mat, MatRef, Result, Scalar};
 
@@ -68,19 +68,13 @@ pub fn subspace_angles<T: Scalar, D: Backend<T>>(
     let dimensions = (q.ncols(), p.ncols());
     let (larger, mut smaller) = if q.ncols() >= p.ncols() { (q, p) } else { (p, q) };
     let device = larger.device().clone();
-    let mut cosines = Mat::scratch(&device, larger.ncols(), smaller.ncols())?;
-    let turned = larger.transpose();
-    device.gemm(T::one(), turned, smaller.as_ref(), T::zero(), cosines.as_mut())?;
-    let cosines = singular_values(op, &cosines)?;
+    let cosines = small_svd(op, inner(larger.as_ref(), smaller.as_ref())?.as_ref())?.s;
     // What the larger subspace leaves; twice, since once leaves rounding errors of the part that is taken out.
     project(larger.as_ref(), smaller.as_mut())?;
     project(larger.as_ref(), smaller.as_mut())?;
     let mut basis = Basis::new(&device, smaller.nrows(), smaller.ncols())?;
     basis.extend(op, smaller.try_clone()?.as_mut(), 0.0)?;
-    let mut triangle = Mat::scratch(&device, basis.len(), smaller.ncols())?;
-    let turned = basis.as_ref().transpose();
-    device.gemm(T::one(), turned, smaller.as_ref(), T::zero(), triangle.as_mut())?;
-    let sines = singular_values(op, &triangle)?;
+    let sines = small_svd(op, inner(basis.as_ref(), smaller.as_ref())?.as_ref())?.s;
     let sine = |i: usize| sines.get(cosines.len() - 1 - i).copied().unwrap_or(0.0);
     let angles = (0..cosines.len()).map(|i| sine(i).atan2(cosines[i])).collect();
     Ok(SubspaceAngles { angles, dimensions })
@@ -101,11 +95,4 @@ fn orthonormal<T: Scalar, D: Backend<T>>(
     let mut basis = Basis::new(device, n, k.min(n))?;
     basis.extend(op, copy.as_mut(), 0.0)?;
     Ok(basis.into_mat())
-}
-
-/// The singular values of a small matrix, falling.
-fn singular_values<T: Scalar, D: Backend<T>>(op: &'static str, a: &Mat<T, D>) -> Result<Vec<f64>> {
-    let entries = a.to_vec()?;
-    let host = faer::Mat::from_fn(a.nrows(), a.ncols(), |i, j| entries[j * a.nrows() + i].to_f64());
-    Ok(small_svd(op, host.as_ref())?.s)
 }

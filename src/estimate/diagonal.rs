@@ -10,10 +10,11 @@
 //! Sources: Bekas, Kokiopoulou and Saad, "An estimator for the diagonal of a matrix", 2007; Epperly, Tropp and Webber, 2023,
 //! arXiv 2301.07825, §4 (XDiag).
 
-use super::probes::{Law, times, times_adjoint, vectors};
+use super::probes::{times, times_adjoint, vectors};
 use super::xtrace::Exchange;
-use crate::decomp::{normalise, scale_exactly};
-use crate::{Backend, Error, LinearOperator, Mat, Result, Scalar, operator, scalar};
+use crate::decomp::{Law, entries, normalise, scale_exactly, upload_columns};
+use crate::error::{check_least, check_shape};
+use crate::{Backend, LinearOperator, Mat, Result, Scalar, operator, scalar};
 
 /// How [`diagonal`] estimates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +72,8 @@ impl DiagonalEstimate {
 /// The diagonal of a square A, with a standard error an entry. Unbiased whatever A.
 ///
 /// # Errors
-/// [`Error::ShapeMismatch`] unless A is square; [`Error::InvalidArgument`] for fewer than 4 products;
-/// [`Error::NonFinite`] with the position; [`Error::Overflow`]; [`Error::OutOfMemory`].
+/// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) unless A is square; [`Error::InvalidArgument`](crate::Error::InvalidArgument) for fewer than 4 products;
+/// [`Error::NonFinite`](crate::Error::NonFinite) with the position; [`Error::Overflow`](crate::Error::Overflow); [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 ///
 /// # Cost
 /// m products with vectors in one or two blocks, 2nm² flops, 5nm on the host; memory for about 3nm entries on the
@@ -91,10 +92,8 @@ pub fn diagonal<T: Scalar, D: Backend<T>>(
 ) -> Result<DiagonalEstimate> {
     let op = "diagonal";
     let (n, DiagonalParams { products, method, seed }) = (a.shape().0, params);
-    crate::error::check_shape(op, "a", a.shape(), (n, n))?;
-    if products < 4 {
-        return Err(Error::invalid(op, "products", products, "at least 4"));
-    }
+    check_shape(op, "a", a.shape(), (n, n))?;
+    check_least(op, "products", products, 4)?;
     match method {
         DiagonalMethod::Hutchinson => hutchinson(op, a, products, seed),
         DiagonalMethod::XDiag => xdiag(op, a, products, seed),
@@ -110,7 +109,7 @@ fn hutchinson<T: Scalar, D: Backend<T>>(
     let omega = vectors(a.device(), Law::Signs, seed, a.shape().0, 0..products)?;
     let mut y = times(op, a, &omega)?;
     let exponent = normalise(&mut y.as_mut())?;
-    let (values, errors) = means(&host(&omega)?, &host(&y)?, a.shape().0);
+    let (values, errors) = means(&entries(omega.as_ref())?, &entries(y.as_ref())?, a.shape().0);
     Ok(DiagonalEstimate::scaled(values, errors, products, exponent))
 }
 
@@ -134,17 +133,17 @@ fn xdiag<T: Scalar, D: Backend<T>>(
     scale_exactly(&mut z.as_mut(), -exponent)?;
     let rounding = T::UNIT_ROUNDOFF * operator::norm_fro(z.as_ref())?;
     let products = l + q.ncols();
-    let mut values = seen(&host(q)?, &host(&z)?, n);
+    let mut values = seen(&entries(q.as_ref())?, &entries(z.as_ref())?, n);
     let mut errors = vec![rounding; n];
     if let (Ok(exchange), true) = (&exchange, l < n) {
         // (Qsᵢ) and (Zsᵢ), column by column.
         let turn = |x: &Mat<T, D>| {
-            let s = crate::decomp::upload::<T, D>(device, exchange.s.as_ref(), l)?;
+            let s = upload_columns::<T, D>(device, exchange.s.as_ref(), l)?;
             let mut turned = Mat::scratch(device, n, l)?;
             device.gemm(T::one(), x.as_ref(), s.as_ref(), T::zero(), turned.as_mut())?;
-            host(&turned)
+            entries(turned.as_ref())
         };
-        let (qs, zs, signs) = (turn(q)?, turn(&z)?, host(&omega)?);
+        let (qs, zs, signs) = (turn(q)?, turn(&z)?, entries(omega.as_ref())?);
         // qs∘(ω·left − zs), one sample a column.
         let left = &exchange.left;
         let rest: Vec<f64> = (signs.iter().zip(&zs).enumerate())
@@ -164,11 +163,6 @@ fn seen(q: &[f64], z: &[f64], n: usize) -> Vec<f64> {
         sums.iter_mut().zip(q.iter().zip(z)).for_each(|(sum, (q, z))| *sum += q * z);
     }
     sums
-}
-
-/// The entries on the host, column by column.
-fn host<T: Scalar, D: Backend<T>>(x: &Mat<T, D>) -> Result<Vec<f64>> {
-    Ok(x.to_vec()?.into_iter().map(T::to_f64).collect())
 }
 
 /// The means of the samples x∘y, column by column, and the standard deviations of these means.

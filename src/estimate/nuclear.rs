@@ -12,10 +12,12 @@
 //! Sources: Ubaru, Chen and Saad, "Fast estimation of tr(f(A)) via stochastic Lanczos quadrature", 2017; Meyer, Musco, Musco
 //! and Woodruff, 2021; Golub and Meurant, "Matrices, moments and quadrature", 2010, §6.
 
-use super::probes::{Law, times, times_adjoint, vectors};
+use super::probes::{times, times_adjoint, vectors};
 use super::{Estimate, mean_and_error};
-use crate::decomp::{RsvdParams, normalise, project, rsvd, scale_exactly, small_svd};
-use crate::{Backend, Error, LinearOperator, Mat, Result, Scalar, scalar};
+use crate::decomp::{Law, RsvdParams, normalise, project, rsvd, scale_exactly, small_svd};
+use crate::error::check_least;
+use crate::operator::column_squares;
+use crate::{Backend, LinearOperator, Mat, Result, Scalar, scalar};
 
 /// What [`norm_nuclear`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,8 +59,8 @@ impl NuclearParams {
 /// ‖A‖_* = Σσᵢ, with a standard error that includes what the last step of the quadrature changed.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for fewer than 2 probes or steps; [`Error::NonFinite`] with the position;
-/// [`Error::Overflow`]; [`Error::OutOfMemory`].
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for fewer than 2 probes or steps; [`Error::NonFinite`](crate::Error::NonFinite) with the position;
+/// [`Error::Overflow`](crate::Error::Overflow); [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 ///
 /// # Cost
 /// An rsvd to the rank, and as many products with A and Aᵀ as steps, each with rank + probes columns; memory for about
@@ -77,11 +79,8 @@ pub fn norm_nuclear<T: Scalar, D: Backend<T>>(
 ) -> Result<Estimate> {
     let op = "norm_nuclear";
     let NuclearParams { rank, probes, steps, seed } = params;
-    for (name, value) in [("probes", probes), ("steps", steps)] {
-        if value < 2 {
-            return Err(Error::invalid(op, name, value, "at least 2"));
-        }
-    }
+    check_least(op, "probes", probes, 2)?;
+    check_least(op, "steps", steps, 2)?;
     let ((m, n), device) = (a.shape(), a.device());
     let least = m.min(n);
     let rank = rank.min(least);
@@ -180,8 +179,7 @@ fn subtract<T: Scalar, D: Backend<T>>(
 /// Makes the columns unit vectors, those of rounding errors zero; returns their norms.
 fn unit_columns<T: Scalar, D: Backend<T>>(x: &mut Mat<T, D>) -> Result<Vec<f64>> {
     let device = x.device().clone();
-    let mut norms = vec![0.0; x.ncols()];
-    device.column_sums_of_squares(x.as_ref(), 0, &mut norms)?;
+    let mut norms = column_squares(x.as_ref(), 0)?;
     norms.iter_mut().for_each(|norm| *norm = norm.sqrt());
     let largest = norms.iter().copied().fold(0.0, f64::max);
     let cut = |norm: &mut f64| {

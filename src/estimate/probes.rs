@@ -1,19 +1,13 @@
 //! Random vectors, what A makes of them, and the Frobenius norm.
 
 use super::NormEstimate;
-use crate::decomp::{bound_factor, explain_non_finite};
+use crate::decomp::{Law, bound_factor, explain_non_finite, finite_norm, random_columns};
+use crate::error::{check_least, check_share};
 use crate::operator::norm_fro as norm_of_block;
-use crate::random::{Stream, words64};
-use crate::{Backend, Error, LinearOperator, Mat, Result, Scalar, Sketch};
+use crate::random::Stream;
+use crate::{Backend, LinearOperator, Mat, Result, Scalar};
 
-/// Which entries random vectors have.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Law {
-    Gaussian,
-    Signs,
-}
-
-/// `count` random vectors of length n, those from `first` on, as columns.
+/// The random vectors `range` of length n of an estimate, as columns.
 pub(super) fn vectors<T: Scalar, D: Backend<T>>(
     device: &D,
     law: Law,
@@ -21,14 +15,7 @@ pub(super) fn vectors<T: Scalar, D: Backend<T>>(
     n: usize,
     range: core::ops::Range<usize>,
 ) -> Result<Mat<T, D>> {
-    let [key, _] = words64(seed, Stream::Estimator, 0, 0);
-    let all = match law {
-        Law::Gaussian => Sketch::gaussian(range.end, n, key)?,
-        Law::Signs => Sketch::rademacher(range.end, n, key)?,
-    };
-    let mut omega = Mat::scratch(device, n, range.len())?;
-    device.fill(&all.raw().rows(range), T::one(), omega.as_mut().transpose())?;
-    Ok(omega)
+    random_columns(device, law, (seed, Stream::Estimator), n, range)
 }
 
 /// AX, which must be finite.
@@ -53,27 +40,6 @@ pub(super) fn times_adjoint<T: Scalar, D: Backend<T>>(
     a.apply_adjoint(x.as_ref(), y.as_mut())?;
     explain_non_finite(op, a, y.as_ref())?;
     Ok(y)
-}
-
-/// XᵀY on the host, as a faer matrix.
-pub(super) fn inner<T: Scalar, D: Backend<T>>(
-    x: &Mat<T, D>,
-    y: &Mat<T, D>,
-) -> Result<faer::Mat<f64>> {
-    let (k, l) = (x.ncols(), y.ncols());
-    let mut product = Mat::scratch(x.device(), k, l)?;
-    x.device().gemm(T::one(), x.transpose(), y.as_ref(), T::zero(), product.as_mut())?;
-    let entries = product.to_vec()?;
-    Ok(faer::Mat::from_fn(k, l, |i, j| entries[j * k + i].to_f64()))
-}
-
-/// A number strictly between 0 and 1.
-pub(super) fn check_share(op: &'static str, argument: &'static str, p: f64) -> Result<()> {
-    if p > 0.0 && p < 1.0 {
-        Ok(())
-    } else {
-        Err(Error::invalid(op, argument, p, "between 0 and 1, both excluded"))
-    }
 }
 
 /// What [`norm_fro`] is asked for.
@@ -132,18 +98,10 @@ pub fn norm_fro<T: Scalar, D: Backend<T>>(
 ) -> Result<NormEstimate> {
     let op = "norm_fro";
     let FrobeniusParams { probes, failure_probability, seed } = params;
-    if probes == 0 {
-        return Err(Error::invalid(op, "probes", 0, "at least 1"));
-    }
+    check_least(op, "probes", probes, 1)?;
     check_share(op, "failure_probability", failure_probability)?;
-    if let Some(norm) = a.norm_fro()? {
-        if norm.is_finite() {
-            return Ok(NormEstimate::exact(norm, 0));
-        }
-        return Err(match a.find_non_finite()? {
-            Some((row, col)) => Error::NonFinite { op, row, col },
-            None => Error::Overflow { op, what: "the Frobenius norm of A", dtype: "f64" },
-        });
+    if let Some(norm) = finite_norm(op, a)? {
+        return Ok(NormEstimate::exact(norm, 0));
     }
     let omega = vectors(a.device(), Law::Gaussian, seed, a.shape().1, 0..probes)?;
     let products = times(op, a, &omega)?;

@@ -11,8 +11,9 @@
 //! Source: Meier and Nakatsukasa, "Fast randomized numerical rank estimation for numerically low-rank matrices", 2021,
 //! arXiv 2105.07388.
 
-use super::probes::{Law, check_share, times, vectors};
-use crate::decomp::{normalise, small_svd};
+use super::probes::{times, vectors};
+use crate::decomp::{Law, download, normalise, small_svd};
+use crate::error::check_share;
 use crate::random::{Stream, words64};
 use crate::{Backend, LinearOperator, Mat, Result, Scalar, Sketch, scalar};
 
@@ -22,15 +23,15 @@ const FIRST: usize = 32;
 /// What [`numerical_rank`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RankParams {
-    tolerance: f64,
+    rank_tolerance: f64,
     max_rank: Option<usize>,
     seed: u64,
 }
 
 impl RankParams {
-    /// Singular values above `tolerance`·σ₁ count.
-    pub fn tolerance(tolerance: f64) -> Self {
-        Self { tolerance, max_rank: None, seed: 0 }
+    /// Singular values above `rank_tolerance`·σ₁ count.
+    pub fn rank_tolerance(rank_tolerance: f64) -> Self {
+        Self { rank_tolerance, max_rank: None, seed: 0 }
     }
 
     /// Where the search ends: ranks above are not told apart. Default min(m, n).
@@ -57,10 +58,10 @@ pub struct RankEstimate {
     pub products: usize,
 }
 
-/// How many singular values of A are above `tolerance`·σ₁, from a sketch.
+/// How many singular values of A are above `rank_tolerance`·σ₁, from a sketch.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a tolerance outside (0, 1);
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a rank tolerance outside (0, 1);
 /// [`Error::NonFinite`](crate::Error::NonFinite) with the position;
 /// [`Error::Overflow`](crate::Error::Overflow); [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 ///
@@ -71,7 +72,7 @@ pub struct RankEstimate {
 /// use randnla::{Cpu, Mat, estimate::{RankParams, numerical_rank}};
 /// // A sum of 7 products of a column and a row.
 /// let a = Mat::from_fn(&Cpu::new(), 300, 200, |i, j| (1..=7).map(|k| ((i * k) as f64).sin() * ((j * k) as f64).cos()).sum::<f64>())?;
-/// assert_eq!(numerical_rank(&a, RankParams::tolerance(1e-10))?.rank, 7);
+/// assert_eq!(numerical_rank(&a, RankParams::rank_tolerance(1e-10))?.rank, 7);
 /// # Ok::<(), randnla::Error>(())
 /// ```
 pub fn numerical_rank<T: Scalar, D: Backend<T>>(
@@ -79,8 +80,8 @@ pub fn numerical_rank<T: Scalar, D: Backend<T>>(
     params: RankParams,
 ) -> Result<RankEstimate> {
     let op = "numerical_rank";
-    let RankParams { tolerance, max_rank, seed } = params;
-    check_share(op, "tolerance", tolerance)?;
+    let RankParams { rank_tolerance, max_rank, seed } = params;
+    check_share(op, "rank_tolerance", rank_tolerance)?;
     let ((m, n), device) = (a.shape(), a.device());
     let least = m.min(n);
     let limit = max_rank.unwrap_or(least).min(least);
@@ -97,7 +98,7 @@ pub fn numerical_rank<T: Scalar, D: Backend<T>>(
         device.axpby(T::one(), new.as_ref(), T::zero(), wider.as_mut().columns(known..width))?;
         y = wider;
         let values = sketched_values(op, &y, seed)?;
-        let threshold = tolerance * values.first().copied().unwrap_or(0.0);
+        let threshold = rank_tolerance * values.first().copied().unwrap_or(0.0);
         let noise = T::UNIT_ROUNDOFF * (m.max(n) as f64) * values.first().copied().unwrap_or(0.0);
         let rank = values.iter().take_while(|&&value| value > threshold.max(noise)).count();
         // Twice as many columns as values above: the last of them is seen well.
@@ -122,9 +123,7 @@ fn sketched_values<T: Scalar, D: Backend<T>>(
     let mut core =
         if d < m { Sketch::sparse_stack(d, m, 8, key)?.apply(y)? } else { y.try_clone()? };
     let exponent = normalise(&mut core.as_mut())?;
-    let entries = core.to_vec()?;
-    let rows = core.nrows();
-    let host = faer::Mat::from_fn(rows, l, |i, j| entries[j * rows + i].to_f64());
+    let host = download(core.as_ref())?;
     let factor = 1.0 / (l as f64).sqrt();
     let values = small_svd(op, host.as_ref())?.s;
     Ok(values.into_iter().map(|s| scalar::scale_by_power(s * factor, exponent)).collect())

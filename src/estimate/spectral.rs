@@ -8,8 +8,9 @@
 //! start", 1992, theorem 4.2.
 
 use super::NormEstimate;
-use super::probes::{Law, check_share, inner, times, times_adjoint, vectors};
-use crate::decomp::{normalise, project, scale_exactly, small_eigen};
+use super::probes::{times, times_adjoint, vectors};
+use crate::decomp::{Law, inner, normalise, project, scale_exactly, small_eigen};
+use crate::error::check_share;
 use crate::operator::norm_fro;
 use crate::{Backend, Error, LinearOperator, Mat, Result, Scalar, scalar};
 
@@ -126,7 +127,7 @@ pub fn norm_spectral<T: Scalar, D: Backend<T>>(
         }
     }
     let images = images.truncate_columns(k);
-    let gram = inner(&images, &images)?;
+    let gram = inner(images.as_ref(), images.as_ref())?;
     let (values, _) = small_eigen(op, gram.as_ref())?;
     let value = values.first().map_or(0.0, |x| x.max(0.0).sqrt());
     let rounding = 4.0 * T::UNIT_ROUNDOFF * ((m + n) as f64).sqrt() * value;

@@ -10,11 +10,12 @@
 //! "Hutch++: optimal stochastic trace estimation", 2021; Epperly, Tropp and Webber, "XTrace: making the most of every
 //! sample in stochastic trace estimation", 2023, arXiv 2301.07825.
 
-use super::probes::{Law, inner, times, vectors};
+use super::probes::{times, vectors};
 use super::xtrace::xtrace;
 use super::{Estimate, mean_and_error};
-use crate::decomp::{Basis, project};
-use crate::{Backend, Error, LinearOperator, Mat, Result, Scalar};
+use crate::decomp::{Basis, Law, inner, project};
+use crate::error::{check_least, check_shape};
+use crate::{Backend, LinearOperator, Mat, Result, Scalar};
 
 /// How [`trace`] estimates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +59,8 @@ impl TraceParams {
 /// Where the products span the range of A the value is exact but for rounding, and the error is that of rounding.
 ///
 /// # Errors
-/// [`Error::ShapeMismatch`] unless A is square; [`Error::InvalidArgument`] for too few products;
-/// [`Error::NonFinite`] with the position; [`Error::Overflow`]; [`Error::OutOfMemory`].
+/// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) unless A is square; [`Error::InvalidArgument`](crate::Error::InvalidArgument) for too few products;
+/// [`Error::NonFinite`](crate::Error::NonFinite) with the position; [`Error::Overflow`](crate::Error::Overflow); [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 ///
 /// # Cost
 /// m products with vectors in one to three blocks, O(nm²) flops and O(m³) on the host; memory for about 2nm entries.
@@ -77,11 +78,9 @@ pub fn trace<T: Scalar, D: Backend<T>>(
 ) -> Result<Estimate> {
     let op = "trace";
     let (n, TraceParams { products, method, seed }) = (a.shape().0, params);
-    crate::error::check_shape(op, "a", a.shape(), (n, n))?;
+    check_shape(op, "a", a.shape(), (n, n))?;
     let least = if method == TraceMethod::HutchPlusPlus { 6 } else { 4 };
-    if products < least {
-        return Err(Error::invalid(op, "products", products, format!("at least {least}")));
-    }
+    check_least(op, "products", products, least)?;
     match method {
         TraceMethod::Hutchinson => hutchinson(op, a, products, seed),
         TraceMethod::HutchPlusPlus => hutch_plus_plus(op, a, products, seed),
@@ -128,7 +127,7 @@ fn forms<T: Scalar, D: Backend<T>>(
 ) -> Result<Vec<f64>> {
     let mut y = times(op, a, x)?;
     let exponent = crate::decomp::normalise(&mut y.as_mut())?;
-    let forms = inner(x, &y)?;
+    let forms = inner(x.as_ref(), y.as_ref())?;
     let unscaled = |j: usize| crate::scalar::scale_by_power(forms[(j, j)], exponent);
     Ok((0..x.ncols()).map(unscaled).collect())
 }

@@ -11,10 +11,11 @@
 //!
 //! Source: Epperly, Tropp and Webber, 2023, arXiv 2301.07825, §2 and §5.
 
-use super::probes::{Law, inner, times, vectors};
+use super::probes::{times, vectors};
 use super::{Estimate, mean_and_error};
-use crate::decomp::{Basis, normalise, scale_exactly, small_inverse, small_product};
-use crate::{Backend, LinearOperator, Mat, Result, Scalar, operator, scalar};
+use crate::decomp::{Basis, Law, inner, normalise, scale_exactly, small_inverse, small_product};
+use crate::operator::{column_squares, norm_fro};
+use crate::{Backend, LinearOperator, Mat, Result, Scalar, scalar};
 
 /// What leaving out one vector takes from the range, and the factors that it is made of.
 pub(super) struct Exchange<T: Scalar, D: Backend<T>> {
@@ -42,7 +43,7 @@ impl<T: Scalar, D: Backend<T>> Exchange<T, D> {
         if q.ncols() < l {
             return Ok(Err(q));
         }
-        let r = inner(&q, y)?;
+        let r = inner(q.as_ref(), y.as_ref())?;
         let mut s = small_inverse(op, &r)?.transpose().to_owned();
         let norms: Vec<f64> = (0..l).map(|i| dot(&s, i, &s, i).sqrt()).collect();
         s.col_iter_mut().zip(&norms).for_each(|(s, norm)| s.iter_mut().for_each(|x| *x /= norm));
@@ -71,9 +72,9 @@ pub(super) fn xtrace<T: Scalar, D: Backend<T>>(
     };
     let mut z = times(op, a, q)?;
     scale_exactly(&mut z.as_mut(), -exponent)?;
-    let h = inner(q, &z)?;
+    let h = inner(q.as_ref(), z.as_ref())?;
     let seen: f64 = (0..q.ncols()).map(|i| h[(i, i)]).sum();
-    let size = operator::norm_fro(z.as_ref())?;
+    let size = norm_fro(z.as_ref())?;
     let rounding = T::UNIT_ROUNDOFF * (n as f64).sqrt() * size;
     let products = l + q.ncols();
     let exact = |value: f64| Estimate {
@@ -85,8 +86,8 @@ pub(super) fn xtrace<T: Scalar, D: Backend<T>>(
     if l == n {
         return Ok(exact(seen));
     }
-    let (w, x) = (inner(q, &omega)?, inner(&z, &omega)?);
-    let lengths = lengths(&omega)?;
+    let (w, x) = (inner(q.as_ref(), omega.as_ref())?, inner(z.as_ref(), omega.as_ref())?);
+    let lengths = column_squares(omega.as_ref(), 0)?;
     let hs = small_product(&h, &exchange.s);
     let along: Vec<f64> = (0..l).map(|i| dot(&exchange.s, i, &w, i)).collect();
     let v = faer::Mat::from_fn(l, l, |k, i| w[(k, i)] - along[i] * exchange.s[(k, i)]);
@@ -109,11 +110,4 @@ pub(super) fn xtrace<T: Scalar, D: Backend<T>>(
 /// xᵢᵀyⱼ.
 fn dot(x: &faer::Mat<f64>, i: usize, y: &faer::Mat<f64>, j: usize) -> f64 {
     x.col(i).iter().zip(y.col(j).iter()).map(|(x, y)| x * y).sum()
-}
-
-/// ‖ωᵢ‖² of every column.
-fn lengths<T: Scalar, D: Backend<T>>(omega: &Mat<T, D>) -> Result<Vec<f64>> {
-    let mut sums = vec![0.0; omega.ncols()];
-    omega.device().column_sums_of_squares(omega.as_ref(), 0, &mut sums)?;
-    Ok(sums)
 }

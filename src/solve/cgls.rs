@@ -1,6 +1,7 @@
 //! Conjugate gradients on the normal equations of a preconditioned least-squares problem.
 
 use super::preconditioner::SketchPreconditioner;
+pub(super) use crate::operator::column_squares as sums;
 use crate::{Backend, LinearOperator, Mat, MatMut, MatRef, Operand, Result, Scalar};
 
 /// Column by column the correction N Z of X for the gradient C = Nᵀ(Aᵀ R − λ X): Z solves
@@ -80,16 +81,6 @@ pub(super) fn normal_times<T: Scalar, D: Backend<T>>(
     device.column_sums_of_squares(image.as_ref(), 0, &mut squares)?;
     a.apply_adjoint(image.as_ref(), z)?;
     Ok(squares)
-}
-
-/// ‖2^exponent x‖² of every column.
-pub(super) fn sums<T: Scalar, D: Backend<T>>(
-    x: MatRef<'_, T, D>,
-    exponent: i32,
-) -> Result<Vec<f64>> {
-    let mut sums = vec![0.0; x.ncols()];
-    x.device().column_sums_of_squares(x, exponent, &mut sums)?;
-    Ok(sums)
 }
 
 /// Column j of Y gains `factors[j]` times that of X.

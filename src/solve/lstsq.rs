@@ -72,8 +72,8 @@ impl LstsqParams {
     }
 
     /// Columns whose residual is below this fraction of the largest column are dependent. Default 8u√n.
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        Self { sketch: self.sketch.tolerance(tolerance), ..self }
+    pub fn rank_tolerance(self, rank_tolerance: f64) -> Self {
+        Self { sketch: self.sketch.rank_tolerance(rank_tolerance), ..self }
     }
 
     /// The seed of the sketch. Default 0.
@@ -250,8 +250,7 @@ fn by_qr<T: Scalar, D: Backend<T>>(
     params: &SketchPreconditionerParams,
 ) -> Result<Lstsq<T, D>> {
     let ((m, n), device, root) = (a.shape(), a.device(), params.root::<T>());
-    let tolerance = params.tolerance_for::<T>(n);
-    let cqrrpt_params = params.of_qr(tolerance);
+    let cqrrpt_params = params.of_qr();
     let qr = match a.as_matrix() {
         Some(Operand::Dense(a)) if root == 0.0 => cqrrpt(a, cqrrpt_params),
         _ if root == 0.0 => cqrrpt(dense(a)?.as_ref(), cqrrpt_params),

@@ -12,8 +12,8 @@
 
 use super::triangle::triangle;
 use crate::decomp::{
-    CqrrptParams, PivotedQr, cholesky_qr3, explain_non_finite, far_exponent, pivoted_qr,
-    scale_exactly, triangular_condition,
+    CqrrptParams, PivotedQr, cholesky_qr3, download, entries, far_exponent, finite_scale,
+    pivoted_qr, scale_exactly, triangular_condition,
 };
 use crate::operator::norm_fro;
 use crate::{
@@ -24,16 +24,13 @@ use crate::{
 /// What a [`SketchPreconditioner`] is made with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SketchPreconditionerParams {
-    embedding_factor: f64,
-    nnz: usize,
-    tolerance: Option<f64>,
+    sketch: CqrrptParams,
     ridge: f64,
-    seed: u64,
 }
 
 impl Default for SketchPreconditionerParams {
     fn default() -> Self {
-        Self { embedding_factor: 4.0, nnz: 8, tolerance: None, ridge: 0.0, seed: 0 }
+        Self { sketch: CqrrptParams::default().embedding_factor(4.0), ridge: 0.0 }
     }
 }
 
@@ -41,17 +38,17 @@ impl SketchPreconditionerParams {
     /// γ: the sketch has ⌈γn⌉ rows, n + 8 at least. At least 1, default 4, with which an iteration gains a factor of
     /// √γ = 2; a larger one gains more and costs γn³ flops.
     pub fn embedding_factor(self, embedding_factor: f64) -> Self {
-        Self { embedding_factor, ..self }
+        Self { sketch: self.sketch.embedding_factor(embedding_factor), ..self }
     }
 
     /// ζ: entries a column of the SparseStack that sketches A. Default 8.
     pub fn nnz(self, nnz: usize) -> Self {
-        Self { nnz, ..self }
+        Self { sketch: self.sketch.nnz(nnz), ..self }
     }
 
     /// Columns whose residual is below this fraction of the largest column are dependent. Default 8u√n.
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        Self { tolerance: Some(tolerance), ..self }
+    pub fn rank_tolerance(self, rank_tolerance: f64) -> Self {
+        Self { sketch: self.sketch.rank_tolerance(rank_tolerance), ..self }
     }
 
     /// λ ≥ 0: the preconditioner is for the rows of A followed by √λ·I. Default 0.
@@ -61,12 +58,12 @@ impl SketchPreconditionerParams {
 
     /// The seed of the sketch. Default 0.
     pub fn seed(self, seed: u64) -> Self {
-        Self { seed, ..self }
+        Self { sketch: self.sketch.seed(seed), ..self }
     }
 
     /// Rows of a sketch of n columns; saturates.
     pub(super) fn sketch_rows(&self, n: usize) -> usize {
-        ((self.embedding_factor * n as f64).ceil() as usize).max(n.saturating_add(8))
+        self.sketch.sketch_rows(n)
     }
 
     /// The operator for m×n matrices; `None` for those that a sketch would not make shorter.
@@ -75,16 +72,12 @@ impl SketchPreconditionerParams {
         if n == 0 || d >= m {
             return Ok(None);
         }
-        Sketch::sparse_stack(d, m, self.nnz.min(d), self.seed).map(Some)
+        self.sketch.sketch(d, m).map(Some)
     }
 
-    /// The QR that serves the same matrix.
-    pub(super) fn of_qr(&self, tolerance: f64) -> CqrrptParams {
-        CqrrptParams::default().tolerance(tolerance).nnz(self.nnz).seed(self.seed)
-    }
-
-    pub(super) fn tolerance_for<T: Scalar>(&self, n: usize) -> f64 {
-        self.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n.max(1) as f64).sqrt())
+    /// The QR that serves the same matrix, its sketch as long as that of a QR by default.
+    pub(super) fn of_qr(&self) -> CqrrptParams {
+        self.sketch.embedding_factor(2.0)
     }
 
     /// √λ, as T holds it.
@@ -93,13 +86,8 @@ impl SketchPreconditionerParams {
     }
 
     pub(super) fn check<T: Scalar>(&self, op: &'static str) -> Result<()> {
-        let (gamma, lambda) = (self.embedding_factor, self.ridge);
-        if !(gamma >= 1.0 && gamma.is_finite()) {
-            return Err(Error::invalid(op, "embedding_factor", gamma, "at least 1, finite"));
-        }
-        if self.nnz == 0 {
-            return Err(Error::invalid(op, "nnz", 0, "at least 1"));
-        }
+        self.sketch.check(op)?;
+        let lambda = self.ridge;
         if !(lambda >= 0.0 && lambda.is_finite()) {
             return Err(Error::invalid(op, "ridge", lambda, "at least 0, finite"));
         }
@@ -108,12 +96,7 @@ impl SketchPreconditionerParams {
             let allowed = format!("numbers whose root is in the range of {}", T::NAME);
             return Err(Error::invalid(op, "ridge", lambda, allowed));
         }
-        match self.tolerance {
-            Some(tol) if !(tol > 0.0 && tol < 1.0) => {
-                Err(Error::invalid(op, "tolerance", tol, "between 0 and 1, both excluded"))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -182,11 +165,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         params: &SketchPreconditionerParams,
     ) -> Result<Self> {
         let (device, n) = (a.device(), sketch.ncols());
-        let largest = device.max_abs(sketch.as_ref())?;
-        let Some(mut exponent) = far_exponent(largest) else {
-            explain_non_finite(op, a, sketch.as_ref())?;
-            unreachable!("the largest entry is not finite");
-        };
+        let (largest, mut exponent) = finite_scale(op, a, sketch.as_ref())?;
         let root = params.root::<T>();
         if root > largest {
             exponent = far_exponent(root).expect("λ is finite");
@@ -195,17 +174,15 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
             sketch = with_ridge(sketch, root)?;
         }
         let norm = norm_fro(sketch.as_ref())?;
-        if exponent != 0 {
-            scale_exactly(&mut sketch.as_mut(), -exponent)?;
-        }
+        scale_exactly(&mut sketch.as_mut(), -exponent)?;
         let scale = Scale { exponent, root, norm };
-        let tolerance = params.tolerance_for::<T>(n);
+        let rank_tolerance = params.sketch.dependence::<T>(n);
         // Far enough from the rank decision, which is that of pivoted QR.
-        if let Some(r) = triangle(sketch.as_ref(), 1.0 / (16.0 * tolerance))? {
+        if let Some(r) = triangle(sketch.as_ref(), 1.0 / (16.0 * rank_tolerance))? {
             let triangle = Mat::from_fn(device, n, n, |i, j| T::from_f64(r[(i, j)]))?;
             return Self::assemble(triangle, None, (0..n).collect(), scale);
         }
-        let found = pivoted_qr(op, sketch.as_mut(), tolerance)?;
+        let found = pivoted_qr(op, sketch.as_mut(), rank_tolerance)?;
         let (order, k) = (found.permutation(), found.pivots.len());
         let entry = |i: usize, j: usize| T::from_f64(found.rows[(j, i)]);
         if k == n {
@@ -224,9 +201,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         let largest = device.max_abs(qr.r.as_ref())?;
         let exponent = far_exponent(largest).expect("a finite factor");
         let mut r = qr.r.try_clone()?;
-        if exponent != 0 {
-            scale_exactly(&mut r.as_mut(), -exponent)?;
-        }
+        scale_exactly(&mut r.as_mut(), -exponent)?;
         let scale = Scale { exponent, root, norm };
         if k == n {
             return Self::assemble(r, None, qr.pivots.clone(), scale);
@@ -260,7 +235,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         scale: Scale,
     ) -> Result<Self> {
         let k = triangle.nrows();
-        let lower: Vec<f64> = triangle.transpose().to_vec()?.into_iter().map(T::to_f64).collect();
+        let lower = entries(triangle.transpose())?;
         let condition = if k == 0 { 1.0 } else { triangular_condition(&lower, k) };
         let Scale { exponent, root, norm } = scale;
         Ok(Self { triangle, basis, order, exponent, root, norm, condition })
@@ -300,11 +275,9 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
     /// F, k×k, with AᵀA ≈ 4^exponent·FᵀF in [`coordinates`](Self::coordinates), and whether it is upper triangular
     /// or lower.
     pub(super) fn factor(&self) -> Result<(faer::Mat<f64>, bool)> {
-        let (k, upper) = (self.rank(), self.basis.is_none());
-        let entries = self.triangle.to_vec()?;
-        let at = |i: usize, j: usize| entries[i + j * k].to_f64();
-        let factor = |i, j| if upper { at(i, j) } else { at(j, i) };
-        Ok((faer::Mat::from_fn(k, k, factor), upper))
+        let upper = self.basis.is_none();
+        let triangle = self.triangle.as_ref();
+        Ok((download(if upper { triangle } else { triangle.transpose() })?, upper))
     }
 
     /// The k coordinates of a vector of the row space of A, or the part in it of any vector: Pᵀg, or Zᵀg.
@@ -332,9 +305,7 @@ impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for SketchPreconditioner<T, 
         let device = y.device();
         let mut w = Mat::scratch(device, self.rank(), x.ncols())?;
         device.axpby(T::one(), x, T::zero(), w.as_mut())?;
-        if self.exponent != 0 {
-            scale_exactly(&mut w.as_mut(), -self.exponent)?;
-        }
+        scale_exactly(&mut w.as_mut(), -self.exponent)?;
         // (R⁻¹ W)ᵀ = Wᵀ R⁻ᵀ, and with U⁻ᵀ for R⁻¹ likewise.
         let op = if self.basis.is_none() { Op::Trans } else { Op::NoTrans };
         device.trsm_right(Uplo::Upper, op, self.triangle.as_ref(), w.as_mut().transpose())?;
@@ -350,10 +321,7 @@ impl<T: Scalar, D: Backend<T>> LinearOperator<T, D> for SketchPreconditioner<T, 
         device.axpby(T::one(), w.as_ref(), T::zero(), y.as_mut())?;
         let op = if self.basis.is_none() { Op::NoTrans } else { Op::Trans };
         device.trsm_right(Uplo::Upper, op, self.triangle.as_ref(), y.as_mut().transpose())?;
-        if self.exponent != 0 {
-            scale_exactly(&mut y, -self.exponent)?;
-        }
-        Ok(())
+        scale_exactly(&mut y, -self.exponent)
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! dn² flops, and 2dn² for each step; n³/3 on the host for each factorization.
 
-use crate::decomp::{clear_cholesky, times_upper, triangular_condition};
+use crate::decomp::{clear_cholesky, gram_entries, rounded, times_upper, triangular_condition};
 use crate::{Backend, Mat, MatRef, Op, Result, Scalar, Uplo};
 
 /// Shifted steps at most.
@@ -30,9 +30,7 @@ pub(super) fn triangle<T: Scalar, D: Backend<T>>(
     let mut w: Option<Mat<T, D>> = None;
     for step in 0..=STEPS {
         let now = w.as_ref().map_or(y, |w| w.as_ref());
-        let mut gram = Mat::scratch(device, n, n)?;
-        device.gram(now, gram.as_mut())?;
-        let mut gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
+        let mut gram = gram_entries(now)?;
         let noise = (n as f64 + (d as f64).sqrt()) * T::UNIT_ROUNDOFF;
         if let Ok(lower) = clear_cholesky::<T>(&gram, n, d) {
             let pivot = |j: usize| lower[j * n + j] * lower[j * n + j];
@@ -58,13 +56,11 @@ pub(super) fn triangle<T: Scalar, D: Backend<T>>(
             }
         };
         // Y is divided by what T can hold, so R has to be multiplied by just that.
-        let rounded: Vec<T> = lower.iter().map(|&x| T::from_f64(x)).collect();
-        let lower: Vec<f64> = rounded.iter().map(|x| x.to_f64()).collect();
+        let (lower, factor) = rounded(device, &lower, n)?;
         let mut divided = match w.take() {
             Some(w) => w,
             None => y.to_owned()?,
         };
-        let factor = Mat::from_column_major(device, &rounded, n, n)?;
         device.trsm_right(Uplo::Lower, Op::Trans, factor.as_ref(), divided.as_mut())?;
         w = Some(divided);
         r = Some(after(&lower, r, n));

@@ -39,7 +39,7 @@ fn accurate_at_every_condition_and_scale<T: Scalar, D: Backend<T>>(place: &Place
                 }
                 let a = base.map(|x| x * 2f64.powi(scale)).rounded::<T>();
                 let what = format!("{} {m}×{n} condition 1e{condition}, 2^{scale}", T::NAME);
-                let qr = run::<T, D>(&a, place, narrow().tolerance(0.1 * T::UNIT_ROUNDOFF));
+                let qr = run::<T, D>(&a, place, narrow().rank_tolerance(0.1 * T::UNIT_ROUNDOFF));
                 let error = check(&what, &a, &qr.explicit().unwrap());
                 assert!(error <= 60.0 * T::UNIT_ROUNDOFF, "{what}: {error:e}");
             }
@@ -144,7 +144,7 @@ fn it_ends_where_it_was_told<T: Scalar, D: Backend<T>>(place: &Place<D>) {
         targets.extend([1e-6, 1e-8]);
     }
     for target in targets {
-        let qr = run::<T, D>(&a, place, narrow().target_error(target));
+        let qr = run::<T, D>(&a, place, BqrrpParams::tolerance(target).block_size(12));
         let what = format!("{} to {target:e}", T::NAME);
         assert!(qr.error.relative <= target, "{what}: {:?}", qr.error);
         let r = Plain::of(qr.r.as_ref());
@@ -153,7 +153,11 @@ fn it_ends_where_it_was_told<T: Scalar, D: Backend<T>>(place: &Place<D>) {
         check(&what, &a, &qr.explicit().unwrap());
     }
     for rank in [0, 1, 11, 12, 13, 30, 1000] {
-        let qr = run::<T, D>(&a, place, narrow().max_rank(rank));
+        let params = match rank {
+            1000 => narrow().max_rank(rank),
+            _ => BqrrpParams::rank(rank).block_size(12),
+        };
+        let qr = run::<T, D>(&a, place, params);
         assert!(qr.rank() == rank || rank == 1000 && qr.rank() > 30, "{rank}: {}", qr.rank());
         check(&format!("rank {rank}"), &a, &qr.explicit().unwrap());
     }
@@ -262,10 +266,11 @@ fn parameters_out_of_range_are_named<D: Backend<f64>>(place: &Place<D>) {
     for (params, name) in [
         (params.block_size(0), "block_size"),
         (params.nnz(0), "nnz"),
-        (params.tolerance(0.0), "tolerance"),
-        (params.tolerance(f64::NAN), "tolerance"),
-        (params.target_error(1.0), "target_error"),
-        (params.target_error(-1.0), "target_error"),
+        (params.rank_tolerance(0.0), "rank_tolerance"),
+        (params.rank_tolerance(f64::NAN), "rank_tolerance"),
+        (BqrrpParams::tolerance(1.0), "tolerance"),
+        (BqrrpParams::tolerance(-1.0), "tolerance"),
+        (BqrrpParams::rank(5), "rank"),
     ] {
         let error = bqrrp(a.as_ref(), params).unwrap_err();
         let named = matches!(&error, Error::InvalidArgument { argument, .. } if *argument == name);

@@ -53,9 +53,10 @@ where
     ] {
         let a = symmetric(values.len().max(50), &values, 3).rounded::<T>();
         let mat = a.to_mat::<T, D>(place.device());
-        for (k, q) in [(6, 2), (20, 1), (1, 3)] {
+        for (k, q, krylov) in [(6, 2, false), (20, 1, false), (1, 3, false), (6, 1, true)] {
             let what = format!("{} {name}, rank {k}, {q} passes", T::NAME);
-            let found = eigh_randomized(&mat, EighParams::rank(k).power_passes(q)).unwrap();
+            let params = EighParams::rank(k).power_passes(q).krylov(krylov);
+            let found = eigh_randomized(&mat, params).unwrap();
             let error = check_eigh(&what, &a, &found);
             let numerical = if name == "rank 9" { 9 } else { k };
             assert_eq!(found.rank(), k.min(numerical), "{what}");

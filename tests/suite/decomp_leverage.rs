@@ -77,7 +77,7 @@ fn zero_empty_and_bad_input<T: Scalar, D: Backend<T>>(place: &Place<D>) {
         for (params, name) in [
             (params.probes(0), "probes"),
             (params.embedding_factor(0.0), "embedding_factor"),
-            (params.tolerance(2.0), "tolerance"),
+            (params.rank_tolerance(2.0), "rank_tolerance"),
         ] {
             let result = leverage_scores(a.as_ref(), params);
             let named = matches!(&result,

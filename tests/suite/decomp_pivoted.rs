@@ -282,9 +282,9 @@ fn parameters_out_of_range_are_named<D: Backend<f64>>(place: &Place<D>) {
         (params.embedding_factor(f64::NAN), "embedding_factor"),
         (params.embedding_factor(f64::INFINITY), "embedding_factor"),
         (params.nnz(0), "nnz"),
-        (params.tolerance(0.0), "tolerance"),
-        (params.tolerance(1.0), "tolerance"),
-        (params.tolerance(f64::NAN), "tolerance"),
+        (params.rank_tolerance(0.0), "rank_tolerance"),
+        (params.rank_tolerance(1.0), "rank_tolerance"),
+        (params.rank_tolerance(f64::NAN), "rank_tolerance"),
     ] {
         let error = cqrrpt(a.as_ref(), params).unwrap_err();
         let named = matches!(&error, Error::InvalidArgument { argument, .. } if *argument == name);
@@ -295,11 +295,11 @@ fn parameters_out_of_range_are_named<D: Backend<f64>>(place: &Place<D>) {
     assert!(matches!(cholesky_qr3(wide), Err(Error::InvalidArgument { argument: "a", .. })));
 }
 
-/// A tolerance cuts where residuals fall below it, and the error says what that leaves out.
-fn a_tolerance_cuts_the_rank<T: Scalar, D: Backend<T>>(place: &Place<D>) {
+/// A rank tolerance cuts where residuals fall below it, and the error says what that leaves out.
+fn a_rank_tolerance_cuts_the_rank<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     let a = with_spectrum(300, 40, &geometric(0.5, 40), 6).rounded::<T>();
     for (tolerance, ranks) in [(0.1, 2..8), (1e-2, 5..12), (1e-3, 8..16)] {
-        let params = CqrrptParams::default().tolerance(tolerance);
+        let params = CqrrptParams::default().rank_tolerance(tolerance);
         let qr = cqrrpt(a.to_mat::<T, D>(place.device()).as_ref(), params).unwrap();
         assert!(ranks.contains(&qr.rank()), "{tolerance}: {}", qr.rank());
         let error = check("a tolerance", &a, &qr);
@@ -360,7 +360,7 @@ on_every_device! {
     every_shape_is_served: f32 f64,
     zero_empty_and_not_finite: f32 f64,
     parameters_out_of_range_are_named,
-    a_tolerance_cuts_the_rank: f32 f64,
+    a_rank_tolerance_cuts_the_rank: f32 f64,
     plain_passes_serve_their_conditions: f32 f64,
 }
 

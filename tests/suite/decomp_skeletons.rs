@@ -63,8 +63,8 @@ fn subsets_say_what_they_leave<T: Scalar, D: Backend<T>>(place: &Place<D>) {
         let sigma = a.singular_values();
         for k in [1, 5, 12] {
             let mat: Mat<T, D> = a.to_mat(place.device());
-            let columns = column_subset(mat.as_ref(), narrow().max_rank(k)).unwrap();
-            let rows = row_subset(mat.as_ref(), narrow().max_rank(k)).unwrap();
+            let columns = column_subset(mat.as_ref(), BqrrpParams::rank(k).block_size(8)).unwrap();
+            let rows = row_subset(mat.as_ref(), BqrrpParams::rank(k).block_size(8)).unwrap();
             for (what, a, subset) in
                 [("columns", a.clone(), columns), ("rows", a.transpose(), rows)]
             {
@@ -91,7 +91,7 @@ fn interpolative_decompositions_interpolate<T: Scalar, D: Backend<T>>(place: &Pl
     for (name, a) in matrices::<T>() {
         for target in [0.2, 1e-2, 1e-4] {
             let mat: Mat<T, D> = a.to_mat(place.device());
-            let params = narrow().target_error(target);
+            let params = BqrrpParams::tolerance(target).block_size(8);
             let by_columns = interpolative_decomposition(mat.as_ref(), params).unwrap();
             let by_rows = row_interpolative_decomposition(mat.as_ref(), params).unwrap();
             for (what, a, id, x) in [
@@ -124,7 +124,7 @@ fn cur_keeps_columns_and_rows<T: Scalar, D: Backend<T>>(place: &Place<D>) {
             let what = format!("{} {name}, {k}", T::NAME);
             let mat: Mat<T, D> = a.to_mat(place.device());
             let Cur { columns, rows, c, u, r, error } =
-                cur(mat.as_ref(), narrow().max_rank(k)).unwrap();
+                cur(mat.as_ref(), BqrrpParams::rank(k).block_size(8)).unwrap();
             let [c, u, r] = [c, u, r].map(|x| Plain::of(x.as_ref()));
             assert!(c == picked(&a, &columns), "{what}: C");
             assert!(r == picked(&a.transpose(), &rows).transpose(), "{what}: R");
@@ -145,7 +145,7 @@ fn cur_keeps_columns_and_rows<T: Scalar, D: Backend<T>>(place: &Place<D>) {
 fn powers_of_two_scale_exactly<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     let a = with_spectrum(40, 30, &geometric(0.8, 30), 4).rounded::<T>();
     let mat = |factor: f64| -> Mat<T, D> { a.map(|x| x * factor).to_mat(place.device()) };
-    let params = narrow().max_rank(10);
+    let params = BqrrpParams::rank(10).block_size(8);
     for e in if size_of::<T>() == 4 { [1, 40, -40] } else { [1, 400, -400] } {
         let factor = 2f64.powi(e);
         let [one, other] = [1.0, factor]
@@ -186,8 +186,8 @@ fn zero_empty_and_not_finite<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     let name = "row_interpolative_decomposition";
     named(row_interpolative_decomposition(a, narrow()).map(|_| ()), name);
     named(cur(a, narrow()).map(|_| ()), "cur");
-    let refused = column_subset(a, narrow().target_error(2.0)).map(|_| ());
-    assert!(matches!(refused, Err(Error::InvalidArgument { argument: "target_error", .. })));
+    let refused = column_subset(a, BqrrpParams::tolerance(2.0)).map(|_| ());
+    assert!(matches!(refused, Err(Error::InvalidArgument { argument: "tolerance", .. })));
 }
 
 /// Orthonormal columns, each in one row of its own, with others that repeat them: nothing else can be picked.

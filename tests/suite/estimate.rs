@@ -81,7 +81,11 @@ where
         assert_eq!((norm.value, norm.lower, norm.upper), (0.0, 0.0, 0.0), "{what}");
         let norm = norm_nuclear(&free, NuclearParams::default()).unwrap();
         assert_eq!((norm.value, norm.standard_error), (0.0, 0.0), "{what}");
-        assert_eq!(numerical_rank(&free, RankParams::tolerance(0.1)).unwrap().rank, 0, "{what}");
+        assert_eq!(
+            numerical_rank(&free, RankParams::rank_tolerance(0.1)).unwrap().rank,
+            0,
+            "{what}"
+        );
         let angles = subspace_angles(mat.as_ref(), mat.as_ref()).unwrap();
         assert_eq!(
             (angles.angles.len(), angles.dimensions, angles.largest_sine()),
@@ -103,7 +107,7 @@ fn bad_input_is_told<D: Backend<f64>>(place: &Place<D>) {
     at(norm_fro(&bad, FrobeniusParams::default()));
     at(norm_spectral(&bad, SpectralParams::default()));
     at(norm_nuclear(&bad, NuclearParams::default()));
-    at(numerical_rank(&bad, RankParams::tolerance(0.1)));
+    at(numerical_rank(&bad, RankParams::rank_tolerance(0.1)));
     at(subspace_angles(mat.as_ref(), bad.as_ref()));
     fn refused<R: std::fmt::Debug>(result: randnla::Result<R>) {
         assert!(matches!(result, Err(Error::InvalidArgument { .. })), "{result:?}");
@@ -126,7 +130,7 @@ fn bad_input_is_told<D: Backend<f64>>(place: &Place<D>) {
     refused(norm_spectral(&mat, SpectralParams::default().failure_probability(1.0)));
     refused(norm_nuclear(&mat, NuclearParams::default().probes(1)));
     refused(norm_nuclear(&mat, NuclearParams::default().steps(1)));
-    refused(numerical_rank(&mat, RankParams::tolerance(f64::NAN)));
+    refused(numerical_rank(&mat, RankParams::rank_tolerance(f64::NAN)));
     let result = subspace_angles(mat.as_ref(), wide.as_ref());
     assert!(matches!(result, Err(Error::ShapeMismatch { .. })), "{result:?}");
 }
@@ -150,7 +154,7 @@ fn everything<T: Scalar, D: Backend<T>>(a: &impl LinearOperator<T, D>) -> (Vec<f
         scaled.extend([norm.value, norm.lower, norm.upper]);
         fixed.push(norm.products as f64);
     }
-    let found = numerical_rank(a, RankParams::tolerance(0.15)).unwrap();
+    let found = numerical_rank(a, RankParams::rank_tolerance(0.15)).unwrap();
     scaled.extend(found.values);
     fixed.extend([found.rank as f64, found.products as f64]);
     (scaled, fixed)
@@ -297,7 +301,8 @@ fn ranks_are_found_where_the_spectrum_drops<T: Scalar, D: Backend<T>>(place: &Pl
         for (m, n) in [(150, 120), (120, 200)] {
             let mat = with_spectrum(m, n, &values, 3).to_mat::<T, D>(device);
             for seed in 0..3 {
-                let found = numerical_rank(&mat, RankParams::tolerance(5e-3).seed(seed)).unwrap();
+                let found =
+                    numerical_rank(&mat, RankParams::rank_tolerance(5e-3).seed(seed)).unwrap();
                 let what = format!("{} rank {rank}, {m}×{n}, seed {seed}", T::NAME);
                 assert_eq!(
                     (found.rank, found.limited),
@@ -311,12 +316,13 @@ fn ranks_are_found_where_the_spectrum_drops<T: Scalar, D: Backend<T>>(place: &Pl
                     assert!((0.4..2.5).contains(&ratio), "{what}: value {i} off by {ratio}");
                 }
             }
-            let found = numerical_rank(&mat, RankParams::tolerance(5e-3).max_rank(10)).unwrap();
+            let found =
+                numerical_rank(&mat, RankParams::rank_tolerance(5e-3).max_rank(10)).unwrap();
             assert_eq!((found.rank, found.limited), (rank.min(10), rank > 10));
         }
         let mat = with_spectrum(150, 120, &values[..rank], 3).to_mat::<T, D>(device);
         let tolerance = 200.0 * T::UNIT_ROUNDOFF;
-        assert_eq!(numerical_rank(&mat, RankParams::tolerance(tolerance)).unwrap().rank, rank);
+        assert_eq!(numerical_rank(&mat, RankParams::rank_tolerance(tolerance)).unwrap().rank, rank);
     }
 }
 

@@ -79,7 +79,7 @@ fn fill_scales_by_one_factor<T: Scalar, D: Backend<T>>(place: &Place<D>) {
 /// A sparse operator uses the indices of `whole`, of which `s` is a window.
 fn times_case<T: Scalar, D: Backend<T>>(
     place: &Place<D>,
-    (s, whole): (&Sketch, &Sketch),
+    (s, whole, operator): (&Sketch, &Sketch, &Plain),
     n: usize,
     op: Op,
     [la, lc]: [Layout; 2],
@@ -112,8 +112,7 @@ fn times_case<T: Scalar, D: Backend<T>>(
         })
     }
     let got = place.result(&what, |on| run(&what, on, (s, whole), op, (x, y), (&a, &c)));
-    let entries = entries::<T>(s);
-    let operator = if op == Op::NoTrans { entries } else { entries.transpose() };
+    let operator = if op == Op::NoTrans { operator } else { &operator.transpose() };
     let old = |i, j| if beta == 0.0 { 0.0 } else { beta * c.plain_entry(i, j) };
     let zero = alpha == 0.0;
     let input = if zero { a.plain().map(|_| 0.0) } else { a.plain() };
@@ -135,14 +134,15 @@ fn operators_times_matrices_meet_the_rounding_model<T: Scalar, D: Backend<T>>(pl
             let whole = sketch(family, d, m, turn as u64).unwrap();
             for (window, s) in windows(whole).into_iter().enumerate() {
                 let from = if window % 2 == 0 { whole } else { s };
+                let case = (&s, &from, &entries::<T>(&s));
                 for (k, n) in place.sizes(&cuts::OPERATOR_COLUMNS).into_iter().enumerate() {
                     let la = Layout::READABLE[(k + turn) % 8];
                     let lc = Layout::WRITABLE[(k + 2 * turn) % 6];
                     let factors = (FACTORS[(k + turn) % 3], FACTORS[(k / 3 + turn) % 3]);
                     let op = OPS[(k + window) % 2];
-                    times_case::<T, D>(place, (&s, &from), n, op, [la, lc], factors);
+                    times_case::<T, D>(place, case, n, op, [la, lc], factors);
                     let op = OPS[(k + window + 1) % 2];
-                    times_case::<T, D>(place, (&s, &from), n, op, [la, lc], (1.0, factors.1));
+                    times_case::<T, D>(place, case, n, op, [la, lc], (1.0, factors.1));
                 }
             }
         }
@@ -156,6 +156,7 @@ fn operators_times_matrices_for_every_layout_and_factor<T: Scalar, D: Backend<T>
     for family in DENSE.into_iter().chain(SPARSE) {
         let whole = sketch(family, 20, 45, 3).unwrap();
         let s = whole.rows(1..20).columns(3..45);
+        let operator = &entries::<T>(&s);
         for op in OPS {
             for (turn, la) in Layout::READABLE.into_iter().enumerate() {
                 for (other, lc) in Layout::WRITABLE.into_iter().enumerate() {
@@ -166,7 +167,7 @@ fn operators_times_matrices_for_every_layout_and_factor<T: Scalar, D: Backend<T>
                         }
                         let factors = (FACTORS[(turn + other) % 3], beta);
                         let n = [1, 2, 11][(turn + other) % 3];
-                        times_case::<T, D>(place, (&s, &whole), n, op, [la, lc], factors);
+                        times_case::<T, D>(place, (&s, &whole, operator), n, op, [la, lc], factors);
                     }
                 }
             }
@@ -181,9 +182,10 @@ fn operators_times_large_matrices<T: Scalar, D: Backend<T>>(place: &Place<D>) {
         let sizes = if dense { &cuts::LARGE_DENSE } else { &cuts::LARGE_SPARSE };
         for (d, m, n) in place.sizes(sizes) {
             let s = sketch(family, d, m, 9).unwrap();
+            let case = (&s, &s, &entries::<T>(&s));
             for op in OPS {
-                times_case::<T, D>(place, (&s, &s), n, op, [Layout::Columns; 2], (1.0, 0.0));
-                times_case::<T, D>(place, (&s, &s), n, op, [Layout::Rows; 2], (-0.75, 1.0));
+                times_case::<T, D>(place, case, n, op, [Layout::Columns; 2], (1.0, 0.0));
+                times_case::<T, D>(place, case, n, op, [Layout::Rows; 2], (-0.75, 1.0));
             }
         }
     }

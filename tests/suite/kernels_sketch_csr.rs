@@ -19,10 +19,12 @@ fn triplets<T: Scalar>((rows, cols): (usize, usize), share: f64) -> Vec<(usize, 
     kept.map(|(i, j)| (i, j, T::from_f64(noise(12, i, j)))).collect()
 }
 
-struct Case {
+struct Case<'a> {
     /// The window, and the operator whose indices are used.
     s: Sketch,
     whole: Sketch,
+    /// The entries of `s`, made once for all cases.
+    operator: &'a Plain,
     n: usize,
     op: Op,
     op_x: Op,
@@ -33,7 +35,7 @@ struct Case {
 /// A shape and the entries that are stored.
 type Triplets<'a, T> = ((usize, usize), &'a [(usize, usize, T)]);
 
-impl Case {
+impl Case<'_> {
     fn run<T: Scalar, D: Backend<T>>(
         &self,
         what: &str,
@@ -75,8 +77,10 @@ impl Case {
         let c = Stored::<T>::new(layout, outer, n, old);
 
         let got = place.result(&what, |device| self.run(&what, device, (shape, &x), &c));
-        let entries = entries::<T>(&s);
-        let operator = if op == Op::NoTrans { entries } else { entries.transpose() };
+        let operator = match op {
+            Op::NoTrans => self.operator,
+            Op::Trans => &self.operator.transpose(),
+        };
         let old = |i, j| if beta == 0.0 { 0.0 } else { beta * c.plain_entry(i, j) };
         let product = operator.times_exactly(&a);
         let size = operator.abs().times(&a.abs());
@@ -105,6 +109,7 @@ fn every_product_window_layout_and_factor<T: Scalar, D: Backend<T>>(place: &Plac
             let whole = sketch(family, d, m, turn as u64).unwrap();
             let (r, k) = (d / 3, m / 3);
             for s in [whole, whole.rows(r..d), whole.columns(k..m), whole.rows(r..r)] {
+                let operator = &entries::<T>(&s);
                 // Indices of the window alone, and of the operator around it.
                 for whole in [s, whole] {
                     for (op, op_x) in OPS {
@@ -115,10 +120,10 @@ fn every_product_window_layout_and_factor<T: Scalar, D: Backend<T>>(place: &Plac
                             }
                             let layout = Layout::WRITABLE[turn % 6];
                             let factors = (FACTORS[turn % 3], FACTORS[turn / 3 % 3]);
-                            Case { s, whole, n, op, op_x, layout, factors }
+                            Case { s, whole, operator, n, op, op_x, layout, factors }
                                 .check::<T, D>(place, 0.3);
                             let factors = (1.0, factors.1);
-                            Case { s, whole, n, op, op_x, layout, factors }
+                            Case { s, whole, operator, n, op, op_x, layout, factors }
                                 .check::<T, D>(place, 0.3);
                         }
                     }
@@ -135,11 +140,13 @@ fn large_operators<T: Scalar, D: Backend<T>>(place: &Place<D>) {
         for (d, m, n, share) in place.sizes(&cuts::LARGE_COMPRESSED) {
             let whole = sketch(family, d, m, 3).unwrap();
             for s in [whole, whole.rows(d / 9..d - 1).columns(m / 9..m - m / 50)] {
+                let operator = &entries::<T>(&s);
                 for (op, op_x) in OPS {
                     for (layout, factors) in
                         [(Layout::Columns, (1.0, 0.0)), (Layout::Rows, (-0.75, 1.0))]
                     {
-                        Case { s, whole, n, op, op_x, layout, factors }.check::<T, D>(place, share);
+                        Case { s, whole, operator, n, op, op_x, layout, factors }
+                            .check::<T, D>(place, share);
                     }
                 }
             }
@@ -154,9 +161,11 @@ fn long_rows<T: Scalar, D: Backend<T>>(place: &Place<D>) {
             let whole = sketch(family, d, m, 3).unwrap();
             for (turn, (op, op_x)) in OPS.into_iter().enumerate() {
                 let s = if turn % 2 == 0 { whole } else { whole.rows(1..d) };
+                let operator = &entries::<T>(&s);
                 let layout = [Layout::Columns, Layout::Rows][turn / 2];
                 let factors = [(1.0, 0.0), (-0.75, 1.0), (1.0, -0.75)][turn % 3];
-                Case { s, whole, n, op, op_x, layout, factors }.check::<T, D>(place, share);
+                Case { s, whole, operator, n, op, op_x, layout, factors }
+                    .check::<T, D>(place, share);
             }
         }
     }

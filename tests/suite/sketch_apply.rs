@@ -148,7 +148,8 @@ impl Case<'_> {
         let c = Stored::<T>::new(lc, c_shape.0, c_shape.1, old);
 
         let got = place.result(&what, |device| self.run(&what, device, (&a, &c)));
-        self.compare::<T>(&what, (&a, &c), &got);
+        let oracle = self.run(&what, &Reference, (&a, &c));
+        self.compare::<T>(&what, (&a, &c), &got, &oracle);
         let unprepared = match self.operand {
             Operand::Prepared => Some(Operand::Dense),
             Operand::PreparedCsr => Some(Operand::Csr),
@@ -158,11 +159,16 @@ impl Case<'_> {
             let direct = Case { operand, ..*self }.run(&what, place.device(), (&a, &c));
             assert_same_bits(&what, &got, &direct);
         }
-        let oracle = self.run(&what, &Reference, (&a, &c));
-        self.compare::<T>(&format!("oracle, {what}"), (&a, &c), &oracle);
     }
 
-    fn compare<T: Scalar>(&self, what: &str, (a, c): (&Stored<T>, &Stored<T>), got: &Plain) {
+    /// Holds what the device and the reference made of A and C against the exact result.
+    fn compare<T: Scalar>(
+        &self,
+        what: &str,
+        (a, c): (&Stored<T>, &Stored<T>),
+        got: &Plain,
+        oracle: &Plain,
+    ) {
         // Everything becomes an operation from the left.
         let from_right = matches!(self.side, Side::Right | Side::RightAdjoint);
         let turn = |x: Plain| if from_right { x.transpose() } else { x };
@@ -172,7 +178,10 @@ impl Case<'_> {
         };
         let zero = |factor: f64, x: Plain| if factor == 0.0 { x.map(|_| 0.0) } else { x };
         let (a, c) = (zero(self.alpha, turn(a.plain())), zero(self.beta, turn(c.plain())));
-        let got = turn(got.clone());
+        let results = [
+            (what.to_owned(), turn(got.clone())),
+            (format!("oracle, {what}"), turn(oracle.clone())),
+        ];
         let (k, u) = (a.rows as f64, T::UNIT_ROUNDOFF);
         let product = op.times_exactly(&a);
         let exact = Plain::from_fn(c.rows, c.cols, |i, j| {
@@ -184,7 +193,9 @@ impl Case<'_> {
             (k + 6.0) * u * (new + (self.beta * c.get(i, j)).abs())
         });
         if !is_transform(self.s.family()) {
-            return assert_within(what, &got, &exact, &direct);
+            return results
+                .iter()
+                .for_each(|(what, got)| assert_within(what, got, &exact, &direct));
         }
         let stages = (order(self.s) as f64).max(2.0).log2();
         let steps = match self.s.family() {
@@ -200,7 +211,7 @@ impl Case<'_> {
                 u * (new + 3.0 * self.beta.abs() * norm(&c, j)) + summed
             })
             .collect();
-        assert_columns_within(what, &got, &exact, &bound);
+        results.iter().for_each(|(what, got)| assert_columns_within(what, got, &exact, &bound));
     }
 }
 

@@ -410,7 +410,7 @@ fn arguments_out_of_range_are_named<D: Backend<f64>>(place: &Place<D>) {
         (params.embedding_factor(0.5), "embedding_factor"),
         (params.embedding_factor(f64::NAN), "embedding_factor"),
         (params.nnz(0), "nnz"),
-        (params.tolerance(1.0), "tolerance"),
+        (params.rank_tolerance(1.0), "rank_tolerance"),
         (params.ridge(-1.0), "ridge"),
         (params.ridge(f64::INFINITY), "ridge"),
     ] {

@@ -11,11 +11,11 @@
 //! formed when it is asked for.
 //!
 //! **Rank.** The sketch proposes and the matrix decides: a column counts when its diagonal of R, which is measured, is above the
-//! tolerance. When the sketch sees nothing more, the norms of all columns that are left are measured; if one of them is above,
-//! it is sketched anew. So no column that is left has a residual above the tolerance.
+//! rank tolerance. When the sketch sees nothing more, the norms of all columns that are left are measured; if one of them is above,
+//! it is sketched anew. So no column that is left has a residual above the rank tolerance.
 //!
 //! Limits: the host sees n·d entries a block and works nd² flops, 4n²b/5 in all: 1 % of 4n³/3 for b = 64 and n = 4096, but on
-//! a GPU that is what bounds it. The largest column, to which the tolerance is relative, is measured by the sketch, to some
+//! a GPU that is what bounds it. The largest column, to which the rank tolerance is relative, is measured by the sketch, to some
 //! tenths.
 //!
 //! Source: Melnichenko, Murray, Killian, Demmel, Mahoney, Luszczek and Gates, "Anatomy of high-performance column-pivoted QR
@@ -29,17 +29,19 @@ mod work;
 
 pub use reflectors::Reflectors;
 
+use super::Target;
 use super::cqrrpt::PivotedQr;
 use super::estimate::ErrorEstimate;
-use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Result, Scalar};
+use crate::error::{check_least, check_share};
+use crate::{Backend, Cpu, Device, Mat, MatRef, Result, Scalar};
 use work::Work;
 
 /// What [`bqrrp`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BqrrpParams {
+    target: Option<Target>,
     max_rank: Option<usize>,
-    target_error: Option<f64>,
-    tolerance: Option<f64>,
+    rank_tolerance: Option<f64>,
     block_size: Option<usize>,
     nnz: usize,
     seed: u64,
@@ -48,9 +50,9 @@ pub struct BqrrpParams {
 impl Default for BqrrpParams {
     fn default() -> Self {
         Self {
+            target: None,
             max_rank: None,
-            target_error: None,
-            tolerance: None,
+            rank_tolerance: None,
             block_size: None,
             nnz: 8,
             seed: 0,
@@ -59,20 +61,25 @@ impl Default for BqrrpParams {
 }
 
 impl BqrrpParams {
-    /// Ends after this many columns. Default min(m, n), which a larger one is cut to.
+    /// The first `rank` columns of the full factorization (fewer when the numerical rank of A is smaller).
+    pub fn rank(rank: usize) -> Self {
+        Self { target: Some(Target::Rank(rank)), ..Self::default() }
+    }
+
+    /// The fewest columns of the full factorization with ‖A P − Q R‖_F ≤ `tolerance`·‖A‖_F.
+    pub fn tolerance(tolerance: f64) -> Self {
+        Self { target: Some(Target::Tolerance(tolerance)), ..Self::default() }
+    }
+
+    /// Where a factorization to a tolerance, or of all columns, ends. Default min(m, n).
     pub fn max_rank(self, max_rank: usize) -> Self {
         Self { max_rank: Some(max_rank), ..self }
     }
 
-    /// Ends with the first column for which ‖A P − Q R‖_F ≤ `target_error`·‖A‖_F. Default: none.
-    pub fn target_error(self, target_error: f64) -> Self {
-        Self { target_error: Some(target_error), ..self }
-    }
-
     /// Columns whose residual is not above this fraction of the largest column are dependent. Default 8u√n:
     /// what rounding makes of an exactly dependent column is below.
-    pub fn tolerance(self, tolerance: f64) -> Self {
-        Self { tolerance: Some(tolerance), ..self }
+    pub fn rank_tolerance(self, rank_tolerance: f64) -> Self {
+        Self { rank_tolerance: Some(rank_tolerance), ..self }
     }
 
     /// b: columns a block. Default n/64 between 32 and 128: wider ones cost the host more, narrower ones
@@ -93,24 +100,14 @@ impl BqrrpParams {
 
     /// The same without a rank or an error to stop at.
     pub(super) fn all_columns(self) -> Self {
-        Self { max_rank: None, target_error: None, ..self }
+        Self { target: None, max_rank: None, ..self }
     }
 
-    fn check(&self, op: &'static str) -> Result<()> {
-        for (name, value) in [("block_size", self.block_size), ("nnz", Some(self.nnz))] {
-            if value == Some(0) {
-                return Err(Error::invalid(op, name, 0, "at least 1"));
-            }
-        }
-        for (name, value) in [("target_error", self.target_error), ("tolerance", self.tolerance)] {
-            match value {
-                Some(x) if !(x > 0.0 && x < 1.0) => {
-                    return Err(Error::invalid(op, name, x, "between 0 and 1, both excluded"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+    fn check(&self, op: &'static str, shape: (usize, usize)) -> Result<()> {
+        self.target.map_or(Ok(()), |target| target.check(op, shape))?;
+        check_least(op, "block_size", self.block_size.unwrap_or(1), 1)?;
+        check_least(op, "nnz", self.nnz, 1)?;
+        check_share(op, "rank_tolerance", self.rank_tolerance)
     }
 }
 
@@ -136,7 +133,7 @@ impl<T: Scalar, D: Backend<T>> FactoredQr<T, D> {
     /// The same with explicit Q: 4mk² − 4k³/3 flops more.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn explicit(self) -> Result<PivotedQr<T, D>> {
         let q = self.reflectors.to_mat()?;
         let orthogonality = orthogonality::<T>(self.reflectors.blocks());
@@ -159,9 +156,9 @@ fn orthogonality<T: Scalar>(blocks: usize) -> f64 {
 /// ‖QᵀQ − I‖_F/√k and ‖A P − Q R‖_F/‖A‖_F are a few u for every condition and scale of A.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
-/// [`Error::Overflow`] when the sketch leaves the range of T; [`Error::OutOfMemory`]. A of deficient rank,
-/// zero or empty is no error, nor is a `target_error` that the other limits did not allow: `error` shows it.
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for parameters out of range; [`Error::NonFinite`](crate::Error::NonFinite) with the position;
+/// [`Error::Overflow`](crate::Error::Overflow) when the sketch leaves the range of T; [`Error::OutOfMemory`](crate::Error::OutOfMemory). A of deficient rank,
+/// zero or empty is no error, nor is a tolerance that `max_rank` or the numerical rank did not allow: `error` shows it.
 ///
 /// # Cost
 /// 4mnk − 2(m + n)k² + 4k³/3 flops, 4n³/3 for k = m = n, and some 15 % more for panels and sketches of 4096² entries;
@@ -191,7 +188,7 @@ pub(super) fn factor<T: Scalar, D: Backend<T>>(
     a: MatRef<'_, T, D>,
     params: &BqrrpParams,
 ) -> Result<FactoredQr<T, D>> {
-    params.check(op)?;
+    params.check(op, a.shape())?;
     let mut work = Work::start(op, a, params)?;
     while work.rank() < work.limit() && work.step()? {}
     work.finish()

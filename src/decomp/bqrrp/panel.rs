@@ -11,7 +11,8 @@
 //!
 //! Cost for m×b: 5mb² flops, and some 4b³ on the host.
 
-use crate::decomp::host::{cholesky, multiply_upper};
+use crate::decomp::host::{leading_cholesky, multiply_upper};
+use crate::decomp::transfer::{download, gram_entries, upload_columns};
 use crate::{Backend, Mat, MatMut, Op, Result, Scalar, Uplo};
 use faer::linalg::triangular_solve::{
     solve_lower_triangular_in_place, solve_unit_lower_triangular_in_place,
@@ -54,8 +55,7 @@ pub(super) fn factor_panel<T: Scalar, D: Backend<T>>(
     r.truncate(taken, taken);
     let second = second.get(0..taken, 0..taken);
     let mut a = a.columns(0..taken);
-    let head = a.as_ref().rows(0..taken).to_vec()?;
-    let mut head = faer::Mat::from_fn(taken, taken, |i, j| head[j * taken + i].to_f64());
+    let mut head = download(a.as_ref().rows(0..taken))?;
     solve_lower_triangular_in_place(second, head.transpose_mut(), Par::Seq);
     let signs = signed_lu(&mut head);
     let upper = |i: usize, j: usize| if i <= j { head[(i, j)] } else { 0.0 };
@@ -83,9 +83,9 @@ fn rounded<T: Scalar, D: Backend<T>>(
     x: &faer::Mat<f64>,
 ) -> Result<(faer::Mat<f64>, Mat<T, D>)> {
     let (m, n) = x.shape();
-    let entries: Vec<T> = (0..m * n).map(|k| T::from_f64(x[(k % m, k / m)])).collect();
-    let host = faer::Mat::from_fn(m, n, |i, j| entries[j * m + i].to_f64());
-    Ok((host, Mat::from_column_major(device, &entries, m, n)?))
+    let host = faer::Mat::from_fn(m, n, |i, j| T::from_f64(x[(i, j)]).to_f64());
+    let on_device = upload_columns(device, host.as_ref(), n)?;
+    Ok((host, on_device))
 }
 
 /// The lower Cholesky factor of AᵀA for as many leading columns as have a pivot that `clear` accepts next to the
@@ -94,20 +94,8 @@ fn clear_factor<T: Scalar, D: Backend<T>>(
     a: MatMut<'_, T, D>,
     clear: impl Fn(f64, f64) -> bool,
 ) -> Result<faer::Mat<f64>> {
-    let (device, n) = (a.device(), a.ncols());
-    let mut gram = Mat::scratch(device, n, n)?;
-    device.gram(a.as_ref(), gram.as_mut())?;
-    let gram: Vec<f64> = gram.to_vec()?.into_iter().map(T::to_f64).collect();
-    let mut order = n;
-    let lower = loop {
-        if order == 0 {
-            return Ok(faer::Mat::zeros(0, 0));
-        }
-        match cholesky(&gram, n, order) {
-            Ok(lower) => break lower,
-            Err(positive) => order = positive,
-        }
-    };
+    let (gram, n) = (gram_entries(a.as_ref())?, a.ncols());
+    let (lower, order) = leading_cholesky(&gram, n);
     let lower = MatRef::from_column_major_slice(&lower, order, order);
     let taken =
         (0..order).take_while(|&j| clear(lower[(j, j)] * lower[(j, j)], gram[j * n + j])).count();

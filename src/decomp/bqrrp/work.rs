@@ -4,11 +4,12 @@ use super::panel::factor_panel;
 use super::reflectors::{Products, Reflectors};
 use super::selection::{Selection, select};
 use super::{BqrrpParams, FactoredQr};
+use crate::decomp::Target;
 use crate::decomp::basis::scale_exactly;
-use crate::decomp::cholesky_qr::{far_exponent, upper};
 use crate::decomp::estimate::{ErrorEstimate, ErrorKind, identity_floor};
-use crate::decomp::explain_non_finite;
-use crate::operator::norm_fro;
+use crate::decomp::finite_scale;
+use crate::decomp::transfer::{download, upload_upper};
+use crate::operator::{column_squares, norm_fro};
 use crate::{Backend, Mat, MatMut, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar};
 
 /// What is scaled so that squares stay inside of the range is A·2^-exponent.
@@ -35,7 +36,7 @@ pub(super) struct Work<'a, T: Scalar, D: Backend<T>> {
     products: Products<T, D>,
     moved: [Mat<T, D>; 2],
     exponent: i32,
-    /// ‖A‖²_F, if there is a target for the error.
+    /// ‖A‖²_F, if there is a tolerance for the error.
     total: f64,
     /// ‖R‖²_F, likewise.
     explained: f64,
@@ -52,33 +53,30 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         params: &'a BqrrpParams,
     ) -> Result<Self> {
         let ((m, n), device) = (a.shape(), a.device());
-        let limit = m.min(n).min(params.max_rank.unwrap_or(usize::MAX));
+        let limit = match params.target {
+            Some(Target::Rank(rank)) => rank,
+            _ => m.min(n).min(params.max_rank.unwrap_or(usize::MAX)),
+        };
         let block = params.block_size.unwrap_or((n / 64).clamp(32, 128)).min(limit).max(1);
         let d = block + (block / 4).max(8);
-        // Without gaps, so that it reaches the host in one piece.
-        let mut sketch = Mat::packed(device, n, d)?;
+        let mut sketch = Mat::scratch(device, n, d)?;
         draw(params, 0, a, sketch.as_mut())?;
-        let Some(exponent) = far_exponent(device.max_abs(sketch.as_ref())?) else {
-            explain_non_finite(op, &a, sketch.as_ref())?;
-            unreachable!("the largest entry is not finite");
-        };
+        let (_, exponent) = finite_scale(op, &a, sketch.as_ref())?;
         let mut w = Mat::scratch(device, m, n)?;
         device.axpby(T::one(), a, T::zero(), w.as_mut())?;
-        if exponent != 0 {
-            scale_exactly(&mut sketch.as_mut(), -exponent)?;
-            scale_exactly(&mut w.as_mut(), -exponent)?;
-        }
+        scale_exactly(&mut sketch.as_mut(), -exponent)?;
+        scale_exactly(&mut w.as_mut(), -exponent)?;
         // Of the sketch, which has the norms of columns to some tenths, unless it is blind.
-        let mut squares = vec![0.0; n];
-        device.column_sums_of_squares(sketch.transpose(), 0, &mut squares)?;
+        let mut squares = column_squares(sketch.transpose(), 0)?;
         if squares.iter().all(|&x| x == 0.0) {
-            device.column_sums_of_squares(w.as_ref(), 0, &mut squares)?;
+            squares = column_squares(w.as_ref(), 0)?;
         }
-        let total = match params.target_error {
-            Some(_) => norm_fro(w.as_ref())?.powi(2),
-            None => 0.0,
+        let total = match params.target {
+            Some(Target::Tolerance(_)) => norm_fro(w.as_ref())?.powi(2),
+            _ => 0.0,
         };
-        let tolerance = params.tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt());
+        let rank_tolerance =
+            params.rank_tolerance.unwrap_or(8.0 * T::UNIT_ROUNDOFF * (n as f64).sqrt());
         Ok(Self {
             params,
             limit,
@@ -98,9 +96,16 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             exponent,
             total,
             explained: 0.0,
-            cut: tolerance * squares.iter().copied().fold(0.0, f64::max).sqrt(),
+            cut: rank_tolerance * squares.iter().copied().fold(0.0, f64::max).sqrt(),
             tail: None,
         })
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        match self.params.target {
+            Some(Target::Tolerance(tolerance)) => Some(tolerance),
+            _ => None,
+        }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -120,17 +125,13 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
     /// One block; whether there is more to come.
     pub(super) fn step(&mut self) -> Result<bool> {
         let width = self.block.min(self.limit - self.rank());
-        let (n, d) = self.sketch.shape();
-        let entries: Vec<f64> = self.sketch.to_vec()?.into_iter().map(T::to_f64).collect();
-        let host = faer::MatRef::from_column_major_slice(&entries, n, d);
-        let host = host.subrows(self.rank(), n - self.rank());
-        // A sketch is no exact measure, so columns a little below the tolerance are measured too.
-        let selection = select(self.w.device(), host, width, 0.25 * self.cut);
+        let host = download(self.sketch.rows(self.rank()..self.sketch.nrows()))?;
+        // A sketch is no exact measure, so columns a little below the rank tolerance are measured too.
+        let selection = select(self.w.device(), host.as_ref(), width, 0.25 * self.cut);
         if self.take(&selection)? {
-            return self.is_short_of_target();
+            return self.is_short_of_tolerance();
         }
-        let mut squares = vec![0.0; self.left().ncols()];
-        self.w.device().column_sums_of_squares(self.left(), 0, &mut squares)?;
+        let squares = column_squares(self.left(), 0)?;
         let largest = (0..squares.len()).max_by(|&i, &j| squares[i].total_cmp(&squares[j]));
         let largest = largest.expect("columns are left below the limit");
         let norm = squares[largest].sqrt();
@@ -140,9 +141,8 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         }
         if self.fresh {
             let r = faer::Mat::from_fn(1, 1, |_, _| norm);
-            return Ok(
-                self.take(&Selection { pivots: vec![largest], r })? && self.is_short_of_target()?
-            );
+            return Ok(self.take(&Selection { pivots: vec![largest], r })?
+                && self.is_short_of_tolerance()?);
         }
         let (k, (m, n)) = (self.rank(), self.w.shape());
         let left = self.w.columns(k..n).rows(k..m);
@@ -168,11 +168,7 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             return Ok(false);
         }
         let v = a.as_ref().columns(0..b);
-        let to_device = |x: &faer::Mat<f64>| {
-            let entries: Vec<T> = upper(x, 0).collect();
-            Mat::from_column_major(&device, &entries, b, b)
-        };
-        let (r, t) = (to_device(&panel.r)?, to_device(&panel.t)?);
+        let (r, t) = (upload_upper(&device, &panel.r, 0)?, upload_upper(&device, &panel.t, 0)?);
         let signs: Vec<T> = panel.signs.iter().map(|&sign| T::from_f64(sign)).collect();
 
         let exchange = Exchange::new(&selection.pivots[..b]);
@@ -199,7 +195,7 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             device.trsm_right(Uplo::Upper, Op::NoTrans, r.as_ref(), own.as_mut())?;
             device.gemm(-one, r_rest.as_ref().transpose(), own.as_ref().transpose(), one, rest)?;
         }
-        if self.params.target_error.is_some() {
+        if self.tolerance().is_some() {
             self.explained += device.sum_of_squares(self.r.rows(k..k + b), 0)?;
         }
         self.signs.extend(signs);
@@ -209,16 +205,16 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         Ok(true)
     }
 
-    /// Whether the error is above the target, if there is one. By the identity, as long as that has digits.
-    fn is_short_of_target(&mut self) -> Result<bool> {
-        let Some(target) = self.params.target_error else { return Ok(true) };
-        let doubtful = 1.1 * target.max(identity_floor::<T>()).powi(2);
+    /// Whether the error is above the tolerance, if there is one. By the identity, as long as that has digits.
+    fn is_short_of_tolerance(&mut self) -> Result<bool> {
+        let Some(tolerance) = self.tolerance() else { return Ok(true) };
+        let doubtful = 1.1 * tolerance.max(identity_floor::<T>()).powi(2);
         if self.total - self.explained > doubtful * self.total {
             return Ok(true);
         }
         let tail = norm_fro(self.left())?;
         self.tail = Some(tail);
-        Ok(tail > target * self.total.sqrt())
+        Ok(tail > tolerance * self.total.sqrt())
     }
 
     pub(super) fn finish(mut self) -> Result<FactoredQr<T, D>> {
@@ -228,13 +224,11 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
             Some(tail) => tail,
             None => norm_fro(self.left())?,
         };
-        let allowed = self.params.target_error.map(|target| target * self.total.sqrt());
+        let allowed = self.tolerance().map(|tolerance| tolerance * self.total.sqrt());
         if let (Some(allowed), true) = (allowed, self.rank() > 0) {
             let last = self.t.pop().expect("columns are in blocks");
             let start = self.starts[self.t.len()];
-            let mut squares = vec![0.0; self.rank() - start];
-            let rows = self.r.rows(start..self.rank()).transpose();
-            self.w.device().column_sums_of_squares(rows, 0, &mut squares)?;
+            let squares = column_squares(self.r.rows(start..self.rank()).transpose(), 0)?;
             let mut kept = squares.len();
             while kept > 0 && tail.hypot(squares[kept - 1].sqrt()) <= allowed {
                 kept -= 1;
@@ -256,9 +250,7 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
         }
         // ‖A‖² = ‖R‖² + ‖what is left‖².
         let relative = if tail == 0.0 { 0.0 } else { tail / tail.hypot(norm_fro(r.as_ref())?) };
-        if self.exponent != 0 {
-            scale_exactly(&mut r.as_mut(), self.exponent)?;
-        }
+        scale_exactly(&mut r.as_mut(), self.exponent)?;
         let error = ErrorEstimate {
             absolute: scalar::scale_by_power(tail, self.exponent),
             relative,

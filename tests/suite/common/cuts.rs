@@ -104,7 +104,7 @@ cuts! {
             kept [(12, 3, Columns), (12, 3, Rows), (13, 2, Backwards), (13, 17, Rows), (14, 2, Columns),
                 (14, 2, Strided), (15, 2, Columns), (15, 2, Rows), (10, 40, Rows), (17, 1, Columns)],
             dropped [(12, 20, Columns), (14, 5, Rows), (16, 3, Columns), (18, 2, Columns), (18, 2, Rows),
-                (18, 2, Strided), (19, 40, Rows)];
+                (18, 2, Strided), (19, 17, Rows)];
         DCT: usize, "dct, n",
             kept [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 60, 64, 97, 257, 300],
             dropped [6, 12, 13, 100, 127, 128, 500, 512, 1024];

@@ -185,42 +185,35 @@ fn times<T: Scalar>(
     }
 }
 
-/// Entries of the cosine matrix of order n, row by row, or nothing for Hadamard families.
-fn cosines(s: &Sketch) -> Vec<f64> {
+/// The sampled rows of the cosine matrix of order n, zeros in the others, or nothing for Hadamard families.
+fn cosines(s: &Sketch, sampled: &[usize]) -> Vec<f64> {
     let n = if s.family() == Family::Srct { order(s) } else { 0 };
-    (0..n * n).map(|at| cosine(n, at / n, at % n)).collect()
-}
-
-/// `y ← H x`, without normalisation.
-fn hadamard_times(x: &[f64]) -> Vec<f64> {
-    let line = |i| {
-        let mut sum = Wide::default();
-        x.iter().enumerate().for_each(|(k, x)| sum.add(hadamard(i, k) * x));
-        sum.value()
-    };
-    (0..x.len()).map(line).collect()
-}
-
-/// `y ← op(C) x` for a table of entries.
-fn table_times(table: &[f64], op: Op, x: &[f64]) -> Vec<f64> {
-    let n = x.len();
-    let value = |i, k| if op == Op::NoTrans { table[i * n + k] } else { table[k * n + i] };
-    let line = |i| {
-        let mut sum = Wide::default();
-        (0..n).for_each(|k| sum.add_product(value(i, k), x[k]));
-        sum.value()
-    };
-    (0..n).map(line).collect()
-}
-
-/// The orthonormal transform under `s`, or its transpose.
-fn transform(table: &[f64], op: Op, x: &[f64]) -> Vec<f64> {
-    if table.is_empty() {
-        let norm = 1.0 / (x.len() as f64).sqrt();
-        hadamard_times(x).into_iter().map(|y| norm * y).collect()
-    } else {
-        table_times(table, op, x)
+    let mut table = vec![0.0; n * n];
+    if n > 0 {
+        for &i in sampled {
+            (0..n).for_each(|k| table[i * n + k] = cosine(n, i, k));
+        }
     }
+    table
+}
+
+/// Entries `rows` of op(C) x for a table of the entries of C, or of H x without normalisation where there is none.
+fn transform(table: &[f64], op: Op, x: &[f64], rows: impl IntoIterator<Item = usize>) -> Vec<f64> {
+    let n = x.len();
+    // Zeros, which are most of what is transposed, change no sum.
+    let terms: Vec<_> = x.iter().copied().enumerate().filter(|&(_, x)| x != 0.0).collect();
+    let line = |i| {
+        let mut sum = Wide::default();
+        for &(k, x) in &terms {
+            match op {
+                _ if table.is_empty() => sum.add(hadamard(i, k) * x),
+                Op::NoTrans => sum.add_product(table[i * n + k], x),
+                Op::Trans => sum.add_product(table[k * n + i], x),
+            }
+        }
+        sum.value()
+    };
+    rows.into_iter().map(line).collect()
 }
 
 impl<T: Scalar> TransformKernels<T> for Reference {
@@ -228,7 +221,7 @@ impl<T: Scalar> TransformKernels<T> for Reference {
         let n = a.nrows();
         for j in 0..a.ncols() {
             let x: Vec<f64> = (0..n).map(|i| read(a.as_ref(), i, j)).collect();
-            for (i, y) in hadamard_times(&x).into_iter().enumerate() {
+            for (i, y) in transform(&[], Op::NoTrans, &x, 0..n).into_iter().enumerate() {
                 write(&mut a, i, j, y);
             }
         }
@@ -240,7 +233,7 @@ impl<T: Scalar> TransformKernels<T> for Reference {
         let table: Vec<f64> = (0..n * n).map(|at| cosine(n, at / n, at % n)).collect();
         for j in 0..a.ncols() {
             let x: Vec<f64> = (0..n).map(|i| read(a.as_ref(), i, j)).collect();
-            for (i, y) in table_times(&table, op, &x).into_iter().enumerate() {
+            for (i, y) in transform(&table, op, &x, 0..n).into_iter().enumerate() {
                 write(&mut a, i, j, y);
             }
         }
@@ -289,8 +282,12 @@ impl<T: Scalar> TransformKernels<T> for Reference {
     ) -> Result<()> {
         let (rows, cols, n) = (s.row_range(), s.col_range(), order(s));
         let sampled: Vec<usize> = rows.map(|i| sampled_row(s, i)).collect();
-        let table = cosines(s);
+        let table = cosines(s, &sampled);
         let rounds = if s.family() == Family::HadamardDiagonal { 3 } else { 1 };
+        let norm = if table.is_empty() { 1.0 / (n as f64).sqrt() } else { 1.0 };
+        let mixed = |x: &[f64], rows: &mut dyn Iterator<Item = usize>| -> Vec<f64> {
+            transform(&table, op, x, rows).into_iter().map(|y| norm * y).collect()
+        };
         let sign_all = |x: &mut [f64], round| {
             x.iter_mut().enumerate().for_each(|(k, entry)| *entry *= diagonal(s, k, round));
         };
@@ -299,15 +296,16 @@ impl<T: Scalar> TransformKernels<T> for Reference {
             let mut result = vec![0.0; c.nrows()];
             if alpha != T::zero() && op == Op::NoTrans {
                 cols.clone().enumerate().for_each(|(k, col)| x[col] = read(a, k, j));
-                for round in 0..rounds {
+                sign_all(&mut x, 0);
+                for round in 1..rounds {
+                    x = mixed(&x, &mut (0..n));
                     sign_all(&mut x, round);
-                    x = transform(&table, op, &x);
                 }
-                result.iter_mut().zip(&sampled).for_each(|(y, &row)| *y = x[row]);
+                result = mixed(&x, &mut sampled.iter().copied());
             } else if alpha != T::zero() {
                 sampled.iter().enumerate().for_each(|(k, &row)| x[row] = read(a, k, j));
                 for round in (0..rounds).rev() {
-                    x = transform(&table, op, &x);
+                    x = mixed(&x, &mut (0..n));
                     sign_all(&mut x, round);
                 }
                 result.copy_from_slice(&x[cols.clone()]);
