@@ -11,7 +11,6 @@ mod cgls;
 mod lstsq;
 mod preconditioner;
 mod problem;
-mod triangle;
 
 pub use lstsq::{Lstsq, LstsqMethod, LstsqParams, lstsq, sketch_and_solve};
 pub use preconditioner::{SketchPreconditioner, SketchPreconditionerParams};

@@ -40,6 +40,7 @@ mod decomp_pivoted;
 mod decomp_progress;
 mod decomp_psd;
 mod decomp_skeletons;
+mod decomp_sketched_qr;
 #[cfg(feature = "cuda")]
 mod entered;
 mod estimate;
