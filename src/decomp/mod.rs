@@ -78,6 +78,7 @@ pub(crate) use basis::{Basis, project, scale_exactly};
 pub(crate) use cholesky_qr::far_exponent;
 pub(crate) use estimate::bound_factor;
 pub(crate) use host::{small_eigen, small_inverse, small_product, small_svd, triangular_condition};
+pub(crate) use nystrom::nystrom_until;
 pub(crate) use pivoted::pivoted_qr;
 pub(crate) use psd::normalise;
 pub(crate) use rsvd::upload;

@@ -1,7 +1,8 @@
 //! Conjugate gradients on the normal equations of a preconditioned least-squares problem.
 
+use super::columns::{add, scale_columns, sums};
 use super::preconditioner::SketchPreconditioner;
-use crate::{Backend, LinearOperator, Mat, MatMut, MatRef, Operand, Result, Scalar};
+use crate::{Backend, LinearOperator, Mat, Operand, Result, Scalar};
 
 /// Column by column the correction N Z of X for the gradient C = Nᵀ(Aᵀ R − λ X): Z solves
 /// Nᵀ(AᵀA + λI)N Z = C until the gradient is below `reduction` of what it was, or below `floor`. C is
@@ -68,35 +69,4 @@ pub(super) fn correction<T: Scalar, D: Backend<T>>(
     }
     n.apply(z.as_ref(), step.as_mut())?;
     Ok((step, iterations))
-}
-
-/// ‖2^exponent x‖² of every column.
-pub(super) fn sums<T: Scalar, D: Backend<T>>(
-    x: MatRef<'_, T, D>,
-    exponent: i32,
-) -> Result<Vec<f64>> {
-    let mut sums = vec![0.0; x.ncols()];
-    x.device().column_sums_of_squares(x, exponent, &mut sums)?;
-    Ok(sums)
-}
-
-/// Column j of Y gains `factors[j]` times that of X.
-fn add<T: Scalar, D: Backend<T>>(
-    y: MatMut<'_, T, D>,
-    factors: &[f64],
-    x: MatRef<'_, T, D>,
-    spare: &mut Mat<T, D>,
-) -> Result<()> {
-    let device = y.device();
-    if let [factor] = factors {
-        return device.axpby(T::from_f64(*factor), x, T::one(), y);
-    }
-    device.axpby(T::one(), x, T::zero(), spare.as_mut())?;
-    scale_columns(factors, spare.as_mut())?;
-    device.axpby(T::one(), spare.as_ref(), T::one(), y)
-}
-
-fn scale_columns<T: Scalar, D: Backend<T>>(factors: &[f64], x: MatMut<'_, T, D>) -> Result<()> {
-    let factors: Vec<T> = factors.iter().map(|&f| T::from_f64(f)).collect();
-    x.device().scale_columns(&factors, x)
 }

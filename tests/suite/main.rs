@@ -71,6 +71,7 @@ mod sketch_apply;
 mod sketch_errors;
 mod sketch_tensor;
 mod sketch_windows;
+mod solve_iterative;
 mod solve_lstsq;
 mod statistics_entries;
 mod statistics_norms;
