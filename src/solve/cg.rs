@@ -75,9 +75,9 @@ impl CgParams {
 /// an iteration that does not reach the tolerance, are no errors: [`Convergence::reason`] says so.
 ///
 /// # Cost
-/// An iteration takes a product with A, one with M, and some 20np flops; the products at the end of a restart are one more, and so
-/// is the last of its iterations, whose norm comes with the next product. One read of 2p numbers an iteration, 6p with a
-/// preconditioner. Memory for 7np entries, 8np with a preconditioner.
+/// An iteration takes a product with A, one with M, and some 20np flops, and one read of 2p numbers, 6p with a preconditioner.
+/// Its norm comes with the product of the next one, so a solution takes two products more than iterations, one of which
+/// computes the residual. Memory for about 10np entries.
 ///
 /// ```
 /// use randnla::solve::{CgParams, StopReason, cg};
@@ -362,7 +362,7 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Correctable<T, 
         device.axpby(T::one(), start.as_ref(), T::zero(), r)?;
         let mut steps = Mat::zeros(device, n, q)?;
         let mut ended = vec![None; q];
-        let again = journal.histories[columns[0]].len() > 1;
+        let again = !journal.histories[columns[0]].is_empty();
         let mut begun = false;
         while run.going.iter().any(|&going| going) {
             let q = run.index.len();

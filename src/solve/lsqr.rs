@@ -8,8 +8,8 @@
 //! iteration starts again from what is left where they are not. That is iterative refinement too: behind a preconditioner
 //! the first solution has a backward error of u·cond(A), the second one of some u (see [`lstsq`](super::lstsq())).
 //!
-//! ‖ÃN‖ is taken to be the largest norm of a column of the bidiagonal matrix, which is below it, at least by half of it once
-//! the largest singular values have been met.
+//! ‖ÃN‖ is taken to be the largest norm of a column of the bidiagonal matrix, which is below it, by a factor of 2 at
+//! most once the largest singular values have been met.
 //!
 //! A right-hand side that is finished does not change any more.
 //!
