@@ -7,7 +7,7 @@
 //! One test, so that nothing else allocates meanwhile. In debug builds matrices have few columns:
 //! what is counted hardly depends on them.
 
-use randnla::decomp::{RsvdParams, rsvd};
+use randnla::decomp::{CqrrptParams, RsvdParams, cqrrpt_in_place, rsvd};
 use randnla::{Backend, Blas, Cpu, Mat, Result, Scalar, Sketch, f16};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -92,6 +92,7 @@ fn extra_memory_is_what_is_promised() {
     pool.install(of_families).unwrap();
     pool.install(of_halves).unwrap();
     pool.install(of_rsvd).unwrap();
+    pool.install(of_qr_in_place).unwrap();
     pool.install(of_loops_with_a_workspace).unwrap();
 }
 
@@ -155,6 +156,23 @@ fn of_rsvd() -> Result<()> {
     println!("rsvd: {extra} B = {blocks:.1} (m + n)(k + p) entries of f64");
     assert!(svd.is_some_and(|svd| svd.rank() == k));
     assert!(blocks <= 4.0, "{blocks}");
+    Ok(())
+}
+
+/// QR in place keeps some columns and the sketch, no second A.
+fn of_qr_in_place() -> Result<()> {
+    let (m, n) = (1 << 15, 256);
+    let cpu = Cpu::new();
+    let mut a = Sketch::uniform(m, n, 1)?.to_mat::<f64, _>(&cpu)?;
+    let mut rank = 0;
+    let extra = extra(|| {
+        rank = cqrrpt_in_place(a.as_mut(), CqrrptParams::default())?.rank();
+        Ok(())
+    })?;
+    println!("cqrrpt_in_place: {extra} B, A has {}", 8 * m * n);
+    assert_eq!(rank, n);
+    // Two blocks of 64 columns on their way, or the packing of products.
+    assert!(extra <= 8 * m * 128 + 16 * MIB, "{extra}");
     Ok(())
 }
 

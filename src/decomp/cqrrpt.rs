@@ -20,12 +20,15 @@ use super::basis::scale_exactly;
 use super::bqrrp::{BqrrpParams, factor};
 use super::cholesky_qr::{pass, shifted_pass};
 use super::estimate::{ErrorEstimate, ErrorKind};
+use super::exchange::Exchange;
 use super::finite_scale;
 use super::pivoted::{Pivoted, pivoted_qr};
 use super::transfer::upload_upper;
 use crate::error::{check_least, check_share};
 use crate::operator::norm_fro;
-use crate::{Backend, Cpu, Device, Error, Mat, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar};
+use crate::{
+    Backend, Cpu, Device, Error, Mat, MatMut, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar,
+};
 
 /// What [`cqrrpt`] is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,7 +126,7 @@ impl<T: Scalar, D: Device> PivotedQr<T, D> {
 ///
 /// # Cost
 /// 3mk² + 2mk(n − k) + 2ζmn flops on long columns, γn³ on the sketch, n³ on the host; memory for Q, and for the columns
-/// that are left out.
+/// that are left out. [`cqrrpt_in_place`] takes that of A.
 ///
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{CqrrptParams, cqrrpt}};
@@ -141,50 +144,80 @@ pub fn cqrrpt<T: Scalar, D: Backend<T>>(
     cqrrpt_named("cqrrpt", a, params)
 }
 
+/// A P ≈ Q R with Q in the memory of A.
+#[derive(Debug)]
+pub struct InPlaceQr<T: Scalar, D: Device = Cpu> {
+    /// k×n, upper trapezoidal, positive on the diagonal.
+    pub r: Mat<T, D>,
+    /// Column j of A P was column `pivots[j]` of A.
+    pub pivots: Vec<usize>,
+    /// As [`PivotedQr::error`].
+    pub error: ErrorEstimate,
+    /// As [`PivotedQr::orthogonality`].
+    pub orthogonality: f64,
+}
+
+impl<T: Scalar, D: Device> InPlaceQr<T, D> {
+    /// k: the numerical rank of A.
+    pub fn rank(&self) -> usize {
+        self.r.nrows()
+    }
+}
+
+/// [`cqrrpt`] with Q over A: its leading k columns become Q, the others are left with nothing useful. The same bits.
+///
+/// # Errors
+/// As [`cqrrpt`]; A is as it was, except after [`Error::OutOfMemory`] and what the device reports.
+///
+/// # Cost
+/// That of [`cqrrpt`], and 4mn entries moved by the permutation. Memory for 128 columns and the sketch, instead of that for Q; A that is
+/// not tall, m ≤ ⌈γn⌉, is factored by [`bqrrp`](super::bqrrp()), which takes memory for A once more.
+///
+/// ```
+/// use randnla::{Cpu, Mat, decomp::{CqrrptParams, cqrrpt_in_place}};
+/// let mut a = Mat::from_fn(&Cpu::new(), 500, 6, |i, j| ((i * (j + 2)) as f64).sin())?;
+/// let qr = cqrrpt_in_place(a.as_mut(), CqrrptParams::default())?;
+/// let q = a.columns(0..qr.rank());
+/// assert_eq!((q.shape(), qr.r.shape()), ((500, 6), (6, 6)));
+/// # Ok::<(), randnla::Error>(())
+/// ```
+pub fn cqrrpt_in_place<T: Scalar, D: Backend<T>>(
+    mut a: MatMut<'_, T, D>,
+    params: CqrrptParams,
+) -> Result<InPlaceQr<T, D>> {
+    let op = "cqrrpt_in_place";
+    let Some(sketched) = Sketched::new(op, a.as_ref(), &params)? else {
+        let qr = by_blocks(op, a.as_ref(), params)?;
+        let q = a.columns(0..qr.rank());
+        q.device().axpby(T::one(), qr.q.as_ref(), T::zero(), q)?;
+        let PivotedQr { r, pivots, error, orthogonality, .. } = qr;
+        return Ok(InPlaceQr { r, pivots, error, orthogonality });
+    };
+    permute(&sketched.order, a.as_mut())?;
+    sketched.orthonormalise(op, a)
+}
+
 /// [`cqrrpt`] under the name of the function that was called.
 pub(super) fn cqrrpt_named<T: Scalar, D: Backend<T>>(
     op: &'static str,
     a: MatRef<'_, T, D>,
     params: CqrrptParams,
 ) -> Result<PivotedQr<T, D>> {
-    params.check(op)?;
-    let ((m, n), device) = (a.shape(), a.device());
-    let d = params.sketch_rows(n);
-    if n == 0 || m <= d {
+    let Some(sketched) = Sketched::new(op, a, &params)? else {
         return by_blocks(op, a, params);
+    };
+    let n = a.ncols();
+    let mut w = Mat::scratch(a.device(), a.nrows(), n)?;
+    a.device().gather_rows(&sketched.order, a.transpose(), w.as_mut().transpose())?;
+    let found = sketched.orthonormalise(op, w.as_mut())?;
+    let k = found.rank();
+    let mut q = w.truncate_columns(k);
+    if 2 * k < n {
+        // Most of the memory is not needed any more.
+        q = q.try_clone()?;
     }
-    let mut sketch = params.sketch(d, m)?.apply(a)?;
-    let (largest, exponent) = finite_scale(op, &a, sketch.as_ref())?;
-    if largest == 0.0 {
-        // A is zero, or the sketch has met the rare matrix that it cannot see.
-        return by_blocks(op, a, params);
-    }
-    scale_exactly(&mut sketch.as_mut(), -exponent)?;
-    let sketched = pivoted_qr(op, sketch.as_mut(), params.dependence::<T>(n))?;
-    let mut order = sketched.permutation();
-    let k = sketched.pivots.len();
-    let mut q = columns(a, &order[..k], exponent)?;
-    let r = triangle::<T, D>(&sketched);
-    let preconditioner = upload_upper::<T, D>(device, &r, 0)?;
-    device.trsm_right(Uplo::Upper, Op::NoTrans, preconditioner.as_ref(), q.as_mut())?;
-    let (q, r, condition) = orthonormalise(op, q, r)?;
-    let k = q.ncols();
-    order[k..].sort_unstable();
-    let mut full = Mat::scratch(device, k, n)?;
-    let (mut square, mut others) = full.as_mut().split_at_col(k);
-    let r = upload_upper::<T, D>(device, &r, 0)?;
-    device.axpby(T::one(), r.as_ref(), T::zero(), square.as_mut())?;
-    let mut tail = 0.0;
-    if k < n {
-        let mut left = columns(a, &order[k..], exponent)?;
-        let (q, one) = (q.as_ref(), T::one());
-        device.gemm(one, q.transpose(), left.as_ref(), T::zero(), others.as_mut())?;
-        device.gemm(-one, q, others.as_ref(), one, left.as_mut())?;
-        tail = scalar::scale_by_power(norm_fro(left.as_ref())?, exponent);
-    }
-    scale_exactly(&mut full.as_mut(), exponent)?;
-    let orthogonality = T::UNIT_ROUNDOFF * condition * condition;
-    Ok(PivotedQr { q, r: full, pivots: order, error: residual(a, tail)?, orthogonality })
+    let InPlaceQr { r, pivots, error, orthogonality } = found;
+    Ok(PivotedQr { q, r, pivots, error, orthogonality })
 }
 
 /// QR of a matrix that is not tall.
@@ -198,42 +231,134 @@ fn by_blocks<T: Scalar, D: Backend<T>>(
     factor(op, a, &blocks)?.explicit()
 }
 
-/// Columns `index` of A·2^-exponent.
-fn columns<T: Scalar, D: Backend<T>>(
-    a: MatRef<'_, T, D>,
-    index: &[usize],
+/// What a sketch of A·2^-exponent says: the order of the columns, and R̂ of the leading ones.
+struct Sketched {
+    order: Vec<usize>,
+    r: faer::Mat<f64>,
     exponent: i32,
-) -> Result<Mat<T, D>> {
-    let device = a.device();
-    let mut gathered = Mat::scratch(device, a.nrows(), index.len())?;
-    device.gather_rows(index, a.transpose(), gathered.as_mut().transpose())?;
-    scale_exactly(&mut gathered.as_mut(), -exponent)?;
-    Ok(gathered)
 }
 
-/// CholeskyQR of Q, whose condition the sketch has made small, until it is orthonormal; R gains the factors. Fewer
-/// columns come back when the sketch did not see that they depend on those before.
-fn orthonormalise<T: Scalar, D: Backend<T>>(
+impl Sketched {
+    /// `None` for an A that is not tall, or one of which the sketch sees nothing.
+    fn new<T: Scalar, D: Backend<T>>(
+        op: &'static str,
+        a: MatRef<'_, T, D>,
+        params: &CqrrptParams,
+    ) -> Result<Option<Self>> {
+        params.check(op)?;
+        let (m, n) = a.shape();
+        let d = params.sketch_rows(n);
+        if n == 0 || m <= d {
+            return Ok(None);
+        }
+        let mut sketch = params.sketch(d, m)?.apply(a)?;
+        let (largest, exponent) = finite_scale(op, &a, sketch.as_ref())?;
+        if largest == 0.0 {
+            return Ok(None);
+        }
+        scale_exactly(&mut sketch.as_mut(), -exponent)?;
+        let sketched = pivoted_qr(op, sketch.as_mut(), params.dependence::<T>(n))?;
+        let r = triangle::<T, D>(&sketched);
+        Ok(Some(Self { order: sketched.permutation(), r, exponent }))
+    }
+
+    /// From W = A P: Q in its leading columns, and R.
+    fn orthonormalise<T: Scalar, D: Backend<T>>(
+        self,
+        op: &'static str,
+        mut w: MatMut<'_, T, D>,
+    ) -> Result<InPlaceQr<T, D>> {
+        let (device, n, one) = (w.device(), w.ncols(), T::one());
+        let Self { order, r, exponent } = self;
+        scale_exactly(&mut w, -exponent)?;
+        let taken = r.ncols();
+        let preconditioner = upload_upper::<T, D>(device, &r, 0)?;
+        let q = w.as_mut().columns(0..taken);
+        device.trsm_right(Uplo::Upper, Op::NoTrans, preconditioner.as_ref(), q)?;
+        let (r, condition) = orthonormalise(op, w.as_mut().columns(0..taken), r)?;
+        let k = r.ncols();
+        let mut full = Mat::scratch(device, k, n)?;
+        let (mut square, mut others) = full.as_mut().split_at_col(k);
+        let r = upload_upper::<T, D>(device, &r, 0)?;
+        device.axpby(one, r.as_ref(), T::zero(), square.as_mut())?;
+        let mut tail = 0.0;
+        if k < n {
+            let (q, mut left) = w.split_at_col(k);
+            let q = q.as_ref();
+            device.gemm(one, q.transpose(), left.as_ref(), T::zero(), others.as_mut())?;
+            device.gemm(-one, q, others.as_ref(), one, left.as_mut())?;
+            tail = norm_fro(left.as_ref())?;
+        }
+        // ‖A‖² = ‖R‖² + ‖what is left‖².
+        let relative = if tail == 0.0 { 0.0 } else { tail / tail.hypot(norm_fro(full.as_ref())?) };
+        scale_exactly(&mut full.as_mut(), exponent)?;
+        let absolute = scalar::scale_by_power(tail, exponent);
+        let error = ErrorEstimate { absolute, relative, kind: ErrorKind::Residual };
+        let orthogonality = T::UNIT_ROUNDOFF * condition * condition;
+        Ok(InPlaceQr { r: full, pivots: order, error, orthogonality })
+    }
+}
+
+/// Columns `order` of A in the place of its columns, by blocks that are exchanged with what is where they go.
+fn permute<T: Scalar, D: Backend<T>>(order: &[usize], a: MatMut<'_, T, D>) -> Result<()> {
+    /// Columns that are moved at once.
+    const BLOCK: usize = 64;
+    let (device, (m, n)) = (a.device(), a.shape());
+    let width = BLOCK.min(n);
+    let mut moved = [Mat::scratch(device, m, width)?, Mat::scratch(device, m, width)?];
+    // Which column of A is where, and where which one is.
+    let mut list: Vec<usize> = (0..n).collect();
+    let mut place = list.clone();
+    let mut rows = a.transpose();
+    for start in (0..n).step_by(BLOCK) {
+        let end = n.min(start + BLOCK);
+        let chosen: Vec<usize> = order[start..end].iter().map(|&j| place[j] - start).collect();
+        if chosen.iter().copied().eq(0..end - start) {
+            continue;
+        }
+        let exchange = Exchange::new(&chosen);
+        exchange.apply_to_list(&mut list[start..]);
+        exchange.apply(rows.as_mut().rows(start..n), &mut moved)?;
+        list.iter().enumerate().skip(start).for_each(|(at, &j)| place[j] = at);
+    }
+    Ok(())
+}
+
+/// CholeskyQR of Q, whose condition the sketch has made small, until it is orthonormal; R gains the factors, and has
+/// fewer columns than came in when the sketch did not see that they depend on those before. The last columns of Q are then
+/// what they were as columns of A. Returns R and the condition of what the last pass met.
+pub(super) fn orthonormalise<T: Scalar, D: Backend<T>>(
     op: &'static str,
-    mut q: Mat<T, D>,
+    mut q: MatMut<'_, T, D>,
     mut r: faer::Mat<f64>,
-) -> Result<(Mat<T, D>, faer::Mat<f64>, f64)> {
+) -> Result<(faer::Mat<f64>, f64)> {
     /// Up to this condition a pass leaves Q orthonormal to 100u.
     const WELL_CONDITIONED: f64 = 10.0;
     let mut shifted = false;
     loop {
-        match pass(q.as_mut(), &mut r, 0.0)? {
-            Ok(condition) if condition <= WELL_CONDITIONED => return Ok((q, r, condition)),
+        let k = r.ncols();
+        let mut known = q.as_mut().columns(0..k);
+        match pass(known.as_mut(), &mut r, 0.0)? {
+            Ok(condition) if condition <= WELL_CONDITIONED => return Ok((r, condition)),
             Ok(_) => {}
             Err(_) if !shifted => {
                 shifted = true;
-                if shifted_pass(q.as_mut(), &mut r)?.is_err() {
+                if shifted_pass(known, &mut r)?.is_err() {
                     return Err(Error::NoConvergence { op, iterations: 1 });
                 }
             }
             Err(0) => return Err(Error::NoConvergence { op, iterations: 2 }),
             Err(column) => {
-                q = q.truncate_columns(column);
+                let dropped = r.get(.., column..k);
+                let entries: Vec<T> = (0..k * (k - column))
+                    .map(|at| T::from_f64(dropped[(at % k, at / k)]))
+                    .collect();
+                let device = known.device();
+                let factor = Mat::from_column_major(device, &entries, k, k - column)?;
+                let mut restored = Mat::scratch(device, known.nrows(), k - column)?;
+                let (one, zero) = (T::one(), T::zero());
+                device.gemm(one, known.as_ref(), factor.as_ref(), zero, restored.as_mut())?;
+                device.axpby(one, restored.as_ref(), zero, known.columns(column..k))?;
                 r.truncate(column, column);
             }
         }
@@ -248,10 +373,4 @@ pub(super) fn triangle<T: Scalar, D: Backend<T>>(sketched: &Pivoted<T, D>) -> fa
     faer::Mat::from_fn(k, k, |i, j| {
         if i <= j { rounded(sketched.rows[(sketched.pivots[j], i)]) } else { 0.0 }
     })
-}
-
-/// The error that leaves out a part of A of norm `tail`.
-fn residual<T: Scalar, D: Backend<T>>(a: MatRef<'_, T, D>, tail: f64) -> Result<ErrorEstimate> {
-    let norm = if tail == 0.0 { 1.0 } else { norm_fro(a)? };
-    Ok(ErrorEstimate { absolute: tail, relative: tail / norm, kind: ErrorKind::Residual })
 }

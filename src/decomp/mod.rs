@@ -13,6 +13,7 @@
 //! | [`interpolative_decomposition`] | A ≈ A\[:, J\]·X; and by rows | k²(n − k) more | |
 //! | [`cur`](cur()) | A ≈ C U R | 2mnk more | 1 more |
 //! | [`leverage_scores`] | ‖eᵢᵀU‖² for a basis U of A | 2mnt + 16mn | 2 |
+//! | [`randomized_cholesky_qr`] | A = Q R | 3mn² + O(n³) | 4 of the size of A |
 //! | [`cholesky_qr2`], [`cholesky_qr3`] | A = Q R | 4mn², 6mn² | 4, 6 |
 //!
 //! l is the rank with oversampling, q the number of power passes, b the columns of a block, t the probes. The low-rank ones work to a rank or to a
@@ -42,6 +43,7 @@ mod draw;
 mod eigh;
 mod entries;
 mod estimate;
+mod exchange;
 mod host;
 mod interpolative;
 mod leverage;
@@ -49,17 +51,19 @@ mod nystrom;
 mod pivoted;
 mod psd;
 mod qb;
+mod randomized_cholesky_qr;
 mod range;
 mod residual;
 mod rp_cholesky;
 mod rsvd;
 mod trace_error;
 mod transfer;
+mod triangle;
 mod turned;
 
-pub use bqrrp::{BqrrpParams, FactoredQr, Reflectors, bqrrp};
+pub use bqrrp::{BqrrpParams, FactoredQr, Reflectors, bqrrp, bqrrp_with_progress};
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
-pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};
+pub use cqrrpt::{CqrrptParams, InPlaceQr, PivotedQr, cqrrpt, cqrrpt_in_place};
 pub use cur::{Cur, cur};
 pub use eigh::{Eigh, EighParams, eigh_randomized, eigh_randomized_with_progress};
 pub use entries::{KernelMatrix, SymmetricEntries};
@@ -71,19 +75,22 @@ pub use interpolative::{
 pub use leverage::{LeverageParams, LeverageScores, leverage_scores};
 pub use nystrom::{Nystrom, NystromParams, nystrom, nystrom_with_progress};
 pub use qb::{Qb, QbParams, qb, qb_with_progress};
+pub use randomized_cholesky_qr::{
+    Precision, RandomizedCholeskyQrParams, RandomizedQr, randomized_cholesky_qr,
+};
 pub use rp_cholesky::{RpCholesky, RpCholeskyParams, rp_cholesky, rp_cholesky_with_progress};
 pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
 
 pub(crate) use basis::{Basis, project, scale_exactly};
-pub(crate) use cholesky_qr::{clear_cholesky, far_exponent};
+pub(crate) use cholesky_qr::far_exponent;
 pub(crate) use draw::{Law, random_columns};
 pub(crate) use estimate::bound_factor;
-pub(crate) use host::{
-    small_eigen, small_inverse, small_product, small_svd, times_upper, triangular_condition,
-};
+pub(crate) use host::{small_eigen, small_inverse, small_product, small_svd, triangular_condition};
+pub(crate) use nystrom::nystrom_until;
 pub(crate) use pivoted::pivoted_qr;
 pub(crate) use psd::normalise;
-pub(crate) use transfer::{download, entries, gram_entries, inner, rounded, upload_columns};
+pub(crate) use transfer::{download, entries, inner, upload_columns};
+pub(crate) use triangle::triangle;
 pub(crate) use turned::Turned;
 
 use crate::error::check_share;

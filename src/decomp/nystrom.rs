@@ -20,14 +20,14 @@
 use super::basis::Basis;
 use super::draw::{Law, random_columns};
 use super::estimate::ErrorEstimate;
-use super::psd::{checked_diagonal, nystrom_of};
+use super::psd::{Spectral, checked_diagonal, nystrom_of};
 use super::range::Observer;
 use super::rsvd::reconstruct;
 use super::trace_error::Judge;
 use super::{Progress, Target, explain_non_finite};
 use crate::error::{check_least, check_shape, check_share};
 use crate::random::Stream;
-use crate::{Backend, Cpu, Device, LinearOperator, Mat, Result, Scalar, operator};
+use crate::{Backend, Cpu, Device, LinearOperator, Mat, MatRef, Result, Scalar, operator};
 use core::ops::ControlFlow;
 
 /// Columns of the first block when the rank is open.
@@ -194,9 +194,9 @@ fn decompose<T: Scalar, D: Backend<T>>(
     observer: &mut Observer<'_>,
 ) -> Result<Nystrom<T, D>> {
     params.check(op, a.shape())?;
-    let (n, device) = (a.shape().0, a.device());
+    let n = a.shape().0;
     let diagonal = a.diagonal()?.map(|diagonal| checked_diagonal(op, diagonal)).transpose()?;
-    let (limit, mut width) = match params.target {
+    let (limit, width) = match params.target {
         Target::Rank(0) => (0, 0),
         Target::Rank(k) => {
             let l = k.saturating_add(params.oversampling.unwrap_or(k)).min(n);
@@ -207,7 +207,31 @@ fn decompose<T: Scalar, D: Backend<T>>(
             (limit, params.block_size.min(limit))
         }
     };
-    let mut search = Search {
+    let NystromParams { target, seed, failure_probability, .. } = params;
+    let mut judge = Judge::new(op, diagonal, target, seed, failure_probability);
+    let mut verdict = None;
+    let (found, passes) = search(op, a, &params, (width, limit), observer, |found, passes| {
+        let (k, error) = judge.verdict(a, found, passes)?;
+        verdict = Some((k, error));
+        Ok((error.relative, judge.reached(&error)))
+    })?;
+    let (k, error) = verdict.expect("judged once at least");
+    let values = found.leading(k);
+    Ok(Nystrom { u: found.u.truncate_columns(k), values, error, passes })
+}
+
+/// The Nyström approximation of a test matrix of `width` columns, which doubles up to `limit` until `judge` is content with
+/// it; it also says the relative error. And how often A was multiplied by a block.
+fn search<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    params: &NystromParams,
+    (mut width, limit): (usize, usize),
+    observer: &mut Observer<'_>,
+    mut judge: impl FnMut(&Spectral<T, D>, &mut usize) -> Result<(f64, bool)>,
+) -> Result<(Spectral<T, D>, usize)> {
+    let (n, device) = (a.shape().0, a.device());
+    let mut state = Search {
         x: Basis::new(device, n, width)?,
         y: Basis::new(device, n, width)?,
         size: 0.0,
@@ -216,20 +240,35 @@ fn decompose<T: Scalar, D: Backend<T>>(
         error: None,
         stopped: false,
     };
-    let NystromParams { target, seed, failure_probability, .. } = params;
-    let mut judge = Judge::new(op, diagonal, target, seed, failure_probability);
-    let (found, k, error) = loop {
-        let added = search.add_block(op, a, &params, width, observer)?;
-        let found = nystrom_of(op, search.x.as_ref(), search.y.as_ref())?;
-        let (k, error) = judge.verdict(a, &found, &mut search.passes)?;
-        search.error = Some(error.relative);
-        width = search.x.len().min(limit - search.x.len());
-        if added == 0 || width == 0 || search.stopped || judge.reached(&error) {
-            break (found, k, error);
+    loop {
+        let added = state.add_block(op, a, params, width, observer)?;
+        let found = nystrom_of(op, state.x.as_ref(), state.y.as_ref())?;
+        let (error, content) = judge(&found, &mut state.passes)?;
+        state.error = Some(error);
+        width = state.x.len().min(limit - state.x.len());
+        if added == 0 || width == 0 || state.stopped || content {
+            return Ok((found, state.passes));
         }
-    };
-    let values = found.leading(k);
-    Ok(Nystrom { u: found.u.truncate_columns(k), values, error, passes: search.passes })
+    }
+}
+
+/// The eigenpairs of the plain Nyström approximation of a test matrix of `width` columns, without power passes, doubled up to
+/// `limit` columns until `content` with the eigenvectors and the eigenvalues.
+pub(crate) fn nystrom_until<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    seed: u64,
+    (width, limit): (usize, usize),
+    mut content: impl FnMut(MatRef<'_, T, D>, &[T]) -> Result<bool>,
+) -> Result<(Mat<T, D>, Vec<T>)> {
+    let params = NystromParams::rank(width).power_passes(0).seed(seed);
+    let mut go_on = |_: &Progress| ControlFlow::Continue(());
+    let (found, _) = search(op, a, &params, (width, limit), &mut go_on, |found, _| {
+        let values = found.leading(found.values.len());
+        Ok((0.0, content(found.u.as_ref(), &values)?))
+    })?;
+    let values = found.leading(found.values.len());
+    Ok((found.u, values))
 }
 
 /// The subspace and what A makes of it.

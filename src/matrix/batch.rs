@@ -32,6 +32,27 @@ impl<'a, T: Scalar, D: Device> BatchRef<'a, T, D> {
         Self { first: matrix, step: 0, len }
     }
 
+    /// `len` matrices of which matrix i is columns i, i + len, i + 2·len, … of `matrix`.
+    pub(crate) fn interleaved(matrix: MatRef<'a, T, D>, len: usize) -> Self {
+        let ((rows, cols), step) = (matrix.shape(), matrix.col_stride());
+        let strides = (matrix.row_stride(), step * len as isize);
+        // SAFETY: column i + k·len of `matrix`, i < len, is one of its columns for k < cols/len.
+        let first = unsafe {
+            MatRef::from_parts_unchecked(
+                matrix.device(),
+                matrix.as_ptr(),
+                (rows, cols / len),
+                strides,
+            )
+        };
+        Self { first, step, len }
+    }
+
+    /// Every matrix transposed.
+    pub(crate) fn transpose(self) -> Self {
+        Self { first: self.first.transpose(), ..self }
+    }
+
     /// The number of matrices.
     pub fn len(&self) -> usize {
         self.len
@@ -80,6 +101,13 @@ impl<'a, T: Scalar, D: Device> BatchMut<'a, T, D> {
     /// entry may belong to two of them.
     pub unsafe fn from_raw_parts(first: MatMut<'a, T, D>, step: isize, len: usize) -> Self {
         Self { first, step, len }
+    }
+
+    /// `len` matrices of equal width that are side by side in `matrix`.
+    pub(crate) fn side_by_side(matrix: MatMut<'a, T, D>, len: usize) -> Self {
+        let width = matrix.ncols() / len;
+        let step = matrix.col_stride() * width as isize;
+        Self { first: matrix.columns(0..width), step, len }
     }
 
     /// The number of matrices.

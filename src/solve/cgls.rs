@@ -1,7 +1,7 @@
 //! Conjugate gradients on the normal equations of a preconditioned least-squares problem.
 
+use super::columns::{add, scale_columns, sums};
 use super::preconditioner::SketchPreconditioner;
-pub(super) use crate::operator::column_squares as sums;
 use crate::{Backend, LinearOperator, Mat, MatMut, MatRef, Operand, Result, Scalar};
 
 /// Column by column the correction N Z of X for the gradient C = Nᵀ(Aᵀ R − λ X): Z solves
@@ -81,25 +81,4 @@ pub(super) fn normal_times<T: Scalar, D: Backend<T>>(
     device.column_sums_of_squares(image.as_ref(), 0, &mut squares)?;
     a.apply_adjoint(image.as_ref(), z)?;
     Ok(squares)
-}
-
-/// Column j of Y gains `factors[j]` times that of X.
-fn add<T: Scalar, D: Backend<T>>(
-    y: MatMut<'_, T, D>,
-    factors: &[f64],
-    x: MatRef<'_, T, D>,
-    spare: &mut Mat<T, D>,
-) -> Result<()> {
-    let device = y.device();
-    if let [factor] = factors {
-        return device.axpby(T::from_f64(*factor), x, T::one(), y);
-    }
-    device.axpby(T::one(), x, T::zero(), spare.as_mut())?;
-    scale_columns(factors, spare.as_mut())?;
-    device.axpby(T::one(), spare.as_ref(), T::one(), y)
-}
-
-fn scale_columns<T: Scalar, D: Backend<T>>(factors: &[f64], x: MatMut<'_, T, D>) -> Result<()> {
-    let factors: Vec<T> = factors.iter().map(|&f| T::from_f64(f)).collect();
-    x.device().scale_columns(&factors, x)
 }

@@ -25,10 +25,11 @@
 //! inner iterations is ours.
 
 use super::cgls::correction;
+use super::columns::{column_exponents, scaled_columns};
 use super::preconditioner::{
     SketchPreconditioner, SketchPreconditionerParams, dense, sketch_of, with_ridge,
 };
-use super::problem::{CLEAR, Problem, Refined, column_exponents, scaled_columns};
+use super::problem::{CLEAR, Problem, Refined};
 use crate::decomp::{Turned, cqrrpt, explain_non_finite};
 use crate::scalar::scale_by_power;
 use crate::{

@@ -1,5 +1,5 @@
 //! The right preconditioner of sketch-and-precondition: N = P R⁺ for a QR factorization of a sketch, S·A P = Q R,
-//! pivoted where columns depend on each other (P = I and R from Cholesky factorizations elsewhere, see `triangle`).
+//! pivoted where columns depend on each other (P = I and R from Cholesky factorizations elsewhere, see `decomp/triangle.rs`).
 //!
 //! S keeps lengths in the range of A to a factor 1 ± η, η ≈ √(n/d), so A·N has singular values between 1/(1 + η)
 //! and 1/(1 − η) whatever those of A are: an iteration on it gains a factor of about η a step.
@@ -10,10 +10,9 @@
 //! Source: Rokhlin and Tygert, "A fast randomized algorithm for overdetermined linear least-squares regression",
 //! PNAS 2008; Meng, Saunders and Mahoney, "LSRN", SIAM J. Sci. Comput. 2014, for the deficient rank.
 
-use super::triangle::triangle;
 use crate::decomp::{
     CqrrptParams, PivotedQr, cholesky_qr3, download, entries, far_exponent, finite_scale,
-    pivoted_qr, scale_exactly, triangular_condition,
+    pivoted_qr, scale_exactly, triangle, triangular_condition,
 };
 use crate::operator::norm_fro;
 use crate::{
@@ -87,17 +86,21 @@ impl SketchPreconditionerParams {
 
     pub(super) fn check<T: Scalar>(&self, op: &'static str) -> Result<()> {
         self.sketch.check(op)?;
-        let lambda = self.ridge;
-        if !(lambda >= 0.0 && lambda.is_finite()) {
-            return Err(Error::invalid(op, "ridge", lambda, "at least 0, finite"));
-        }
-        let root = self.root::<T>();
-        if !root.is_finite() || (root == 0.0) != (lambda == 0.0) {
-            let allowed = format!("numbers whose root is in the range of {}", T::NAME);
-            return Err(Error::invalid(op, "ridge", lambda, allowed));
-        }
-        Ok(())
+        checked_root::<T>(op, self.ridge).map(drop)
     }
+}
+
+/// √λ as T holds it.
+pub(super) fn checked_root<T: Scalar>(op: &'static str, lambda: f64) -> Result<f64> {
+    if !(lambda >= 0.0 && lambda.is_finite()) {
+        return Err(Error::invalid(op, "ridge", lambda, "at least 0, finite"));
+    }
+    let root = T::from_f64(lambda.sqrt()).to_f64();
+    if !root.is_finite() || (root == 0.0) != (lambda == 0.0) {
+        let allowed = format!("numbers whose root is in the range of {}", T::NAME);
+        return Err(Error::invalid(op, "ridge", lambda, allowed));
+    }
+    Ok(root)
 }
 
 /// N = P R⁺, n×k, such that A·N is well conditioned: a [`LinearOperator`] to iterate with.

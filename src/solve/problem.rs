@@ -1,9 +1,9 @@
 //! What an approximate solution of a least-squares problem leaves, and how good that makes it.
 
 use super::backward_error::weighted_norm;
-use super::cgls::{normal_times, sums};
+use super::cgls::normal_times;
+use super::columns::{column_exponents, scaled_columns, sums};
 use super::preconditioner::SketchPreconditioner;
-use crate::decomp::far_exponent;
 use crate::scalar::scale_by_power;
 use crate::{Backend, Device, Error, LinearOperator, Mat, MatRef, Result, Scalar};
 
@@ -185,49 +185,4 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         let problem = Problem { a, n: self, b };
         problem.backward_errors(&problem.state(x)?, CLEAR * T::UNIT_ROUNDOFF)
     }
-}
-
-/// For every column of B the exponent of its largest entry where its squares should be kept off the ends of the
-/// range, else 0.
-pub(super) fn column_exponents<T: Scalar, D: Backend<T>>(
-    op: &'static str,
-    b: MatRef<'_, T, D>,
-) -> Result<Vec<i32>> {
-    /// Sums of squares in this range need no scaling.
-    const SAFE: core::ops::RangeInclusive<f64> = 1e-14..=1e14;
-    let device = b.device();
-    let mut exponents = vec![0; b.ncols()];
-    for (j, sum) in sums(b, 0)?.into_iter().enumerate() {
-        if SAFE.contains(&sum) {
-            continue;
-        }
-        let column = b.columns(j..j + 1);
-        exponents[j] = match far_exponent(device.max_abs(column)?) {
-            Some(e) => e,
-            None => {
-                let (row, _) = device.find_non_finite(column)?.unwrap_or((0, 0));
-                return Err(Error::NonFinite { op, row, col: j });
-            }
-        };
-    }
-    Ok(exponents)
-}
-
-/// X with column j times 2^(sign·exponents\[j\]), exactly; `None` where that is X.
-pub(super) fn scaled_columns<T: Scalar, D: Backend<T>>(
-    x: MatRef<'_, T, D>,
-    exponents: &[i32],
-    sign: i32,
-) -> Result<Option<Mat<T, D>>> {
-    if exponents.iter().all(|&e| e == 0) {
-        return Ok(None);
-    }
-    let mut scaled = x.to_owned()?;
-    // In two steps, since the power itself may lie outside of the range of T.
-    for half in [|e: i32| e / 2, |e: i32| e - e / 2] {
-        let factors: Vec<T> =
-            exponents.iter().map(|&e| T::from_f64(scale_by_power(1.0, sign * half(e)))).collect();
-        x.device().scale_columns(&factors, scaled.as_mut())?;
-    }
-    Ok(Some(scaled))
 }

@@ -29,7 +29,7 @@ pub(crate) fn check<T: Scalar, D: Backend<T>>(what: &str, a: &Plain, qr: &Pivote
 
 /// Orthonormal to 90u√k, as the estimate says it; R triangular.
 #[track_caller]
-fn check_factors<T: Scalar>(what: &str, q: &Plain, r: &Plain, estimate: f64) {
+pub(crate) fn check_factors<T: Scalar>(what: &str, q: &Plain, r: &Plain, estimate: f64) {
     let k = q.cols;
     let loss = q.orthogonality() / (k.max(1) as f64).sqrt();
     assert!(loss <= 90.0 * T::UNIT_ROUNDOFF, "{what}: Q is orthonormal to {loss:e} only, k = {k}");

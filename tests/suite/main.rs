@@ -8,7 +8,7 @@
 //! | `half_*` | operators on matrices stored in `f16` and `bf16`, for any device |
 //! | `statistics_*` | unbiasedness, variance laws, distributions, subspace embedding |
 //! | `block_perm` | BlockPerm-SJLT: structure, products block by block |
-//! | `solve_*` | least squares: backward errors, ridge, deficient ranks |
+//! | `solve_*` | least squares: backward errors, ridge, deficient ranks; iterations: true residuals, reasons to stop, rates |
 //! | `decomp_*` | QB, SVD, QR, Nyström, Cholesky and eigenpairs on prescribed spectra and adversarial structure |
 //! | `estimate`, `estimate_laws` | estimators: exactness, scale and bad input; bias, variance and error bars over many seeds |
 //! | `peers` | the defects found in other libraries |
@@ -40,6 +40,7 @@ mod decomp_pivoted;
 mod decomp_progress;
 mod decomp_psd;
 mod decomp_skeletons;
+mod decomp_sketched_qr;
 #[cfg(feature = "cuda")]
 mod entered;
 mod estimate;
@@ -70,6 +71,7 @@ mod sketch_apply;
 mod sketch_errors;
 mod sketch_tensor;
 mod sketch_windows;
+mod solve_iterative;
 mod solve_lstsq;
 mod statistics_entries;
 mod statistics_norms;

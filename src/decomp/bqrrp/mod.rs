@@ -29,11 +29,13 @@ mod work;
 
 pub use reflectors::Reflectors;
 
-use super::Target;
 use super::cqrrpt::PivotedQr;
 use super::estimate::ErrorEstimate;
+use super::range::Observer;
+use super::{Progress, Target};
 use crate::error::{check_least, check_share};
 use crate::{Backend, Cpu, Device, Mat, MatRef, Result, Scalar};
+use core::ops::ControlFlow;
 use work::Work;
 
 /// What [`bqrrp`] is asked for.
@@ -182,14 +184,43 @@ pub fn bqrrp<T: Scalar, D: Backend<T>>(
     factor("bqrrp", a, &params)
 }
 
+/// [`bqrrp`], which tells `progress` after every block of columns how far it has come: [`Progress::passes`] counts the
+/// blocks, and the error is known where a [`tolerance`](BqrrpParams::tolerance) asks for it.
+///
+/// `ControlFlow::Break` ends it: what has been found is the result, and its error says how far it is from A.
+///
+/// # Errors
+/// As [`bqrrp`].
+pub fn bqrrp_with_progress<T: Scalar, D: Backend<T>>(
+    a: MatRef<'_, T, D>,
+    params: BqrrpParams,
+    mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<FactoredQr<T, D>> {
+    observed("bqrrp_with_progress", a, &params, &mut progress)
+}
+
 /// [`bqrrp`] under the name of the function that was called.
 pub(super) fn factor<T: Scalar, D: Backend<T>>(
     op: &'static str,
     a: MatRef<'_, T, D>,
     params: &BqrrpParams,
 ) -> Result<FactoredQr<T, D>> {
+    observed(op, a, params, &mut |_| ControlFlow::Continue(()))
+}
+
+fn observed<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: MatRef<'_, T, D>,
+    params: &BqrrpParams,
+    observer: &mut Observer<'_>,
+) -> Result<FactoredQr<T, D>> {
     params.check(op, a.shape())?;
     let mut work = Work::start(op, a, params)?;
-    while work.rank() < work.limit() && work.step()? {}
+    while work.rank() < work.limit() {
+        let more = work.step()?;
+        if observer(&work.progress()).is_break() || !more {
+            break;
+        }
+    }
     work.finish()
 }

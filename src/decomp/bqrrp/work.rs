@@ -4,11 +4,12 @@ use super::panel::factor_panel;
 use super::reflectors::{Products, Reflectors};
 use super::selection::{Selection, select};
 use super::{BqrrpParams, FactoredQr};
-use crate::decomp::Target;
 use crate::decomp::basis::scale_exactly;
 use crate::decomp::estimate::{ErrorEstimate, ErrorKind, identity_floor};
+use crate::decomp::exchange::Exchange;
 use crate::decomp::finite_scale;
 use crate::decomp::transfer::{download, upload_upper};
+use crate::decomp::{Progress, Target};
 use crate::operator::{column_squares, norm_fro};
 use crate::{Backend, Mat, MatMut, MatRef, Op, Result, Scalar, Sketch, Uplo, scalar};
 
@@ -114,6 +115,15 @@ impl<'a, T: Scalar, D: Backend<T>> Work<'a, T, D> {
 
     pub(super) fn rank(&self) -> usize {
         self.signs.len()
+    }
+
+    /// How far it has come.
+    pub(super) fn progress(&self) -> Progress {
+        let error = self.tolerance().map(|_| {
+            let left = (self.total - self.explained).max(0.0);
+            if left == 0.0 { 0.0 } else { (left / self.total).sqrt() }
+        });
+        Progress { rank: self.rank(), passes: self.t.len(), error }
     }
 
     /// What is left of A.
@@ -272,65 +282,4 @@ fn draw<T: Scalar, D: Backend<T>>(
     let seed = params.seed.wrapping_add(count);
     let sketch = Sketch::sparse_stack(d, a.nrows(), params.nnz.min(d), seed)?;
     sketch.apply_into(T::one(), a, T::zero(), to.transpose())
-}
-
-/// Brings chosen rows to the front, in order; those that were there go where the chosen ones came from.
-struct Exchange<'a> {
-    chosen: &'a [usize],
-    displaced: Vec<usize>,
-    holes: Vec<usize>,
-}
-
-impl<'a> Exchange<'a> {
-    fn new(chosen: &'a [usize]) -> Self {
-        let b = chosen.len();
-        let mut stays = vec![false; b];
-        chosen.iter().filter(|&&j| j < b).for_each(|&j| stays[j] = true);
-        let displaced = (0..b).filter(|&j| !stays[j]).collect();
-        let mut holes: Vec<usize> = chosen.iter().copied().filter(|&j| j >= b).collect();
-        holes.sort_unstable();
-        Self { chosen, displaced, holes }
-    }
-
-    fn apply_to_list(&self, list: &mut [usize]) {
-        let chosen: Vec<usize> = self.chosen.iter().map(|&j| list[j]).collect();
-        let displaced: Vec<usize> = self.displaced.iter().map(|&j| list[j]).collect();
-        self.holes.iter().zip(displaced).for_each(|(&hole, x)| list[hole] = x);
-        list[..chosen.len()].copy_from_slice(&chosen);
-    }
-
-    /// The first rows are free to be overwritten. `moved` is memory for as many rows, as its columns.
-    fn make_room<T: Scalar, D: Backend<T>>(
-        &self,
-        rows: MatMut<'_, T, D>,
-        moved: &mut Mat<T, D>,
-    ) -> Result<()> {
-        let displaced = gathered(&self.displaced, rows.as_ref(), moved)?;
-        rows.device().scatter_rows(&self.holes, displaced, rows)
-    }
-
-    fn apply<T: Scalar, D: Backend<T>>(
-        &self,
-        mut rows: MatMut<'_, T, D>,
-        [moved, ours]: &mut [Mat<T, D>; 2],
-    ) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let chosen = gathered(self.chosen, rows.as_ref(), ours)?;
-        self.make_room(rows.as_mut(), moved)?;
-        rows.device().axpby(T::one(), chosen, T::zero(), rows.rows(0..self.chosen.len()))
-    }
-}
-
-/// Rows `index`, kept as columns of `memory`.
-fn gathered<'a, T: Scalar, D: Backend<T>>(
-    index: &[usize],
-    rows: MatRef<'_, T, D>,
-    memory: &'a mut Mat<T, D>,
-) -> Result<MatRef<'a, T, D>> {
-    let (length, count) = (rows.ncols(), index.len());
-    let to = memory.as_mut().rows(0..length).columns(0..count);
-    rows.device().gather_rows(index, rows, to.transpose())?;
-    Ok(memory.rows(0..length).columns(0..count).transpose())
 }

@@ -8,7 +8,9 @@
 //!
 //! dn² flops, and 2dn² for each step; n³/3 on the host for each factorization.
 
-use crate::decomp::{clear_cholesky, gram_entries, rounded, times_upper, triangular_condition};
+use super::cholesky_qr::clear_cholesky;
+use super::host::{times_upper, triangular_condition};
+use super::transfer::{gram_entries, rounded};
 use crate::{Backend, Mat, MatRef, Op, Result, Scalar, Uplo};
 
 /// Shifted steps at most.
@@ -18,7 +20,7 @@ const STEPS: usize = 3;
 const CLEARANCE: f64 = 16.0;
 
 /// R, upper triangular, with Y·R⁻¹ well conditioned; `None` where that cannot be had or cond(Y) is above `most`. Squares of entries of Y are inside of the range of T.
-pub(super) fn triangle<T: Scalar, D: Backend<T>>(
+pub(crate) fn triangle<T: Scalar, D: Backend<T>>(
     y: MatRef<'_, T, D>,
     most: f64,
 ) -> Result<Option<faer::Mat<f64>>> {
