@@ -47,6 +47,7 @@ mod range;
 mod residual;
 mod rp_cholesky;
 mod rsvd;
+mod single_pass;
 mod trace_error;
 mod turned;
 
@@ -66,6 +67,7 @@ pub use nystrom::{Nystrom, NystromParams, nystrom, nystrom_with_progress};
 pub use qb::{Qb, QbParams, qb, qb_with_progress};
 pub use rp_cholesky::{RpCholesky, RpCholeskyParams, rp_cholesky, rp_cholesky_with_progress};
 pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
+pub use single_pass::{Scree, SinglePassFactors, SinglePassParams, StreamingSvd, svd_single_pass};
 
 pub(crate) use basis::{Basis, project, scale_exactly};
 pub(crate) use cholesky_qr::{clear_cholesky, far_exponent};

@@ -266,7 +266,7 @@ fn rank<T: Scalar, D: Backend<T>>(
 }
 
 /// The 2-norm of falling values of any scale.
-fn norm(s: &[f64]) -> f64 {
+pub(super) fn norm(s: &[f64]) -> f64 {
     let largest = s.first().copied().unwrap_or(0.0);
     if largest == 0.0 {
         return 0.0;
