@@ -31,12 +31,14 @@
 mod basis;
 mod bqrrp;
 mod cholesky_qr;
+mod concatenated;
 mod cqrrpt;
 mod cur;
 mod eigh;
 mod entries;
 mod estimate;
 mod host;
+mod incremental;
 mod interpolative;
 mod leverage;
 mod nystrom;
@@ -53,11 +55,15 @@ mod turned;
 
 pub use bqrrp::{BqrrpParams, FactoredQr, Reflectors, bqrrp};
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
+pub use concatenated::{
+    Cluster, ClusterOrder, ClusterParams, Clustering, bound_residual, bound_weyl, cluster_by_error,
+};
 pub use cqrrpt::{CqrrptParams, PivotedQr, cqrrpt};
 pub use cur::{Cur, cur};
 pub use eigh::{Eigh, EighParams, eigh_randomized, eigh_randomized_with_progress};
 pub use entries::{KernelMatrix, SymmetricEntries};
 pub use estimate::{ErrorEstimate, ErrorKind};
+pub use incremental::{IncrementalParams, IncrementalSvd};
 pub use interpolative::{
     Interpolative, Subset, column_subset, interpolative_decomposition,
     row_interpolative_decomposition, row_subset,
