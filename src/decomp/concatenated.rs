@@ -48,21 +48,29 @@ pub fn bound_weyl<T: Scalar, D: Backend<T>>(
     rank: usize,
 ) -> Result<ErrorEstimate> {
     let norm = checked_norm("bound_weyl", blocks)?;
+    Ok(certified::<T>(norm, &largest_values(blocks, rank)?))
+}
+
+/// max_b σᵢ(A_b) for i up to the rank.
+fn largest_values<T: Scalar, D: Backend<T>>(
+    blocks: &[MatRef<'_, T, D>],
+    rank: usize,
+) -> Result<Vec<f64>> {
     let mut values = vec![0.0f64; rank];
     for block in blocks {
         let svd = rsvd(block, leading(*block, rank))?;
         values.iter_mut().zip(svd.s).for_each(|(most, s)| *most = most.max(s.to_f64()));
     }
-    Ok(certified::<T>(norm, &values))
+    Ok(values)
 }
 
-/// The same from what every block adds to those before it, in the order given.
+/// The same from what every block adds to those before it, by falling norm; or the bound of Weyl where that is tighter.
 ///
 /// # Errors
 /// As [`bound_weyl`].
 ///
 /// # Cost
-/// An [`rsvd`] and two projections of every block, 8mnr flops for the b-th times b; memory for as many vectors as
+/// Two [`rsvd`]s and two projections of every block, 8mnr flops for the b-th times b; memory for as many vectors as
 /// there are blocks times the rank.
 pub fn bound_residual<T: Scalar, D: Backend<T>>(
     blocks: &[MatRef<'_, T, D>],
@@ -70,9 +78,12 @@ pub fn bound_residual<T: Scalar, D: Backend<T>>(
 ) -> Result<ErrorEstimate> {
     let op = "bound_residual";
     let norm = checked_norm(op, blocks)?;
+    let weyl = certified::<T>(norm, &largest_values(blocks, rank)?);
+    let norms = blocks.iter().map(|block| norm_fro(*block)).collect::<Result<Vec<_>>>()?;
     let mut values: Vec<f64> = Vec::new();
     let mut basis: Option<Basis<T, D>> = None;
-    for block in blocks {
+    for index in by_falling_norm(&norms) {
+        let block = &blocks[index];
         let basis = match &mut basis {
             Some(basis) => basis,
             none => none.insert(Basis::new(block.device(), block.nrows(), rank)?),
@@ -80,7 +91,7 @@ pub fn bound_residual<T: Scalar, D: Backend<T>>(
         let mut left = block.to_owned()?;
         project(basis.as_ref(), left.as_mut())?;
         project(basis.as_ref(), left.as_mut())?;
-        let (size, rest) = (norm_fro(*block)?, norm_fro(left.as_ref())?);
+        let (size, rest) = (norms[index], norm_fro(left.as_ref())?);
         let svd = rsvd(&left, leading(left.as_ref(), rank))?;
         // What rounding leaves of directions that are in Q is none.
         let floor = 16.0 * T::UNIT_ROUNDOFF * ((basis.len() + rank) as f64).sqrt() * size;
@@ -92,7 +103,15 @@ pub fn bound_residual<T: Scalar, D: Backend<T>>(
     }
     values.sort_by(|x, y| y.total_cmp(x));
     values.truncate(rank);
-    Ok(certified::<T>(norm, &values))
+    let residual = certified::<T>(norm, &values);
+    Ok(if weyl.relative < residual.relative { weyl } else { residual })
+}
+
+/// The indices, the largest norm first.
+fn by_falling_norm(norms: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..norms.len()).collect();
+    order.sort_by(|&a, &b| norms[b].total_cmp(&norms[a]));
+    order
 }
 
 fn leading<T: Scalar, D: Backend<T>>(block: MatRef<'_, T, D>, rank: usize) -> RsvdParams {
@@ -219,8 +238,7 @@ pub fn cluster_by_error<T: Scalar, D: Backend<T>>(
     }
     checked_norm(op, blocks)?;
     let norms = blocks.iter().map(|block| norm_fro(*block)).collect::<Result<Vec<_>>>()?;
-    let mut open: Vec<usize> = (0..blocks.len()).collect();
-    open.sort_by(|&a, &b| norms[b].total_cmp(&norms[a]).then(a.cmp(&b)));
+    let mut open = by_falling_norm(&norms);
     let mut found = Clustering { clusters: Vec::new(), left: Vec::new() };
     while !open.is_empty() {
         let first = blocks[open[0]];

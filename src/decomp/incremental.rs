@@ -22,7 +22,7 @@
 
 use super::basis::{Basis, scale_exactly};
 use super::cholesky_qr::far_exponent;
-use super::host::small_svd;
+use super::host::{SmallSvd, small_product, small_svd};
 use super::rsvd::{norm, upload};
 use super::{ErrorEstimate, ErrorKind, Svd};
 use crate::operator::norm_fro;
@@ -265,7 +265,7 @@ impl<T: Scalar, D: Backend<T>> Factors<T, D> {
             let columns = self.columns + b;
             return Ok(Self { u, s, v, columns, norm: whole, cut: self.cut });
         }
-        let small = small_svd(op, core.as_ref())?;
+        let small = refined_svd(op, &core)?;
         let floor = T::UNIT_ROUNDOFF * small.s[0];
         let kept = small.s.iter().take_while(|&&s| s > floor).count().min(width);
         let values: Vec<f64> = small.s.iter().map(|&s| scalar::scale_by_power(s, scale)).collect();
@@ -292,6 +292,19 @@ impl<T: Scalar, D: Backend<T>> Factors<T, D> {
             cut: hypotenuse(self.cut, norm(&values[kept..])),
         })
     }
+}
+
+/// The SVD of a small matrix, values as xᵢᵀKyᵢ: those of the solver are off by tens of u, which blocks add up.
+fn refined_svd(op: &'static str, core: &faer::Mat<f64>) -> Result<SmallSvd> {
+    let mut small = small_svd(op, core.as_ref())?;
+    let images = small_product(core, &small.v);
+    let mut least = f64::INFINITY;
+    for (i, s) in small.s.iter_mut().enumerate() {
+        let product = small.u.col(i).iter().zip(images.col(i).iter()).map(|(x, y)| x * y);
+        least = product.sum::<f64>().clamp(0.0, least);
+        *s = least;
+    }
+    Ok(small)
 }
 
 /// X(3I − XᵀX)/2: products with orthonormal matrices, block after block, would else add their rounding errors up.

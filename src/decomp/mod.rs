@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | [`qb`] | A ≈ Q B, Q orthonormal | 2mnl a pass + O((m + n)l²) | 2q + 2 |
 //! | [`rsvd`] | A ≈ U Σ Vᵀ | the same | 2q + 2 |
+//! | [`svd_single_pass`], [`StreamingSvd`] | A ≈ U Σ Vᵀ, A in pieces that may add up | 6ζmn + O((m + n)k²) | 1 |
+//! | [`IncrementalSvd`] | the same, as columns are appended | O(mnk) | 1 |
 //! | [`nystrom`](nystrom()) | A ≈ U Λ Uᵀ, A positive semidefinite | 2n²l a pass + O(nl²) | q + 1 |
 //! | [`eigh_randomized`] | A ≈ U Λ Uᵀ, A symmetric | 2n²l a pass + O(nl²) | 2q + 2 |
 //! | [`rp_cholesky`](rp_cholesky()) | A ≈ F Fᵀ, A positive semidefinite, of k of its columns | 2nk² | nk entries |
@@ -13,6 +15,8 @@
 //! | [`interpolative_decomposition`] | A ≈ A\[:, J\]·X; and by rows | k²(n − k) more | |
 //! | [`cur`](cur()) | A ≈ C U R | 2mnk more | 1 more |
 //! | [`leverage_scores`] | ‖eᵢᵀU‖² for a basis U of A | 2mnt + 16mn | 2 |
+//! | [`bound_weyl`], [`bound_residual`] | the error of \[A₁ \| A₂ \| …\] from its blocks | those of `rsvd` | |
+//! | [`cluster_by_error`] | blocks with a common basis | N² updates | |
 //! | [`cholesky_qr2`], [`cholesky_qr3`] | A = Q R | 4mn², 6mn² | 4, 6 |
 //!
 //! l is the rank with oversampling, q the number of power passes, b the columns of a block, t the probes. The low-rank ones work to a rank or to a

@@ -66,7 +66,7 @@ enum Size {
 impl SinglePassParams {
     /// Sketches that serve an approximation of rank r: k = 4r + 1 and s = 3k + 1.
     ///
-    /// The expected square of the error of Â is then below 2.5 times that of the best of rank r, whatever the spectrum.
+    /// For r ≥ 1 the expected square of the error of Â is then below 2.5 times that of the best of rank r, whatever the spectrum.
     /// (The paper's s = 2k + 1 makes it 3.4 times; a larger core costs no time in the stream and little memory unless m + n
     /// is small.)
     pub fn rank(rank: usize) -> Self {
@@ -86,7 +86,7 @@ impl SinglePassParams {
     }
 
     /// The best sketches of at most so many numbers in all, k(m + n) + s² + qn: the largest k with s = 2k + 1, which is
-    /// right when singular values decay (paper, §5.5), and then the largest s.
+    /// right when singular values decay (paper, §5), and then the largest s.
     pub fn memory(self, numbers: usize) -> Self {
         Self { size: Size::Within { numbers }, ..self }
     }
