@@ -24,7 +24,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Numbers that may be kept, as shares of those of A.
-const SHARES: [f64; 6] = [0.03, 0.06, 0.12, 0.25, 0.4, 0.6];
+const SHARES: [f64; 6] = [0.05, 0.08, 0.12, 0.25, 0.4, 0.6];
 /// The share whose scree plot is drawn.
 const SCREE: usize = 3;
 const SEED: u64 = 2026;

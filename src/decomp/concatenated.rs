@@ -14,6 +14,10 @@
 //! sums are bounded: a single one of the sorted values may be above σᵢ(M).
 //!
 //! Singular values of a block come from [`rsvd`], which never exceed the true ones, so the bounds hold whatever the seed does.
+//!
+//! Source: Shamrai, "Concatenated matrix SVD: compression bounds, incremental approximation, and error-constrained clustering",
+//! arXiv 2601.11626, 2026, for the three bounds and the idea of clusters; the proof by pinching, and directions that are
+//! orthonormal across blocks, are ours.
 
 use super::basis::{Basis, project};
 use super::incremental::hypotenuse;

@@ -17,8 +17,8 @@
 //! Cost for a block of b columns: 6m(w + b)(w + b) flops on long columns for w = r + p, 2nw² for right vectors, O((w + b)³) on the host; memory for
 //! about 3m(w + b) numbers.
 //!
-//! Sources: Brand, "Fast low-rank modifications of the thin singular value decomposition", 2006; the
-//! orthogonality of what is cut off is that of the singular vectors of K.
+//! Sources: Brand, "Fast low-rank modifications of the thin singular value decomposition", 2006; Shamrai, "Concatenated matrix
+//! SVD", arXiv 2601.11626, 2026, for σ̂ as a certificate. That it is exact, and its sum without cancellation, are ours.
 
 use super::basis::{Basis, scale_exactly};
 use super::cholesky_qr::far_exponent;

@@ -81,7 +81,7 @@ pub struct Svd<T: Scalar, D: Device = Cpu> {
     pub vt: Mat<T, D>,
     /// ‖A − U·diag(s)·Vᵀ‖_F.
     pub error: ErrorEstimate,
-    /// How often A was multiplied by a block: 2q + 2 to a rank, one more when the error was probed.
+    /// How often A was multiplied by a block: 2q + 2 to a rank, one more when the error was probed; 1 of a stream.
     pub passes: usize,
 }
 

@@ -123,7 +123,9 @@ impl<T: Scalar, D: Backend<T>> StreamingSvd<T, D> {
     /// [`Error::OutOfMemory`].
     ///
     /// # Cost
-    /// 2·3ζ flops an entry of H for column-sparse families, 2(2k + s) for dense ones, and 2q for the error.
+    /// 2·3ζ flops an entry of H for column-sparse families, 2(2k + s) for dense ones, and 2q for the error. The sketches are
+    /// updated in place, so a block of less than some 30 rows or columns costs as much as one that has them: collect single
+    /// ones.
     pub fn update(
         &mut self,
         eta: T,
