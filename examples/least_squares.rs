@@ -8,6 +8,9 @@
 //! the backward error and the time of three ways: `lstsq` by a sketch, Householder QR, and the normal
 //! equations, which fail where cond(A)² passes 1/u. Times are those of one call each, and say as much.
 
+#[path = "shared/chart.rs"]
+mod chart;
+
 use faer::linalg::solvers::{Solve, SolveLstsq};
 use plotters::prelude::*;
 use randnla::solve::{
@@ -22,11 +25,7 @@ use std::time::Instant;
 /// Pixels along a side of the part that is fitted.
 const SIDE: usize = 400;
 const DEGREES: [usize; 7] = [1, 2, 4, 6, 8, 10, 13];
-const WAYS: [(&str, RGBColor); 3] = [
-    ("lstsq, by a sketch", RGBColor(0, 114, 178)),
-    ("Householder QR", RGBColor(213, 94, 0)),
-    ("normal equations", RGBColor(0, 158, 115)),
-];
+const WAYS: [&str; 3] = ["lstsq, by a sketch", "Householder QR", "normal equations"];
 
 /// One degree: columns, cond(A), and backward error and seconds of every way.
 struct Row {
@@ -41,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     faer::set_global_parallelism(faer::Par::rayon(0));
     let brightness = photograph()?;
     println!("brightness of {SIDE}×{SIDE} pixels by polynomials in two variables\n");
-    println!("degree columns  cond(A) {:>28} {:>28} {:>28}", WAYS[0].0, WAYS[1].0, WAYS[2].0);
+    println!("degree columns  cond(A) {:>28} {:>28} {:>28}", WAYS[0], WAYS[1], WAYS[2]);
     println!("{:24} {}", "", "   backward error   seconds  ".repeat(3));
     let mut rows = Vec::new();
     for degree in DEGREES {
@@ -118,55 +117,29 @@ fn draw(path: &std::path::Path, rows: &[Row]) -> Result<(), Box<dyn Error>> {
     let root = SVGBackend::new(path, (1200, 480)).into_drawing_area();
     root.fill(&WHITE)?;
     let (left, right) = root.split_horizontally(600);
-    let curves = |of: fn(&(f64, f64)) -> f64| {
-        WAYS.iter().enumerate().map(move |(way, _)| {
-            rows.iter().map(move |row| (row.condition, of(&row.ways[way]))).collect::<Vec<_>>()
-        })
-    };
-    chart(&left, "backward error", 1e-19..1.0, curves(|way| way.0).collect())?;
     let longest = rows.iter().flat_map(|row| row.ways).fold(0.0, |t, way| f64::max(t, way.1));
-    chart(&right, "seconds", 1e-3..2.0 * longest, curves(|way| way.1).collect())?;
+    panel(&left, "backward error", 1e-19..1.0, rows, |way| way.0)?;
+    panel(&right, "seconds", 1e-3..2.0 * longest, rows, |way| way.1)?;
     root.present()?;
     Ok(())
 }
 
-fn chart(
+fn panel(
     area: &DrawingArea<SVGBackend, plotters::coord::Shift>,
     title: &str,
     y_range: Range<f64>,
-    curves: Vec<Vec<(f64, f64)>>,
+    rows: &[Row],
+    of: fn(&(f64, f64)) -> f64,
 ) -> Result<(), Box<dyn Error>> {
-    let x_range = 1.0..2.0 * curves[0].last().map_or(1.0, |last| last.0);
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, ("sans-serif", 20))
-        .margin(14)
-        .x_label_area_size(48)
-        .y_label_area_size(76)
-        .build_cartesian_2d(x_range.log_scale(), y_range.log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("cond(A)")
-        .x_label_formatter(&|x| format!("{x:.0e}"))
-        .y_label_formatter(&|y| format!("{y:.0e}"))
-        .label_style(("sans-serif", 14))
-        .axis_desc_style(("sans-serif", 16))
-        .bold_line_style(BLACK.mix(0.14))
-        .light_line_style(BLACK.mix(0.05))
-        .draw()?;
-    for (curve, (name, colour)) in curves.into_iter().zip(WAYS) {
-        let seen: Vec<_> = curve.into_iter().filter(|point| point.1 > 0.0).collect();
-        let dots = seen.clone();
-        chart
-            .draw_series(LineSeries::new(seen, colour.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(3)));
-        chart.draw_series(dots.into_iter().map(|dot| Circle::new(dot, 4, colour.filled())))?;
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.8))
-        .label_font(("sans-serif", 14))
-        .draw()?;
-    Ok(())
+    let curve = |way: usize| rows.iter().map(|row| (row.condition, of(&row.ways[way]))).collect();
+    let curves: Vec<_> = WAYS.iter().enumerate().map(|(at, &way)| (way, curve(at))).collect();
+    let axes = chart::Axes {
+        title,
+        x: "cond(A)",
+        x_range: 1.0..2.0 * rows.last().map_or(1.0, |row| row.condition),
+        y_range,
+        ticks: [|x| format!("{x:.0e}"), |y| format!("{y:.0e}")],
+        key: SeriesLabelPosition::UpperLeft,
+    };
+    chart::draw(area, axes, &curves)
 }

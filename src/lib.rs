@@ -33,6 +33,7 @@
 //! | [`decomp`] | [`qb`](decomp::qb()), [`rsvd`](decomp::rsvd()), [`rsvd_batched`](decomp::rsvd_batched()), to a rank or to a tolerance, with an [`ErrorEstimate`](decomp::ErrorEstimate); [`rsvd_with_progress`](decomp::rsvd_with_progress()) tells how far it has come |
 //! | [`decomp`] | [`cqrrpt`](decomp::cqrrpt()) and [`bqrrp`](decomp::bqrrp()): QR with randomised pivots; [`column_subset`](decomp::column_subset()), [`interpolative_decomposition`](decomp::interpolative_decomposition()), [`cur`](decomp::cur()), [`leverage_scores`](decomp::leverage_scores()) |
 //! | [`decomp`] | of symmetric matrices: [`nystrom`](decomp::nystrom()), [`rp_cholesky`](decomp::rp_cholesky()) from some columns of a kernel that is never formed, [`eigh_randomized`](decomp::eigh_randomized()) |
+//! | [`decomp`] | of streams: [`StreamingSvd`](decomp::StreamingSvd) reads A once, in any pieces; [`IncrementalSvd`](decomp::IncrementalSvd) appends columns |
 //! | [`solve`] | least squares: [`lstsq`](solve::lstsq()), backward stable, with its backward error; [`lsqr`](solve::lsqr()); (A + μI)x = b: [`cg`](solve::cg()), [`nystrom_pcg`](solve::nystrom_pcg()); their preconditioners |
 //! | [`estimate`] | traces and diagonals with error bars, norms with bounds, numerical ranks, angles between subspaces, from products alone |
 //! | [`matrix`] | [`Mat`], its views [`MatRef`] and [`MatMut`] with any strides, [`Csr`], [`Csc`], N-dimensional views; conversions to faer and ndarray |

@@ -82,6 +82,14 @@ impl<T: Scalar, D: Backend<T>> Basis<T, D> {
         Ok(self.memory.as_mut().columns(start..len))
     }
 
+    /// Takes columns that are orthonormal, to each other and to those of the basis.
+    pub(crate) fn adopt(&mut self, q: MatRef<'_, T, D>) -> Result<()> {
+        let rounding = T::UNIT_ROUNDOFF * ((self.len + q.ncols()) as f64).sqrt();
+        q.device().axpby(T::one(), q, T::zero(), self.grow(q.ncols())?)?;
+        self.noise.resize(self.len, rounding);
+        Ok(())
+    }
+
     /// Adds orthonormal columns that span, with the basis, the columns of `y`; returns how many.
     ///
     /// `norm` is that of the operator which made `y` from orthonormal columns: what lies below its

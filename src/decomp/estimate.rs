@@ -13,7 +13,7 @@ pub enum ErrorKind {
     Identity,
     /// The norm of the difference itself, computed: exact but for rounding.
     Residual,
-    /// The mean of ‖(A − QB)ω‖² over `probes` independent Gaussian ω: unbiased for the square, with
+    /// The mean of ‖(A − QB)ω‖², or of ‖ωᵀ(A − QB)‖², over `probes` independent Gaussian ω: unbiased for the square, with
     /// a relative standard deviation of at most √(2/probes). For an error in the trace the mean of
     /// ωᵀ(A − Â)ω: unbiased for it, with the same deviation.
     Estimate {
@@ -21,7 +21,7 @@ pub enum ErrorKind {
         probes: usize,
     },
     /// The true error is below the value, except with the probability given, over the choice of the
-    /// seed.
+    /// seed; 0 where no seed decides.
     Bound {
         /// The probability that the bound fails.
         failure_probability: f64,
@@ -34,6 +34,7 @@ impl fmt::Display for ErrorKind {
             Self::Identity => f.write_str("exact identity"),
             Self::Residual => f.write_str("norm of the residual"),
             Self::Estimate { probes } => write!(f, "unbiased estimate from {probes} probes"),
+            Self::Bound { failure_probability: 0.0 } => f.write_str("bound"),
             Self::Bound { failure_probability } => {
                 write!(f, "bound that fails with probability {failure_probability:e}")
             }

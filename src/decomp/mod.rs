@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | [`qb`] | A ≈ Q B, Q orthonormal | 2mnl a pass + O((m + n)l²) | 2q + 2 |
 //! | [`rsvd`] | A ≈ U Σ Vᵀ | the same | 2q + 2 |
+//! | [`svd_single_pass`], [`StreamingSvd`] | A ≈ U Σ Vᵀ, A in pieces that may add up | 6ζmn + O((m + n)k²) | 1 |
+//! | [`IncrementalSvd`] | the same, as columns are appended | O(mnk) | 1 |
 //! | [`nystrom`](nystrom()) | A ≈ U Λ Uᵀ, A positive semidefinite | 2n²l a pass + O(nl²) | q + 1 |
 //! | [`eigh_randomized`] | A ≈ U Λ Uᵀ, A symmetric | 2n²l a pass + O(nl²) | 2q + 2 |
 //! | [`rp_cholesky`](rp_cholesky()) | A ≈ F Fᵀ, A positive semidefinite, of k of its columns | 2nk² | nk entries |
@@ -14,6 +16,8 @@
 //! | [`cur`](cur()) | A ≈ C U R | 2mnk more | 1 more |
 //! | [`leverage_scores`] | ‖eᵢᵀU‖² for a basis U of A | 2mnt + 16mn | 2 |
 //! | [`randomized_cholesky_qr`] | A = Q R | 3mn² + O(n³) | 4 of the size of A |
+//! | [`bound_weyl`], [`bound_residual`] | the error of \[A₁ \| A₂ \| …\] from its blocks | those of `rsvd` | |
+//! | [`cluster_by_error`] | blocks with a common basis | N² updates | |
 //! | [`cholesky_qr2`], [`cholesky_qr3`] | A = Q R | 4mn², 6mn² | 4, 6 |
 //!
 //! l is the rank with oversampling, q the number of power passes, b the columns of a block, t the probes. The low-rank ones work to a rank or to a
@@ -37,6 +41,7 @@
 mod basis;
 mod bqrrp;
 mod cholesky_qr;
+mod concatenated;
 mod cqrrpt;
 mod cur;
 mod draw;
@@ -45,6 +50,7 @@ mod entries;
 mod estimate;
 mod exchange;
 mod host;
+mod incremental;
 mod interpolative;
 mod leverage;
 mod nystrom;
@@ -56,6 +62,7 @@ mod range;
 mod residual;
 mod rp_cholesky;
 mod rsvd;
+mod single_pass;
 mod trace_error;
 mod transfer;
 mod triangle;
@@ -63,11 +70,15 @@ mod turned;
 
 pub use bqrrp::{BqrrpParams, FactoredQr, Reflectors, bqrrp, bqrrp_with_progress};
 pub use cholesky_qr::{Qr, cholesky_qr2, cholesky_qr3};
+pub use concatenated::{
+    Cluster, ClusterOrder, ClusterParams, Clustering, bound_residual, bound_weyl, cluster_by_error,
+};
 pub use cqrrpt::{CqrrptParams, InPlaceQr, PivotedQr, cqrrpt, cqrrpt_in_place};
 pub use cur::{Cur, cur};
 pub use eigh::{Eigh, EighParams, eigh_randomized, eigh_randomized_with_progress};
 pub use entries::{KernelMatrix, SymmetricEntries};
 pub use estimate::{ErrorEstimate, ErrorKind};
+pub use incremental::{IncrementalParams, IncrementalSvd};
 pub use interpolative::{
     Interpolative, Subset, column_subset, interpolative_decomposition,
     row_interpolative_decomposition, row_subset,
@@ -80,6 +91,7 @@ pub use randomized_cholesky_qr::{
 };
 pub use rp_cholesky::{RpCholesky, RpCholeskyParams, rp_cholesky, rp_cholesky_with_progress};
 pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
+pub use single_pass::{Scree, SinglePassFactors, SinglePassParams, StreamingSvd, svd_single_pass};
 
 pub(crate) use basis::{Basis, project, scale_exactly};
 pub(crate) use cholesky_qr::far_exponent;

@@ -83,7 +83,7 @@ pub struct Svd<T: Scalar, D: Device = Cpu> {
     pub vt: Mat<T, D>,
     /// ‖A − U·diag(s)·Vᵀ‖_F.
     pub error: ErrorEstimate,
-    /// How often A was multiplied by a block: 2q + 2 to a rank, one more when the error was probed.
+    /// How often A was multiplied by a block: 2q + 2 to a rank, one more when the error was probed; 1 of a stream.
     pub passes: usize,
 }
 
@@ -268,7 +268,7 @@ fn rank<T: Scalar, D: Backend<T>>(
 }
 
 /// The 2-norm of falling values of any scale.
-fn norm(s: &[f64]) -> f64 {
+pub(super) fn norm(s: &[f64]) -> f64 {
     let largest = s.first().copied().unwrap_or(0.0);
     if largest == 0.0 {
         return 0.0;

@@ -112,9 +112,9 @@ pub enum Stream {
     HadamardDiagonalSigns = FORMAT_VERSION << 16 | 15,
     /// Sampled rows of a Hadamard-diagonal operator.
     HadamardDiagonalRows = FORMAT_VERSION << 16 | 16,
-    /// Key of the probe vectors of a-posteriori error estimates.
+    /// Key of the probe vectors of a-posteriori error estimates; unit 1 is that of a stream.
     Probe = FORMAT_VERSION << 16 | 17,
-    /// Key of the test matrix of a range finder.
+    /// Key of the test matrix of a range finder; units 1 and 2 are those of the four operators of a stream.
     RangeFinder = FORMAT_VERSION << 16 | 18,
     /// Rows and signs of BlockPerm-SJLT operators (unit = column).
     BlockPermEntries = FORMAT_VERSION << 16 | 19,

@@ -34,11 +34,13 @@ mod decomp_bqrrp;
 mod decomp_checks;
 mod decomp_eigh;
 mod decomp_errors;
+mod decomp_incremental;
 mod decomp_invariance;
 mod decomp_leverage;
 mod decomp_pivoted;
 mod decomp_progress;
 mod decomp_psd;
+mod decomp_single_pass;
 mod decomp_skeletons;
 mod decomp_sketched_qr;
 #[cfg(feature = "cuda")]

@@ -163,6 +163,7 @@ cuts! {
         BLOCKED = 5, "blocked pivoted QR, conditions, shapes, scales and parameters";
         BOUNDS = 10, "bounds on an error, seeds";
         GRADED = 17, "graded blocks, seeds";
+        STREAMS = 3, "streams and column blocks, families and shapes";
         PROPERTIES = 7, "properties, random cases";
         APPLY_WINDOWS = 11, "applications of windows, sides and operands";
     }
