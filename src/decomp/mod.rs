@@ -69,7 +69,7 @@ pub use rsvd::{RsvdParams, Svd, rsvd, rsvd_batched, rsvd_with_progress};
 
 pub(crate) use basis::{Basis, project, scale_exactly};
 pub(crate) use cholesky_qr::{clear_cholesky, far_exponent};
-pub(crate) use estimate::bound_factor;
+pub(crate) use estimate::{bound_factor, probe_products};
 pub(crate) use host::{
     small_eigen, small_inverse, small_product, small_svd, times_upper, triangular_condition,
 };
