@@ -75,6 +75,7 @@ pub(crate) use host::{
 };
 pub(crate) use pivoted::pivoted_qr;
 pub(crate) use psd::normalise;
+pub(crate) use qb::qb_named;
 pub(crate) use rsvd::upload;
 pub(crate) use turned::Turned;
 

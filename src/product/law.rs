@@ -43,17 +43,15 @@ pub(super) enum Law {
 impl Draws {
     /// ‖C − AB‖ in the mean, from the norm of the random part of C. One draw has no spread: F counts as 0 then.
     pub(super) fn error(&self, weights: &Weights, norm: f64) -> f64 {
-        let unit = weights.unit();
-        match self.law {
-            Law::Known(square) => weights.in_units(square.sqrt()) * unit,
-            Law::Draws { count: 1, square, missed } => {
-                weights.in_units((missed * square).sqrt()) * unit
-            }
+        let square = match self.law {
+            Law::Known(square) => square,
+            Law::Draws { count: 1, square, missed } => missed * square,
             Law::Draws { count, square, missed } => {
-                let square = weights.in_units(square.sqrt()).powi(2) - share(norm, unit).powi(2);
-                (missed * not_negative(square) / (count - 1) as f64).sqrt() * unit
+                let spread = not_negative(square - weights.at_scale(norm).powi(2));
+                missed * spread / (count - 1) as f64
             }
-        }
+        };
+        weights.absolute(square.sqrt())
     }
 }
 
@@ -135,21 +133,23 @@ impl SecondMoment {
 
     /// ‖C − AB‖ in the mean, from ‖C‖.
     pub(super) fn error(&self, weights: &Weights, norm: f64) -> f64 {
-        let unit = weights.unit();
-        if unit == 0.0 {
-            return 0.0;
-        }
-        let squares = weights.terms.iter().map(|&w| weights.in_units(w).powi(2)).sum::<f64>();
-        let square = self.p + self.f * share(norm, unit).powi(2) + self.w * squares;
-        (not_negative(square) / (1.0 + self.f)).sqrt() * unit
+        let square = self.square(weights, norm) / (1.0 + self.f);
+        weights.product_of_norms() * not_negative(square).sqrt()
+    }
+
+    /// The same, from ‖AB‖: before there is a C.
+    pub(super) fn error_before(&self, weights: &Weights, norm: f64) -> f64 {
+        weights.product_of_norms() * not_negative(self.square(weights, norm)).sqrt()
+    }
+
+    /// pP + f·norm² + wΣw², divided by P.
+    fn square(&self, weights: &Weights, norm: f64) -> f64 {
+        let share = weights.share(weights.at_scale(norm));
+        self.p + self.f * share.powi(2) + self.w * weights.squares()
     }
 }
 
 /// Rounding errors and bad luck can lead below zero; NaN stays.
 fn not_negative(x: f64) -> f64 {
     if x < 0.0 { 0.0 } else { x }
-}
-
-fn share(norm: f64, unit: f64) -> f64 {
-    if unit == 0.0 { 0.0 } else { norm / unit }
 }

@@ -48,14 +48,19 @@
 
 mod exact;
 mod law;
+mod plan;
 mod samples;
 mod sampling;
+mod spectrum;
+mod tensor;
 mod weights;
 
+pub use plan::{PlanParams, PlanReason, PlannedMethod, ProductPlan, plan_product};
 pub use samples::Samples;
 pub use sampling::Sampling;
+pub use tensor::{tensor_product, tensor_product_into};
 
-use crate::decomp::{ErrorEstimate, ErrorKind, probe_products};
+use crate::decomp::{ErrorEstimate, ErrorKind, QbParams, probe_products, qb_named};
 use crate::error::check_shape;
 use crate::operator::norm_fro;
 use crate::{
@@ -86,6 +91,10 @@ pub enum ProductMethod {
     },
     /// By (ASᵀ)(SB), for a d×n operator of any family, and dense or sparse A and B.
     Sketch(Sketch),
+    /// By a basis Q of the range of A·B, to a rank or to a tolerance: C = Q(QᵀAB), whose error is near the least of its rank.
+    /// A·B is not formed, but multiplied by blocks of vectors from both sides. Synchronises. Without power passes it is
+    /// cheapest; the default of [`QbParams`] is 2 of them.
+    LowRank(QbParams),
 }
 
 /// C ≈ A·B.
@@ -131,6 +140,7 @@ pub fn product<T: Scalar, D: Backend<T>>(
     let (op, a, b) = ("product", a.as_operand(), b.as_operand());
     let mut c = Mat::scratch(a.device(), a.shape().0, b.shape().1)?;
     check(op, a, b, &c.as_mut())?;
+    check_method(op, method, a.shape().1)?;
     let error = match method {
         ProductMethod::Exact => {
             multiply(op, T::one(), a, b, T::zero(), c.as_mut())?;
@@ -146,8 +156,11 @@ pub fn product<T: Scalar, D: Backend<T>>(
             expectation(absolute, norm_fro(c.as_ref())?)
         }
         ProductMethod::Sketch(s) => {
-            sketched(op, &s, T::one(), a, b, T::zero(), c.as_mut())?;
+            sketched(&s, T::one(), a, b, T::zero(), c.as_mut())?;
             sketch_error(&s, a, b, c.as_ref())?
+        }
+        ProductMethod::LowRank(params) => {
+            low_rank(op, params, T::one(), a, b, T::zero(), c.as_mut())?
         }
     };
     Ok(Product { c, error })
@@ -181,9 +194,14 @@ pub fn product_into<T: Scalar, D: Backend<T>>(
 ) -> Result<()> {
     let (op, a, b) = ("product_into", a.as_operand(), b.as_operand());
     check(op, a, b, &c)?;
+    check_method(op, method, a.shape().1)?;
+    if alpha == T::zero() {
+        return c.device().scale(beta, c);
+    }
     match method {
         ProductMethod::Exact => multiply(op, alpha, a, b, beta, c),
-        ProductMethod::Sketch(s) => sketched(op, &s, alpha, a, b, beta, c),
+        ProductMethod::Sketch(s) => sketched(&s, alpha, a, b, beta, c),
+        ProductMethod::LowRank(params) => low_rank(op, params, alpha, a, b, beta, c).map(drop),
         ProductMethod::Sample { sampling, count, seed } => {
             let (a, b) = dense(op, a, b)?;
             let draws = match sampling {
@@ -195,9 +213,8 @@ pub fn product_into<T: Scalar, D: Backend<T>>(
     }
 }
 
-/// `C ← α (ASᵀ)(SB) + β C`, shapes of A, B and C checked.
+/// `C ← α (ASᵀ)(SB) + β C`, shapes checked.
 fn sketched<T: Scalar, D: Backend<T>>(
-    op: &'static str,
     s: &Sketch,
     alpha: T,
     a: Operand<'_, T, D>,
@@ -205,12 +222,23 @@ fn sketched<T: Scalar, D: Backend<T>>(
     beta: T,
     c: MatMut<'_, T, D>,
 ) -> Result<()> {
-    check_shape(op, "S", s.shape(), (s.nrows(), a.shape().1))?;
-    if alpha == T::zero() {
-        return c.device().scale(beta, c);
-    }
     let (left, right) = (s.apply_right(a)?, s.apply(b)?);
     c.device().gemm(alpha, left.as_ref(), right.as_ref(), beta, c)
+}
+
+/// `C ← α Q(QᵀAB) + β C`, and how far Q(QᵀAB) is from AB.
+fn low_rank<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    params: QbParams,
+    alpha: T,
+    a: Operand<'_, T, D>,
+    b: Operand<'_, T, D>,
+    beta: T,
+    c: MatMut<'_, T, D>,
+) -> Result<ErrorEstimate> {
+    let found = qb_named(op, &ProductOperator::new(&a, &b)?, params)?;
+    c.device().gemm(alpha, found.q.as_ref(), found.b.as_ref(), beta, c)?;
+    Ok(found.error)
 }
 
 /// What (ASᵀ)(SB) is off by: from the law of the family, or from probes where there is none.
@@ -255,13 +283,32 @@ fn check<T: Scalar, D: Device>(
     b: Operand<'_, T, D>,
     c: &MatMut<'_, T, D>,
 ) -> Result<()> {
-    let ((m, n), p) = (a.shape(), b.shape().1);
-    check_shape(op, "B", b.shape(), (n, p))?;
-    check_shape(op, "C", c.shape(), (m, p))?;
-    for (argument, device) in [("A", a.device()), ("B", b.device())] {
-        if !c.device().is_compatible(device) {
-            return Err(Error::DeviceMismatch { op, argument });
-        }
+    check_inner(op, a, b)?;
+    check_shape(op, "C", c.shape(), (a.shape().0, b.shape().1))?;
+    if !c.device().is_compatible(a.device()) {
+        return Err(Error::DeviceMismatch { op, argument: "A" });
+    }
+    Ok(())
+}
+
+/// Whether a method is one for products with n terms.
+fn check_method(op: &'static str, method: ProductMethod, n: usize) -> Result<()> {
+    match method {
+        ProductMethod::Sample { count: 0, .. } => Err(Error::invalid(op, "count", 0, "at least 1")),
+        ProductMethod::Sketch(s) => check_shape(op, "S", s.shape(), (s.nrows(), n)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether A and B can be multiplied.
+fn check_inner<T: Scalar, D: Device>(
+    op: &'static str,
+    a: Operand<'_, T, D>,
+    b: Operand<'_, T, D>,
+) -> Result<()> {
+    check_shape(op, "B", b.shape(), (a.shape().1, b.shape().1))?;
+    if !a.device().is_compatible(b.device()) {
+        return Err(Error::DeviceMismatch { op, argument: "B" });
     }
     Ok(())
 }

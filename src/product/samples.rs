@@ -2,7 +2,7 @@
 
 use super::sampling::{Draws, Sampling};
 use super::weights::Weights;
-use super::{check, law};
+use super::{check, check_inner, law};
 use crate::operator::norm_fro;
 use crate::{Backend, Cpu, Csr, CsrRef, Error, Mat, MatMut, MatRef, Op, Operand, Result, Scalar};
 
@@ -48,10 +48,7 @@ impl<T: Scalar, D: Backend<T>> Samples<T, D> {
         seed: u64,
     ) -> Result<Self> {
         let op = "Samples::draw";
-        crate::error::check_shape(op, "B", b.shape(), (a.ncols(), b.ncols()))?;
-        if !a.device().is_compatible(b.device()) {
-            return Err(Error::DeviceMismatch { op, argument: "B" });
-        }
+        check_inner(op, Operand::Dense(a), Operand::Dense(b))?;
         Self::new(a.device(), sampling.draw(op, &Weights::of(a, b)?.terms, count, seed)?)
     }
 

@@ -70,24 +70,19 @@ impl Sampling {
             let draws = self.draw(op, &weights, count, seed)?;
             return Ok(Draws { law: Law::Known(f64::NAN), ..draws });
         }
-        // By falling weight; equal ones by their place.
-        let mut order: Vec<u32> = (0..weights.len() as u32).collect();
-        let weight = |i: u32| weights[i as usize];
-        if self != Self::Uniform {
-            order.retain(|&i| weight(i) > 0.0);
-            order.sort_by(|&i, &j| weight(j).total_cmp(&weight(i)));
-        }
-        // What is left from each place on, summed up from the smallest.
-        let mut left = vec![0.0; order.len() + 1];
-        (0..order.len()).rev().for_each(|at| left[at] = left[at + 1] + weight(order[at]));
+        let ranked = match self {
+            Self::Uniform => Ranked::unordered(weights),
+            _ => Ranked::new(weights),
+        };
         let certain = match self {
             Self::Uniform | Self::Norms => 0,
-            Self::TopAndRest => most_certain(&left, count),
-            Self::Poisson | Self::Systematic => (0..order.len().min(count))
-                .find(|&at| weight(order[at]) * ((count - at) as f64) < left[at])
-                .unwrap_or(order.len().min(count)),
+            Self::TopAndRest => ranked.certain_by_bound(count),
+            Self::Poisson | Self::Systematic => ranked.certain_by_filling(count),
         };
-        let (certain, rest) = order.split_at(certain);
+        let weight = |i: u32| weights[i as usize];
+        let left = ranked.left[certain];
+        let law = self.law(&ranked, certain, count - certain);
+        let (certain, rest) = ranked.order.split_at(certain);
         let drawn = count - certain.len();
         let mut random: Vec<(u32, f64)> = match self {
             _ if rest.is_empty() || drawn == 0 => Vec::new(),
@@ -106,7 +101,7 @@ impl Sampling {
                     .collect()
             }
             Self::Poisson => {
-                let rate = drawn as f64 / left[certain.len()];
+                let rate = drawn as f64 / left;
                 let taken = |&i: &u32| unit(word(seed, i as usize)) < rate * weight(i);
                 rest.iter().copied().filter(taken).map(|i| (i, 1.0 / (rate * weight(i)))).collect()
             }
@@ -119,7 +114,15 @@ impl Sampling {
                 (0..drawn).map(draw).map(|i| (i, sums.total / (drawn as f64 * weight(i)))).collect()
             }
         };
-        let law = self.law(weights, rest, drawn, &random);
+        let law = match law {
+            // The terms that were drawn: the error cannot come out negative then.
+            Law::Draws { count, missed, .. } if self == Self::Uniform => {
+                let scaled = |&(i, factor): &(u32, f64)| (weight(i) * factor).powi(2);
+                let square = random.iter().map(scaled).sum::<f64>() * count as f64;
+                Law::Draws { count, square, missed }
+            }
+            law => law,
+        };
         random.sort_by_key(|&(i, _)| i);
         random.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
@@ -134,40 +137,87 @@ impl Sampling {
         Ok(Draws { terms: weights.len(), index, factor, random: number, law })
     }
 
-    /// What is known of the error of `drawn` draws among `rest`.
-    fn law(self, weights: &[f64], rest: &[u32], drawn: usize, random: &[(u32, f64)]) -> Law {
-        let weight = |&i: &u32| weights[i as usize];
-        let total: f64 = rest.iter().rev().map(weight).sum();
-        let squares: f64 = rest.iter().rev().map(|i| weight(i).powi(2)).sum();
-        let square = total * total;
+    /// What is known of the error of `drawn` draws among all terms but the `certain` first.
+    fn law(self, ranked: &Ranked<'_>, certain: usize, drawn: usize) -> Law {
+        let (square, squares) = (ranked.left[certain].powi(2), ranked.left_squares[certain]);
         // Terms may be left that are nothing beside the certain ones.
-        if rest.is_empty() || drawn == 0 {
+        if certain == ranked.order.len() || drawn == 0 {
             return Law::Known(0.0);
         }
+        let missed = (1.0 - drawn as f64 * squares / square).max(0.0);
         match self {
-            // The terms that were drawn: the error cannot come out negative then.
-            Self::Uniform => {
-                let scaled = |(i, factor): &(u32, f64)| (weight(i) * factor).powi(2);
-                let square = random.iter().map(scaled).sum::<f64>() * drawn as f64;
+            Self::Uniform | Self::Norms | Self::TopAndRest => {
                 Law::Draws { count: drawn, square, missed: 1.0 }
             }
-            Self::Norms | Self::TopAndRest => Law::Draws { count: drawn, square, missed: 1.0 },
-            Self::Poisson => Law::Known((square / drawn as f64 - squares).max(0.0)),
-            Self::Systematic => {
-                let missed = (1.0 - drawn as f64 * squares / square).max(0.0);
-                Law::Draws { count: drawn, square, missed }
-            }
+            Self::Poisson => Law::Known(missed * square / drawn as f64),
+            Self::Systematic => Law::Draws { count: drawn, square, missed },
         }
     }
 }
 
-/// The number of certain terms D that minimises W²/(c − D), W what is left after them; all, where that is none.
-fn most_certain(left: &[f64], count: usize) -> usize {
-    if left.len() <= count + 1 {
-        return left.len() - 1;
+/// Terms by falling weight.
+pub(super) struct Ranked<'a> {
+    weights: &'a [f64],
+    /// Those that have a weight; equal ones by their place.
+    order: Vec<u32>,
+    /// Sums of the weights, and of their squares, from each rank on, from the smallest up.
+    left: Vec<f64>,
+    left_squares: Vec<f64>,
+}
+
+impl<'a> Ranked<'a> {
+    pub(super) fn new(weights: &'a [f64]) -> Self {
+        let mut order: Vec<u32> = (0..weights.len() as u32).collect();
+        let weight = |i: u32| weights[i as usize];
+        order.retain(|&i| weight(i) > 0.0);
+        order.sort_by(|&i, &j| weight(j).total_cmp(&weight(i)));
+        Self::in_order(weights, order)
     }
-    let bound = |d: usize| left[d].powi(2) / (count - d) as f64;
-    (1..count).fold(0, |best, d| if bound(d) < bound(best) { d } else { best })
+
+    /// All terms, whatever their weight.
+    fn unordered(weights: &'a [f64]) -> Self {
+        Self::in_order(weights, (0..weights.len() as u32).collect())
+    }
+
+    fn in_order(weights: &'a [f64], order: Vec<u32>) -> Self {
+        let (mut left, mut left_squares) = (vec![0.0; order.len() + 1], vec![0.0; order.len() + 1]);
+        for (at, &i) in order.iter().enumerate().rev() {
+            let weight = weights[i as usize];
+            left[at] = left[at + 1] + weight;
+            left_squares[at] = left_squares[at + 1] + weight * weight;
+        }
+        Self { weights, order, left, left_squares }
+    }
+
+    /// How many terms have πᵢ = 1 by water filling.
+    fn certain_by_filling(&self, count: usize) -> usize {
+        let most = self.order.len().min(count);
+        let weight = |at: usize| self.weights[self.order[at] as usize];
+        (0..most).find(|&at| weight(at) * ((count - at) as f64) < self.left[at]).unwrap_or(most)
+    }
+
+    /// The number of certain terms D that minimises W²/(c − D), W what is left after them; all, where that is none.
+    fn certain_by_bound(&self, count: usize) -> usize {
+        if self.order.len() <= count {
+            return self.order.len();
+        }
+        let bound = |d: usize| self.left[d].powi(2) / (count - d) as f64;
+        (1..count).fold(0, |best, d| if bound(d) < bound(best) { d } else { best })
+    }
+
+    /// E‖C − AB‖² of a systematic sample of `count` terms, where ‖AB‖² is `product`, at the scale of the weights. What of it
+    /// belongs to terms that are not certain is taken as their share of Σw, squared.
+    pub(super) fn systematic(&self, count: usize, product: f64) -> f64 {
+        let certain = self.certain_by_filling(count);
+        match Sampling::Systematic.law(self, certain, count - certain) {
+            Law::Known(square) => square,
+            Law::Draws { count, square, missed } => {
+                let share = (self.left[certain] / self.left[0]).powi(2);
+                let spread = (square - share * product).max(0.0);
+                missed * spread / (count as f64 - 1.0 + missed)
+            }
+        }
+    }
 }
 
 /// Partial sums of weights, to draw from.

@@ -29,14 +29,29 @@ impl Weights {
         Ok(Self { terms, exponent: shift + e + f, norms })
     }
 
-    /// ‖A‖‖B‖, the unit of the laws: no quantity of theirs is larger.
-    pub(super) fn unit(&self) -> f64 {
-        scalar::scale_by_power(self.norms, self.exponent)
+    /// ‖A‖‖B‖, which no norm in a law exceeds by much.
+    pub(super) fn product_of_norms(&self) -> f64 {
+        self.absolute(self.norms)
     }
 
-    /// A weight at the scale of the terms in that unit.
-    pub(super) fn in_units(&self, weight: f64) -> f64 {
-        if weight == 0.0 { 0.0 } else { weight / self.norms }
+    /// A norm, at the scale of the terms.
+    pub(super) fn at_scale(&self, norm: f64) -> f64 {
+        scalar::scale_by_power(norm, -self.exponent)
+    }
+
+    /// A norm that is given at the scale of the terms.
+    pub(super) fn absolute(&self, norm: f64) -> f64 {
+        scalar::scale_by_power(norm, self.exponent)
+    }
+
+    /// Shares of ‖A‖‖B‖ that norms at the scale of the terms are: their squares stay inside of the range.
+    pub(super) fn share(&self, norm: f64) -> f64 {
+        if norm == 0.0 { 0.0 } else { norm / self.norms }
+    }
+
+    /// Σw² beside (‖A‖‖B‖)².
+    pub(super) fn squares(&self) -> f64 {
+        self.terms.iter().map(|&w| self.share(w).powi(2)).sum()
     }
 }
 
