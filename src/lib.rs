@@ -114,6 +114,7 @@ mod error;
 pub mod estimate;
 pub mod matrix;
 mod operator;
+pub mod product;
 pub mod random;
 mod scalar;
 pub mod sketch;

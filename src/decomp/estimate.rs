@@ -20,6 +20,14 @@ pub enum ErrorKind {
         /// The number of probe vectors.
         probes: usize,
     },
+    /// √E‖C − AB‖² over the choice of the seed, from the law of an approximate product and the norm of C: unbiased for the
+    /// square. The error at hand scatters around it.
+    Expectation,
+    /// The norm of the difference in so many random rows, scaled up: unbiased for the square.
+    Sample {
+        /// The number of rows.
+        rows: usize,
+    },
     /// The true error is below the value, except with the probability given, over the choice of the
     /// seed; 0 where no seed decides.
     Bound {
@@ -34,6 +42,8 @@ impl fmt::Display for ErrorKind {
             Self::Identity => f.write_str("exact identity"),
             Self::Residual => f.write_str("norm of the residual"),
             Self::Estimate { probes } => write!(f, "unbiased estimate from {probes} probes"),
+            Self::Expectation => f.write_str("expectation by the law of the method"),
+            Self::Sample { rows } => write!(f, "unbiased estimate from {rows} rows"),
             Self::Bound { failure_probability: 0.0 } => f.write_str("bound"),
             Self::Bound { failure_probability } => {
                 write!(f, "bound that fails with probability {failure_probability:e}")
@@ -112,7 +122,7 @@ impl<T: Scalar, D: Backend<T>> Probes<T, D> {
 }
 
 /// `count` Gaussian vectors Ω and AΩ: one thin pass.
-pub(super) fn probe_products<T: Scalar, D: Backend<T>>(
+pub(crate) fn probe_products<T: Scalar, D: Backend<T>>(
     a: &(impl LinearOperator<T, D> + ?Sized),
     seed: u64,
     count: usize,

@@ -96,11 +96,12 @@ pub use single_pass::{Scree, SinglePassFactors, SinglePassParams, StreamingSvd, 
 pub(crate) use basis::{Basis, project, scale_exactly};
 pub(crate) use cholesky_qr::far_exponent;
 pub(crate) use draw::{Law, random_columns};
-pub(crate) use estimate::bound_factor;
+pub(crate) use estimate::{bound_factor, probe_products};
 pub(crate) use host::{small_eigen, small_inverse, small_product, small_svd, triangular_condition};
 pub(crate) use nystrom::nystrom_until;
 pub(crate) use pivoted::pivoted_qr;
 pub(crate) use psd::normalise;
+pub(crate) use qb::qb_named;
 pub(crate) use transfer::{download, entries, inner, upload_columns};
 pub(crate) use triangle::triangle;
 pub(crate) use turned::Turned;

@@ -18,6 +18,7 @@ use super::turned::Turned;
 use super::{Progress, Target};
 use crate::error::{check_least, check_share};
 use crate::{Backend, Cpu, Device, LinearOperator, Mat, Result, Scalar};
+use core::fmt;
 use core::ops::ControlFlow;
 
 /// What [`qb`] is asked for.
@@ -112,6 +113,15 @@ impl QbParams {
     }
 }
 
+impl fmt::Display for QbParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.target {
+            Target::Rank(rank) => write!(f, "rank {rank}"),
+            Target::Tolerance(tolerance) => write!(f, "tolerance {tolerance:e}"),
+        }
+    }
+}
+
 /// A ≈ Q B.
 #[derive(Debug)]
 pub struct Qb<T: Scalar, D: Device = Cpu> {
@@ -145,7 +155,7 @@ pub fn qb<T: Scalar, D: Backend<T>>(
     a: &(impl LinearOperator<T, D> + ?Sized),
     params: QbParams,
 ) -> Result<Qb<T, D>> {
-    factor("qb", a, params, &mut |_| ControlFlow::Continue(()))
+    qb_named("qb", a, params)
 }
 
 /// [`qb`], which tells `progress` after every second pass over A how far it has come.
@@ -175,6 +185,15 @@ pub fn qb_with_progress<T: Scalar, D: Backend<T>>(
     mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Qb<T, D>> {
     factor("qb_with_progress", a, params, &mut progress)
+}
+
+/// [`qb`] under the name of its caller in errors.
+pub(crate) fn qb_named<T: Scalar, D: Backend<T>>(
+    op: &'static str,
+    a: &(impl LinearOperator<T, D> + ?Sized),
+    params: QbParams,
+) -> Result<Qb<T, D>> {
+    factor(op, a, params, &mut |_| ControlFlow::Continue(()))
 }
 
 fn factor<T: Scalar, D: Backend<T>>(

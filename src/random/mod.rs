@@ -33,6 +33,7 @@
 //! | sparse stack | column j | draw t: word pair t | [`sparse_stack_column`] |
 //! | BlockPerm-SJLT | column j | draw q of wiring ℓ: word pair q % 2 of block ℓ⌈s/2⌉ + q/2 | [`BlockPerm`] |
 //! | LASO | row i | draw t: word pair t | [`laso_row`] |
+//! | terms of a product | 0 | draw t, or decision on term t: word pair t | top 53 bits as a number in [0, 1); of all alike [`index`] |
 //! | permutation | half of the position | round r: word pair 0 of block r | [`Permutation`] |
 //!
 //! The shape of the operator does not enter, so a longer operator begins with the shorter one; blocks
@@ -128,6 +129,14 @@ pub enum Stream {
     CholeskyPivots = FORMAT_VERSION << 16 | 40,
     /// Key of the probe vectors of estimators of traces, diagonals and norms.
     Estimator = FORMAT_VERSION << 16 | 41,
+    /// Draws of the terms of an approximate product.
+    ProductDraws = FORMAT_VERSION << 16 | 50,
+    /// Random order of the terms of a systematic sample.
+    ProductOrder = FORMAT_VERSION << 16 | 51,
+    /// Rows of an approximate product that are computed exactly.
+    ProductRows = FORMAT_VERSION << 16 | 52,
+    /// Keys of the random vectors of a plan for a product.
+    ProductPlan = FORMAT_VERSION << 16 | 53,
 }
 
 impl Stream {

@@ -11,6 +11,7 @@
 //! | `solve_*` | least squares: backward errors, ridge, deficient ranks; iterations: true residuals, reasons to stop, rates |
 //! | `decomp_*` | QB, SVD, QR, Nyström, Cholesky and eigenpairs on prescribed spectra and adversarial structure |
 //! | `estimate`, `estimate_laws` | estimators: exactness, scale and bad input; bias, variance and error bars over many seeds |
+//! | `product`, `product_laws` | approximate products: what they compute; bias, errors by the laws, plans on real matrices |
 //! | `peers` | the defects found in other libraries |
 //! | `properties` | random shapes, strides, seeds and scales |
 //! | `gpu*` | what only a GPU has: the bits of the CPU, graphs, what the interpreter is spared |
@@ -68,6 +69,8 @@ mod kernels_sketch_csr;
 mod kernels_sparse;
 mod kernels_transform;
 mod peers;
+mod product;
+mod product_laws;
 mod properties;
 mod sketch_apply;
 mod sketch_errors;

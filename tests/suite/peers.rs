@@ -6,9 +6,8 @@
 //! * RandLAPACK 2 and 3: BQRRP; 4 and 5: ABRIK (block Lanczos); 8: REVD2. The same mistakes in an SVD
 //!   and in CQRRPT (absolute tolerances, a leading dimension taken for a size, outputs that must be zeroed,
 //!   input that is zero or NaN) are tested here.
-//! * RandBLAS 10: sampling from weights; 11: templates that fail to link; 12: leaks, which ownership
-//!   excludes.
-//! * Panther 1–4, 9–12, 17–20, 22, 24: neural layers, attention, GPU kernels, tuner.
+//! * RandBLAS 11: templates that fail to link; 12: leaks, which ownership excludes.
+//! * Panther 1–4, 10–12, 17–20, 22, 24: neural layers, attention, GPU kernels, tuner.
 
 use crate::common::spectra::{geometric, harmonic, with_spectrum};
 use crate::common::{
@@ -17,6 +16,7 @@ use crate::common::{
 };
 use crate::decomp_checks::{check_svd, checked_rsvd};
 use randnla::decomp::{CqrrptParams, QbParams, RsvdParams, cqrrpt, qb, rsvd};
+use randnla::product::{PlanParams, ProductMethod, Samples, Sampling, plan_product, product};
 use randnla::random::{index, laso_row};
 use randnla::{Backend, Cpu, Csr, Error, Family, MatRef, Sketch};
 
@@ -40,6 +40,44 @@ fn randblas_9_uniform_index_never_reaches_n_and_reaches_all_below() {
         laso_row(3, 10, 8, i, &mut row);
         assert!(row.iter().all(|entry| entry.column < 10));
     }
+}
+
+/// The last entry of RandBLAS' distribution function in f32 stayed below 1, and index n was returned. Here weights are summed up
+/// in f64, the last term with a weight is the last that can be drawn, and terms of weight zero never are.
+fn randblas_10_samples_by_weight_stay_in_range<D: Backend<f32>>(place: &Place<D>) {
+    for n in [1usize, 2, 3, 10, 199] {
+        let weights: Vec<f64> = (0..n).map(|i| [0.1, 1e-300, 0.0, 0.7][(i + 3) % 4]).collect();
+        for seed in 0..100 {
+            for sampling in [Sampling::Norms, Sampling::Systematic, Sampling::Poisson] {
+                let samples =
+                    Samples::<f32, D>::from_weights(place.device(), &weights, sampling, 40, seed);
+                let samples = samples.unwrap();
+                let drawn = |&i: &u32| weights.get(i as usize).is_some_and(|&w| w > 0.0);
+                assert!(
+                    samples.terms().iter().all(drawn),
+                    "{n} {sampling:?}: {:?}",
+                    samples.terms()
+                );
+            }
+        }
+    }
+}
+
+/// A sketched layer replaced X·W by a product with several times its norm as error, and said nothing. Here the error is
+/// returned, and the plan is not to.
+fn panther_9_products_tell_that_they_are_noise<D: Backend<f64>>(place: &Place<D>) {
+    let x = Plain::from_fn(64, 768, |i, j| noise(1, i, j)).to_mat::<f64, D>(place.device());
+    let w = Plain::from_fn(768, 96, |i, j| noise(2, i, j)).to_mat::<f64, D>(place.device());
+    let sketch = ProductMethod::Sketch(Sketch::rademacher(32, 768, 1).unwrap());
+    let found = product(&x, &w, sketch).unwrap();
+    let exact = product(&x, &w, ProductMethod::Exact).unwrap().c;
+    let (c, exact) = (Plain::of(found.c.as_ref()), Plain::of(exact.as_ref()));
+    let error = c.minus(&exact).norm();
+    assert!(error > 4.0 * exact.norm());
+    assert!((found.error.absolute / error - 1.0).abs() < 0.1, "{:?}, true {error}", found.error);
+    assert!(found.error.relative > 2.0);
+    let plan = plan_product(x.as_ref(), w.as_ref(), PlanParams::target_error(0.2)).unwrap();
+    assert_eq!(plan.chosen.method, ProductMethod::Exact, "{plan}");
 }
 
 /// RandBLAS' f64 operators are f32 samples cast up, capped at |z| = 6.764.
@@ -355,6 +393,8 @@ fn panther_23_rsvd_reads_sparse_input_as_it_is<D: Backend<f64>>(place: &Place<D>
 }
 
 on_every_device! {
+    randblas_10_samples_by_weight_stay_in_range,
+    panther_9_products_tell_that_they_are_noise,
     randlapack_2_and_3_pivots_know_no_leading_dimension_and_no_scale,
     randlapack_6_pivoted_qr_of_zero_and_nan,
     panther_6_rank_decisions_are_relative,

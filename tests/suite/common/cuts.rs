@@ -141,6 +141,7 @@ cuts! {
     }
     shares: {
         LSTSQ = 17, "least squares, conditions, residuals and sizes";
+        PRODUCTS = 5, "approximate products, families and scales";
         GEMM_LAYOUTS = 5, "gemm, layouts and factors";
         AXPBY = 13, "axpby, layouts and factors";
         OPERATOR_LAYOUTS = 7, "operators times matrices, layouts and factors";
