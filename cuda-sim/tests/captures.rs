@@ -191,6 +191,36 @@ fn other_threads() {
     }
 }
 
+/// A kernel is put on the device by `cuFuncLoad` or its first launch, which is impossible in a capture
+/// and may block beside one.
+#[test]
+fn kernels_are_loaded_before() {
+    let _alone = alone();
+    let (s, beside) = (stream(), stream());
+    let image =
+        c(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n  ret;\n}\n");
+    // SAFETY: all pointers are valid, and the kernel has no arguments.
+    unsafe {
+        let module = handle(|m| cuModuleLoadData(m, image.as_ptr().cast()));
+        let k = handle(|f| cuModuleGetFunction(f, module, c"k".as_ptr()));
+        let launch = |on| cuLaunchKernel(k, 1, 1, 1, 1, 1, 1, 0, on, null(), null());
+        for mode in [0, 1, 2] {
+            begin(s, mode);
+            assert_eq!((launch(s), end(s)), (900, 901), "mode {mode}");
+        }
+        begin(s, 0);
+        assert_eq!((launch(beside), end(s)), (900, 901));
+        begin(s, 0);
+        assert_eq!((cuFuncLoad(k), end(s)), (900, 901));
+        assert_eq!(cuFuncLoad(k), 0);
+        begin(s, 0);
+        assert_eq!([launch(s), launch(beside), end(s)], [0; 3]);
+        assert_eq!(cuCtxSynchronize(), 0);
+        assert_eq!(cuModuleUnload(module), 0);
+        assert_eq!((cuStreamDestroy_v2(s), cuStreamDestroy_v2(beside)), (0, 0));
+    }
+}
+
 /// The legacy stream waits for every blocking stream, so it cannot be used while one is captured.
 #[test]
 fn the_legacy_stream() {

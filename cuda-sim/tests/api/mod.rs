@@ -80,6 +80,7 @@ unsafe extern "C" {
     pub fn cuModuleLoadData(module: *mut Handle, image: *const c_void) -> c_int;
     pub fn cuModuleUnload(module: Handle) -> c_int;
     pub fn cuModuleGetFunction(f: *mut Handle, module: Handle, name: *const c_char) -> c_int;
+    pub fn cuFuncLoad(function: Handle) -> c_int;
     pub fn cuModuleGetGlobal_v2(
         address: *mut u64,
         bytes: *mut usize,

@@ -181,7 +181,7 @@ impl Context {
 }
 
 /// A function of the driver's library by name.
-fn symbol<F: Copy>(name: &str) -> Option<F> {
+pub(super) fn symbol<F: Copy>(name: &str) -> Option<F> {
     // SAFETY: the library was found; callers ask for the type that the driver documents.
     unsafe { sys::culib().get::<F>(name.as_bytes()) }.ok().map(|found| *found)
 }

@@ -132,8 +132,9 @@ impl Cuda {
     /// GPU `ordinal` with a stream of its own.
     ///
     /// Retains the device's primary context, which frameworks share, and loads all kernels, so that
-    /// the first call of any can be captured in a graph: the driver loads none during a capture. It
-    /// compiles them for the GPU the first time, which takes seconds, and keeps them in its cache.
+    /// the first call of any can be captured in a graph, whatever `CUDA_MODULE_LOADING` says: the driver
+    /// may load none during a capture. It compiles them for the GPU the first time, which takes seconds,
+    /// and keeps them in its cache.
     ///
     /// With the feature `nvrtc`, the first handle of a process compiles the kernels from source for the
     /// compute capability of its GPU, ten seconds more; later ones use the same PTX. Operators have the
