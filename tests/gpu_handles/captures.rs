@@ -190,6 +190,30 @@ pub fn first_calls_are_captured() -> Result<()> {
     Ok(())
 }
 
+/// cuBLAS makes its handle with the first product on a stream: refused in a capture, which goes on.
+pub fn first_product_in_a_capture() -> Result<()> {
+    let cuda = Cuda::new(0)?;
+    let (a, mut c) = (host(16, 16)?.to_device(&cuda)?, Mat::<f64, Cuda>::zeros(&cuda, 16, 16)?);
+    // SAFETY: what is captured outlives the graph.
+    let graph = unsafe {
+        capture(&cuda, || {
+            let refused = cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut());
+            let clear = matches!(&refused, Err(Error::Unsupported { op: "gemm", what })
+                if what.contains("first product"));
+            assert!(clear, "{refused:?}");
+            let refused = cuda.gram(a.as_ref(), c.as_mut());
+            assert!(matches!(refused, Err(Error::Unsupported { op: "gram", .. })), "{refused:?}");
+            cuda.axpby(1.0, a.as_ref(), 0.0, c.as_mut())
+        })?
+    };
+    assert_eq!(graph.nodes(), 1);
+    // SAFETY: as above.
+    unsafe { graph.launch() };
+    assert_eq!(c.to_vec()?, a.to_vec()?);
+    graph.destroy();
+    cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut())
+}
+
 /// A stream that captures cannot wait for what another one does outside of the capture, nor the other
 /// for it: refused before anything is recorded, and the capture goes on.
 pub fn streams_that_cannot_be_joined(cuda: &Cuda) -> Result<()> {

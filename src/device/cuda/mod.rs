@@ -59,8 +59,8 @@
 //! the graph: `…_into` a matrix of before is the form that serves. Handles and operands must outlive the
 //! graph, since it keeps their addresses. Memory of before that is dropped meanwhile is freed with the
 //! first call after it; with the last handle on the GPU, if the last one on a borrowed stream goes meanwhile
-//! too. cuBLAS makes its handle with the first product on a stream, which a capture
-//! forbids: issue one before. Operands may be on other streams if these take part in the same capture.
+//! too. cuBLAS makes its handle with the first product on a stream, which is refused in a
+//! capture: issue one before. Operands may be on other streams if these take part in the same capture.
 //! Refused calls return [`Error::Unsupported`], and the capture goes on.
 //!
 //! | captured | refused, since the graph would read memory of the host later |
