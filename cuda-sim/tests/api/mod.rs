@@ -29,6 +29,7 @@ unsafe extern "C" {
     pub fn cuStreamQuery(stream: Handle) -> c_int;
     pub fn cuStreamWaitEvent(stream: Handle, event: Handle, flags: c_uint) -> c_int;
     pub fn cuStreamBeginCapture_v2(stream: Handle, mode: c_int) -> c_int;
+    pub fn cuThreadExchangeStreamCaptureMode(mode: *mut c_int) -> c_int;
     pub fn cuStreamEndCapture(stream: Handle, graph: *mut Handle) -> c_int;
     pub fn cuStreamIsCapturing(stream: Handle, status: *mut c_int) -> c_int;
     pub fn cuLaunchHostFunc(

@@ -3,7 +3,7 @@
 //! cuBLAS wants one unit stride and positive leading dimensions, and counts in 32 bits; `product` packs and
 //! cuts what is otherwise.
 
-use super::driver::Stream;
+use super::driver::{Relaxed, Stream};
 use super::{Cuda, lock};
 use crate::{Error, Op, Result, Uplo};
 use core::ffi::{c_int, c_longlong};
@@ -51,6 +51,7 @@ impl Cublas {
         if let Some(missing) = FUNCTIONS.iter().find(|name| is_missing(name)) {
             return unavailable(format!("cuBLAS (libcublas) has no {missing}"));
         }
+        let _relaxed = Relaxed::enter();
         let handle =
             Self { raw: result::create_handle().map_err(|error| failed("cublasCreate", error))? };
         handle.bind(cuda.stream())?;

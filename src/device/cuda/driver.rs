@@ -205,6 +205,28 @@ impl Drop for Current {
     }
 }
 
+/// While it lives, this thread may make calls that may block beside the captures of others. In CUDA's default
+/// mode a capture forbids them to all threads and is spoilt by them; it does not depend on those that are
+/// made here. What waits for the whole GPU conflicts with captures all the same. The context is current.
+#[must_use]
+pub(super) struct Relaxed(sys::CUstreamCaptureMode);
+
+impl Relaxed {
+    pub(super) fn enter() -> Self {
+        let mut mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+        // SAFETY: exchanges one number. After a failure all is as before.
+        let _ = unsafe { sys::cuThreadExchangeStreamCaptureMode(&mut mode) };
+        Self(mode)
+    }
+}
+
+impl Drop for Relaxed {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        let _ = unsafe { sys::cuThreadExchangeStreamCaptureMode(&mut self.0) };
+    }
+}
+
 /// A stream, and whether it is ours to destroy. Use only while its context is current.
 #[derive(Debug)]
 pub(super) struct Stream {

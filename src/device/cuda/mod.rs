@@ -73,6 +73,13 @@
 //!
 //! What waits, norms and searches, decompositions and solvers with them, cannot be captured.
 //!
+//! # Beside a capture
+//! While another stream is captured, here or by another library, in whatever mode and on whatever thread,
+//! handles may be made and dropped, matrices allocated and freed, and work issued on streams that take no
+//! part in it. What waits spoils a capture in CUDA's default, global mode, as every call does that waits. To
+//! drop the last handle on a GPU after a product spoils a capture in any mode, since cuBLAS waits for the
+//! whole GPU then; so it does if the last handle on a borrowed stream went while that was captured.
+//!
 //! # Reproducibility
 //! Operators have the same bits on every device. Results are the same bits from run to run on one model of
 //! GPU; models differ, since cuBLAS chooses its kernels by the model and panels of S fill half of its
