@@ -191,6 +191,84 @@ fn other_threads() {
     }
 }
 
+/// Sets the mode of the thread: 0 (global), 1 (thread-local) or 2 (relaxed).
+fn exchange(mut mode: c_int) -> c_int {
+    // SAFETY: the pointer is valid.
+    assert_eq!(unsafe { cuThreadExchangeStreamCaptureMode(&mut mode) }, 0);
+    mode
+}
+
+/// A relaxed thread may make calls that block beside any capture, but none that conflict; one in
+/// thread-local mode may beside those of other threads.
+#[test]
+fn modes_of_threads() {
+    let _alone = alone();
+    assert_eq!(exchange(2), 0);
+    for (name, call) in UNSAFE {
+        [0, 1].map(|mode| during(mode, name, call, 0));
+    }
+    for (name, call, code) in CONFLICTS {
+        during(0, name, call, code);
+    }
+    assert_eq!(exchange(0), 2);
+    // SAFETY: the pointer is valid.
+    assert_eq!(unsafe { cuThreadExchangeStreamCaptureMode(&mut 3) }, 1);
+    for (own, allocated) in [(0, 900), (1, 0), (2, 0)] {
+        let s = stream();
+        begin(s, 0);
+        let elsewhere = || {
+            enter();
+            exchange(own);
+            let mut memory = 0;
+            // SAFETY: the pointer is valid.
+            let status = unsafe { cuMemAlloc_v2(&mut memory, 4) };
+            if status == 0 {
+                free(&[memory]);
+            }
+            status
+        };
+        let status = std::thread::scope(|scope| scope.spawn(elsewhere).join().unwrap());
+        assert_eq!((status, end(s)), (allocated, if allocated == 0 { 0 } else { 901 }));
+        exchange(1);
+        begin(s, 0);
+        // SAFETY: the pointer is valid.
+        assert_eq!(unsafe { cuMemAlloc_v2(&mut 0, 4) }, 900, "a capture of its own");
+        assert_eq!((end(s), exchange(0)), (901, 1));
+        // SAFETY: has no pointers.
+        assert_eq!(unsafe { cuStreamDestroy_v2(s) }, 0);
+    }
+}
+
+/// A kernel is put on the device by `cuFuncLoad` or its first launch, which is impossible in a capture
+/// and may block beside one.
+#[test]
+fn kernels_are_loaded_before() {
+    let _alone = alone();
+    let (s, beside) = (stream(), stream());
+    let image =
+        c(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n  ret;\n}\n");
+    // SAFETY: all pointers are valid, and the kernel has no arguments.
+    unsafe {
+        let module = handle(|m| cuModuleLoadData(m, image.as_ptr().cast()));
+        let k = handle(|f| cuModuleGetFunction(f, module, c"k".as_ptr()));
+        let launch = |on| cuLaunchKernel(k, 1, 1, 1, 1, 1, 1, 0, on, null(), null());
+        for mode in [0, 1, 2] {
+            begin(s, mode);
+            assert_eq!((launch(s), end(s)), (900, 901), "mode {mode}");
+        }
+        begin(s, 0);
+        assert_eq!((launch(beside), end(s)), (900, 901));
+        begin(s, 0);
+        assert_eq!((cuFuncLoad(k), end(s)), (900, 901));
+        assert_eq!(cuFuncLoad(k), 0);
+        begin(s, 0);
+        assert_eq!([launch(s), launch(beside), end(s)], [0; 3]);
+        assert_eq!(cuCtxSynchronize(), 0);
+        assert_eq!(cuModuleUnload(module), 0);
+        assert_eq!((cuStreamDestroy_v2(s), cuStreamDestroy_v2(beside)), (0, 0));
+    }
+}
+
 /// The legacy stream waits for every blocking stream, so it cannot be used while one is captured.
 #[test]
 fn the_legacy_stream() {

@@ -22,7 +22,9 @@ fn add_function() -> Handle {
     // SAFETY: both are C strings.
     unsafe {
         let module = handle(|m| cuModuleLoadData(m, image.as_ptr().cast()));
-        handle(|f| cuModuleGetFunction(f, module, c"add".as_ptr()))
+        let function = handle(|f| cuModuleGetFunction(f, module, c"add".as_ptr()));
+        assert_eq!(cuFuncLoad(function), 0);
+        function
     }
 }
 

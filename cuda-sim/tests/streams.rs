@@ -57,8 +57,11 @@ impl Kernels {
         // SAFETY: all are C strings.
         unsafe {
             let module = handle(|m| cuModuleLoadData(m, image.as_ptr().cast()));
-            let function =
-                |name: &std::ffi::CStr| handle(|f| cuModuleGetFunction(f, module, name.as_ptr()));
+            let function = |name: &std::ffi::CStr| {
+                let function = handle(|f| cuModuleGetFunction(f, module, name.as_ptr()));
+                assert_eq!(cuFuncLoad(function), 0);
+                function
+            };
             Self { module, add: function(c"add"), read: function(c"read") }
         }
     }

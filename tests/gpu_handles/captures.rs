@@ -190,6 +190,68 @@ pub fn first_calls_are_captured() -> Result<()> {
     Ok(())
 }
 
+/// cuBLAS makes its handle with the first product on a stream: refused in a capture, which goes on.
+pub fn first_product_in_a_capture() -> Result<()> {
+    let cuda = Cuda::new(0)?;
+    let (a, mut c) = (host(16, 16)?.to_device(&cuda)?, Mat::<f64, Cuda>::zeros(&cuda, 16, 16)?);
+    // SAFETY: what is captured outlives the graph.
+    let graph = unsafe {
+        capture(&cuda, || {
+            let refused = cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut());
+            let clear = matches!(&refused, Err(Error::Unsupported { op: "gemm", what })
+                if what.contains("first product"));
+            assert!(clear, "{refused:?}");
+            let refused = cuda.gram(a.as_ref(), c.as_mut());
+            assert!(matches!(refused, Err(Error::Unsupported { op: "gram", .. })), "{refused:?}");
+            cuda.axpby(1.0, a.as_ref(), 0.0, c.as_mut())
+        })?
+    };
+    assert_eq!(graph.nodes(), 1);
+    // SAFETY: as above.
+    unsafe { graph.launch() };
+    assert_eq!(c.to_vec()?, a.to_vec()?);
+    graph.destroy();
+    cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut())
+}
+
+/// Handles are made and dropped, and first products issued, beside a capture that forbids calls that block
+/// to every thread.
+pub fn handles_beside_a_capture(cuda: &Cuda) -> Result<()> {
+    let (a, before) = (host(8, 8)?.to_device(cuda)?, live());
+    let mut c = Mat::<f64, Cuda>::zeros(cuda, 8, 8)?;
+    let beside = || -> Result<Mat<f64, Cuda>> {
+        let other = Cuda::new(0)?;
+        let mut x = host(8, 8)?.to_device(&other)?;
+        other.scale(2.0, x.as_mut())?;
+        drop((x, other));
+        let other = Cuda::new(0)?;
+        let (x, mut y) = (host(8, 8)?.to_device(&other)?, Mat::zeros(&other, 8, 8)?);
+        other.gemm(1.0, x.as_ref(), x.as_ref(), 0.0, y.as_mut())?;
+        Ok(y)
+    };
+    let mut made = Vec::new();
+    // SAFETY: `a` and `c` outlive the graph.
+    let graph = unsafe {
+        capture(cuda, || {
+            made.push(beside()?);
+            made.push(std::thread::scope(|scope| scope.spawn(beside).join().unwrap())?);
+            cuda.axpby(2.0, a.as_ref(), 0.0, c.as_mut())
+        })?
+    };
+    assert_eq!(graph.nodes(), 1);
+    // SAFETY: as above.
+    unsafe { graph.launch() };
+    let expected: Vec<f64> = a.to_vec()?.iter().map(|x| 2.0 * x).collect();
+    assert_eq!(c.to_vec()?, expected);
+    graph.destroy();
+    assert_eq!(made[0].to_vec()?, made[1].to_vec()?);
+    cuda.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut())?;
+    assert_eq!(made[0].to_vec()?, c.to_vec()?);
+    drop((made, c));
+    assert_eq!(live(), before);
+    Ok(())
+}
+
 /// A stream that captures cannot wait for what another one does outside of the capture, nor the other
 /// for it: refused before anything is recorded, and the capture goes on.
 pub fn streams_that_cannot_be_joined(cuda: &Cuda) -> Result<()> {

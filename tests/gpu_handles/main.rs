@@ -75,6 +75,8 @@ fn run(cuda: Cuda) -> Result<()> {
     waiting_in_a_capture(&cuda)?;
     transforms_in_a_capture(&cuda)?;
     first_calls_are_captured()?;
+    first_product_in_a_capture()?;
+    handles_beside_a_capture(&cuda)?;
     borrowed_streams_are_waited_for_alone(&cuda)?;
     borrowed_stream_left_with_work()?;
     borrowed_stream_left_after_a_capture()?;

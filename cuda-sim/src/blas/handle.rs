@@ -1,7 +1,7 @@
 //! Handles and their settings.
 
 use super::{BlasStatus, blas_api};
-use crate::driver::{Handle, put, with_state};
+use crate::driver::{Handle, Status, put, with_state};
 use std::ffi::{c_char, c_int, c_void};
 
 /// A cuBLAS handle.
@@ -54,10 +54,14 @@ blas_api! {
         give(handle, created)
     }
 
-    /// Destroys a handle, whose stream must still be there: cuBLAS gives back what it has on it.
+    /// Destroys a handle, whose stream must still be there: cuBLAS gives back what it has on it, and waits
+    /// for the whole device, which spoils every capture.
     fn cublasDestroy_v2(handle: Handle) {
         with_state(|s| {
             let removed = s.blas.remove(handle).map_err(|_| BlasStatus::NOT_INITIALIZED)?;
+            if s.check_wait_for_all() == Err(Status::STREAM_CAPTURE_UNSUPPORTED) {
+                return Err(BlasStatus::EXECUTION_FAILED);
+            }
             if let Err(gone) = s.capture_of(removed.stream as Handle) {
                 let message = "a handle of cuBLAS was destroyed after the stream that it works on";
                 s.device.fail(gone, message.to_string());

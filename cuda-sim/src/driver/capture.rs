@@ -8,19 +8,34 @@ use super::graph::{Graph, Node};
 use super::state::{State, Work};
 use super::{Handle, Status, stream};
 use crate::order::{Front, Operation, StreamId};
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::ffi::c_int;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-/// Who may do what while a capture runs.
+/// Who may do what while a capture runs: a capture has a mode, and a thread has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// Calls that may block are errors in every thread.
+    /// Calls that may block are errors in every thread; a thread heeds all captures.
     Global,
-    /// They are errors in the thread that captures.
+    /// They are errors in the thread that captures; a thread heeds its own captures.
     ThreadLocal,
     /// They are allowed.
     Relaxed,
+}
+
+impl Mode {
+    /// The mode of this number.
+    pub fn of(number: c_int) -> Result<Self, Status> {
+        let all = [Self::Global, Self::ThreadLocal, Self::Relaxed];
+        all.into_iter().find(|&mode| mode as c_int == number).ok_or(Status::INVALID_VALUE)
+    }
+}
+
+thread_local! {
+    /// The mode of a thread.
+    pub static OF_THREAD: Cell<Mode> = const { Cell::new(Mode::Global) };
 }
 
 /// What a stream was given in a capture.
@@ -202,13 +217,13 @@ impl State {
         }
     }
 
-    /// A call that may block: an error while a capture runs that forbids it.
+    /// A call that may block: an error while a capture runs that forbids it, if the thread heeds that.
     pub fn check_blocking(&mut self) -> Result<(), Status> {
-        let here = std::thread::current().id();
-        let forbidding = self.captures.iter().find(|(_, capture)| match capture.mode {
-            Mode::Global => true,
-            Mode::ThreadLocal => capture.thread == here,
+        let (here, own) = (std::thread::current().id(), OF_THREAD.get());
+        let forbidding = self.captures.iter().find(|(_, capture)| match own {
             Mode::Relaxed => false,
+            _ if capture.thread == here => capture.mode != Mode::Relaxed,
+            _ => (own, capture.mode) == (Mode::Global, Mode::Global),
         });
         if let Some((&id, _)) = forbidding {
             self.invalidate(id);

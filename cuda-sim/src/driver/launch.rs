@@ -97,6 +97,7 @@ unsafe fn launch(
     with_state(|s| {
         s.check_sticky()?;
         s.injected_launch_failure()?;
+        s.load_launched(function, stream)?;
         let found = s.functions.get(function)?;
         let (program, limit) = (Arc::clone(&found.program), found.shared_limit());
         let module = found.module;

@@ -23,6 +23,8 @@ pub struct Function {
     pub max_dynamic: usize,
     /// The handle of its module.
     pub module: usize,
+    /// Whether it is on the device.
+    is_loaded: bool,
 }
 
 impl Function {
@@ -87,10 +89,33 @@ impl State {
         }
         let program = Arc::clone(loaded.module.kernels.get(name).ok_or(Status::NOT_FOUND)?);
         let max_dynamic = DEFAULT_SHARED.saturating_sub(program.shared_bytes);
-        let function = Function { program, max_dynamic, module: module as usize };
+        let function = Function { program, max_dynamic, module: module as usize, is_loaded: false };
         let handle = self.functions.insert(function);
         loaded.functions.push((name.to_string(), handle as usize));
+        if self.options.driver < FUNC_LOAD {
+            self.load_function(handle)?;
+        }
         Ok(handle)
+    }
+
+    /// Puts a function on the device, which may block.
+    fn load_function(&mut self, function: Handle) -> Result<(), Status> {
+        if !self.functions.get(function)?.is_loaded {
+            self.check_blocking()?;
+            self.functions.get_mut(function)?.is_loaded = true;
+        }
+        Ok(())
+    }
+
+    /// Puts a function on the device that is launched on a stream; impossible in a capture.
+    pub fn load_launched(&mut self, function: Handle, stream: Handle) -> Result<(), Status> {
+        match self.capture_of(stream)? {
+            Some(id) if !self.functions.get(function)?.is_loaded => {
+                self.invalidate(id);
+                Err(Status::STREAM_CAPTURE_UNSUPPORTED)
+            }
+            _ => self.load_function(function),
+        }
     }
 
     fn set_attribute(
@@ -141,6 +166,8 @@ fn newest_version(driver: c_int) -> (u32, u32) {
     }
 }
 
+/// The CUDA version that brought `cuFuncLoad`; drivers before load a function when it is asked for.
+const FUNC_LOAD: c_int = 12_040;
 const MAX_DYNAMIC_SHARED: c_int = 8;
 const PREFERRED_CARVEOUT: c_int = 9;
 /// `CU_JIT_ERROR_LOG_BUFFER` and the option of its size.
@@ -204,6 +231,11 @@ api! {
     fn cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char) {
         let name = text(name)?;
         put(function, with_state(|s| s.function(module, &name))?)
+    }
+
+    /// Puts a kernel on the device now, not at its first launch.
+    fn cuFuncLoad(function: Handle) {
+        with_state(|s| s.load_function(function))
     }
 
     /// Address and size of a variable.

@@ -1,6 +1,6 @@
 //! Streams.
 
-use super::capture::Mode;
+use super::capture::{Mode, OF_THREAD};
 use super::{Handle, Status, api, put, with_state};
 use crate::order::{LEGACY, StreamId};
 use std::ffi::{c_int, c_uint, c_void};
@@ -129,13 +129,17 @@ api! {
 
     /// Begins to record the calls on a stream.
     fn cuStreamBeginCapture_v2(stream: Handle, mode: c_int) {
-        let mode = match mode {
-            0 => Mode::Global,
-            1 => Mode::ThreadLocal,
-            2 => Mode::Relaxed,
-            _ => return Err(Status::INVALID_VALUE),
-        };
+        let mode = Mode::of(mode)?;
         with_state(|s| s.begin_capture(stream, mode))
+    }
+
+    /// Sets the mode of the thread and gives the one before.
+    fn cuThreadExchangeStreamCaptureMode(mode: *mut c_int) {
+        if mode.is_null() {
+            return Err(Status::INVALID_VALUE);
+        }
+        let before = OF_THREAD.replace(Mode::of(mode.read())?);
+        put(mode, before as c_int)
     }
 
     /// Ends recording; the graph is null after an error.

@@ -29,6 +29,7 @@ unsafe extern "C" {
     pub fn cuStreamQuery(stream: Handle) -> c_int;
     pub fn cuStreamWaitEvent(stream: Handle, event: Handle, flags: c_uint) -> c_int;
     pub fn cuStreamBeginCapture_v2(stream: Handle, mode: c_int) -> c_int;
+    pub fn cuThreadExchangeStreamCaptureMode(mode: *mut c_int) -> c_int;
     pub fn cuStreamEndCapture(stream: Handle, graph: *mut Handle) -> c_int;
     pub fn cuStreamIsCapturing(stream: Handle, status: *mut c_int) -> c_int;
     pub fn cuLaunchHostFunc(
@@ -80,6 +81,7 @@ unsafe extern "C" {
     pub fn cuModuleLoadData(module: *mut Handle, image: *const c_void) -> c_int;
     pub fn cuModuleUnload(module: Handle) -> c_int;
     pub fn cuModuleGetFunction(f: *mut Handle, module: Handle, name: *const c_char) -> c_int;
+    pub fn cuFuncLoad(function: Handle) -> c_int;
     pub fn cuModuleGetGlobal_v2(
         address: *mut u64,
         bytes: *mut usize,

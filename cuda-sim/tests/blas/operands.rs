@@ -179,6 +179,20 @@ fn results_on_the_host_are_refused_in_a_capture() {
     free(&[x]);
 }
 
+/// Destroying a handle waits for the device, which no mode of capture allows.
+#[test]
+fn destroying_a_handle_spoils_captures() {
+    let _alone = alone();
+    let (h, s) = (blas(), stream());
+    // SAFETY: all pointers are valid.
+    unsafe {
+        assert_eq!(cuStreamBeginCapture_v2(s, 2), 0);
+        assert_eq!(cublasDestroy_v2(h), 13);
+        assert_eq!(cuStreamEndCapture(s, &mut null_mut()), 901);
+        assert_eq!((cublasDestroy_v2(h), cuStreamDestroy_v2(s)), (1, 0));
+    }
+}
+
 #[test]
 fn calls_are_captured_with_scalars_on_the_device() {
     let _alone = alone();

@@ -3,7 +3,7 @@
 //! cuBLAS wants one unit stride and positive leading dimensions, and counts in 32 bits; `product` packs and
 //! cuts what is otherwise.
 
-use super::driver::Stream;
+use super::driver::{Relaxed, Stream};
 use super::{Cuda, lock};
 use crate::{Error, Op, Result, Uplo};
 use core::ffi::{c_int, c_longlong};
@@ -51,6 +51,7 @@ impl Cublas {
         if let Some(missing) = FUNCTIONS.iter().find(|name| is_missing(name)) {
             return unavailable(format!("cuBLAS (libcublas) has no {missing}"));
         }
+        let _relaxed = Relaxed::enter();
         let handle =
             Self { raw: result::create_handle().map_err(|error| failed("cublasCreate", error))? };
         handle.bind(cuda.stream())?;
@@ -111,14 +112,22 @@ fn int(op: &'static str, x: usize) -> Result<c_int> {
 }
 
 impl Cuda {
-    /// Calls cuBLAS on the stream of this handle.
-    fn cublas(&self, call: impl FnOnce(sys::cublasHandle_t) -> Result<()>) -> Result<()> {
+    /// Calls cuBLAS on the stream of this handle, for `op`.
+    fn cublas(
+        &self,
+        op: &'static str,
+        call: impl FnOnce(sys::cublasHandle_t) -> Result<()>,
+    ) -> Result<()> {
         let _current = self.enter()?;
         let mut cublas = lock(&self.queue.cublas);
         let handle = match &mut *cublas {
             Some(handle) => handle,
-            // What cuBLAS works in does not come from our pool.
-            empty => empty.insert(self.again_after_trim(|| Cublas::new(self))?),
+            empty => {
+                // To make a handle is to allocate, and to do work that is none of the graph's.
+                self.refuse_capture(op, "the first product on a stream")?;
+                // What cuBLAS works in does not come from our pool.
+                empty.insert(self.again_after_trim(|| Cublas::new(self))?)
+            }
         };
         call(handle.raw)
     }
@@ -187,7 +196,7 @@ macro_rules! products {
                 let (lda, ldb, ldc) = (int(a.ld)?, int(b.ld)?, int(ldc)?);
                 let (ta, tb) = (operation(a.op), operation(b.op));
                 let (alpha, beta) = (&raw const alpha, &raw const beta);
-                cuda.cublas(|handle| {
+                cuda.cublas("gemm", |handle| {
                     // SAFETY: the caller's promise; the factors are read before the call returns.
                     unsafe {
                         if batch == 1 {
@@ -220,7 +229,7 @@ macro_rules! products {
                 let (n, k, lda, ldg) = (int(n)?, int(k)?, int(a.ld)?, int(ldg)?);
                 let lower = sys::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER;
                 let one: $t = 1.0;
-                cuda.cublas(|handle| {
+                cuda.cublas("gram", |handle| {
                     // SAFETY: the caller's promise; the factors are read before the call returns.
                     unsafe {
                         sys::$syrk(
@@ -262,7 +271,7 @@ macro_rules! products {
                 };
                 let diagonal = sys::cublasDiagType_t::CUBLAS_DIAG_NON_UNIT;
                 let one: $t = 1.0;
-                cuda.cublas(|handle| {
+                cuda.cublas("trsm_right", |handle| {
                     // SAFETY: the caller's promise; the factor is read before the call returns.
                     unsafe {
                         sys::$trsm(
@@ -324,7 +333,7 @@ pub(super) unsafe fn gemm_half<H: HalfProducts>(
     let (of_c, compute) =
         (sys::cudaDataType::CUDA_R_32F, sys::cublasComputeType_t::CUBLAS_COMPUTE_32F);
     let algorithm = sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT;
-    cuda.cublas(|handle| {
+    cuda.cublas("gemm of halves", |handle| {
         // SAFETY: the caller's promise; the factors are read before the call returns.
         unsafe {
             sys::cublasGemmEx(

@@ -181,7 +181,7 @@ impl Context {
 }
 
 /// A function of the driver's library by name.
-fn symbol<F: Copy>(name: &str) -> Option<F> {
+pub(super) fn symbol<F: Copy>(name: &str) -> Option<F> {
     // SAFETY: the library was found; callers ask for the type that the driver documents.
     unsafe { sys::culib().get::<F>(name.as_bytes()) }.ok().map(|found| *found)
 }
@@ -202,6 +202,28 @@ impl Drop for Current {
         let mut popped = core::ptr::null_mut();
         // SAFETY: pops what `enter` pushed.
         let _ = unsafe { sys::cuCtxPopCurrent_v2(&mut popped) };
+    }
+}
+
+/// While it lives, this thread may make calls that may block beside the captures of others. In CUDA's default
+/// mode a capture forbids them to all threads and is spoilt by them; it does not depend on those that are
+/// made here. What waits for the whole GPU conflicts with captures all the same. The context is current.
+#[must_use]
+pub(super) struct Relaxed(sys::CUstreamCaptureMode);
+
+impl Relaxed {
+    pub(super) fn enter() -> Self {
+        let mut mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+        // SAFETY: exchanges one number. After a failure all is as before.
+        let _ = unsafe { sys::cuThreadExchangeStreamCaptureMode(&mut mode) };
+        Self(mode)
+    }
+}
+
+impl Drop for Relaxed {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        let _ = unsafe { sys::cuThreadExchangeStreamCaptureMode(&mut self.0) };
     }
 }
 

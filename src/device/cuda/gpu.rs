@@ -1,6 +1,6 @@
 //! What all handles made from one share: the context, the kernels, and what is kept for later calls.
 
-use super::driver::{Context, Stream};
+use super::driver::{Context, Relaxed, Stream};
 use super::launch::Module;
 use super::lock;
 use super::memory::Pool;
@@ -43,6 +43,7 @@ impl Gpu {
     ) -> Result<(Self, Arc<Queue>)> {
         let ends = {
             let _current = context.enter()?;
+            let _relaxed = Relaxed::enter();
             Stream::new()?
         };
         let mut gpu = Self {
@@ -66,6 +67,7 @@ impl Gpu {
         };
         let queue = {
             let _current = gpu.context.enter()?;
+            let _relaxed = Relaxed::enter();
             gpu.modules().into_iter().try_for_each(|module| module.load(ptx))?;
             if gpu.context.pools {
                 gpu.pool = Some(Pool::new(&gpu.context)?);
@@ -125,14 +127,18 @@ impl Gpu {
 impl Drop for Gpu {
     fn drop(&mut self) {
         let Ok(_current) = self.context.enter() else { return };
+        let _relaxed = Relaxed::enter();
         let queues = core::mem::take(&mut *lock(&self.queues));
-        // What still runs needs the modules. Borrowed streams may be gone by now. A failure has no one to be
-        // told to.
+        // What still runs needs the modules. Borrowed streams may be gone by now.
         let own = queues.iter().map(|queue| &queue.stream).filter(|stream| stream.is_owned());
-        let _ = match self.is_end_unknown.load(Ordering::Acquire) {
+        let waited = match self.is_end_unknown.load(Ordering::Acquire) {
             false => own.chain([&self.ends]).try_for_each(Stream::synchronize),
             true => self.context.synchronize(),
         };
+        // What may still be used is not taken away: it goes with the context. There is no one to be told.
+        if waited.is_err() {
+            return;
+        }
         lock(&self.tables).close();
         queues.iter().for_each(|queue| queue.close(&self.ends));
         self.ends.destroy();

@@ -5,7 +5,7 @@
 //! types that the source in `cuda/*.cu` names, since the driver sees bare pointers only.
 
 use super::Cuda;
-use super::driver::explain;
+use super::driver::{explain, symbol};
 use crate::{Error, MatMut, MatRef, Result, Storage};
 use core::ffi::c_void;
 use cudarc::driver::{result, sys};
@@ -87,8 +87,12 @@ pub(super) struct Module {
 #[derive(Debug, Default)]
 struct Loaded {
     module: Option<Handle<sys::CUmodule>>,
-    functions: HashMap<&'static str, Handle<sys::CUfunction>>,
+    functions: HashMap<String, Handle<sys::CUfunction>>,
 }
+
+/// `cuFuncLoad`, which drivers for CUDA 12.4 and later have, while cudarc names it for some versions of CUDA
+/// only.
+type LoadFunction = unsafe extern "C" fn(sys::CUfunction) -> sys::CUresult;
 
 #[derive(Clone, Copy, Debug)]
 struct Handle<H>(H);
@@ -124,17 +128,40 @@ fn load(source: &str) -> Result<sys::CUmodule> {
     })
 }
 
+/// The names of the kernels in PTX.
+fn kernels(source: &str) -> impl Iterator<Item = &str> {
+    let entries = source.lines().filter_map(|line| line.strip_prefix(".visible .entry "));
+    entries.map(|entry| entry.split('(').next().unwrap_or(entry).trim())
+}
+
 impl Module {
     pub(super) fn new(file: &'static str) -> Self {
         Self { file, state: Mutex::default() }
     }
 
-    /// Loads the module from the PTX of all files, which the driver refuses while any graph is
-    /// captured. The context is current.
+    /// Loads the module from the PTX of all files, and every kernel of it: by default the driver loads
+    /// each when it is asked for or launched first, which takes time, may wait for the GPU, and cannot be
+    /// done in a capture. The context is current.
     pub(super) fn load<S: AsRef<str>>(&self, ptx: &[(&'static str, S)]) -> Result<()> {
         let (_, source) =
             ptx.iter().find(|(file, _)| *file == self.file).expect("PTX of each file");
-        self.state().module = Some(Handle(load(source.as_ref())?));
+        let (module, load_function) =
+            (load(source.as_ref())?, symbol::<LoadFunction>("cuFuncLoad"));
+        let mut state = self.state();
+        state.module = Some(Handle(module));
+        for name in kernels(source.as_ref()) {
+            let text = CString::new(name).expect("names have no zero bytes");
+            // SAFETY: the module is loaded.
+            let function = unsafe { result::module::get_function(module, text) }
+                .map_err(|error| explain("cuModuleGetFunction", error, 0))?;
+            if let Some(load_function) = load_function {
+                // SAFETY: the function is one of a module that is loaded.
+                unsafe { load_function(function) }
+                    .result()
+                    .map_err(|error| explain("cuFuncLoad", error, 0))?;
+            }
+            state.functions.insert(name.to_string(), Handle(function));
+        }
         Ok(())
     }
 
@@ -142,19 +169,13 @@ impl Module {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The kernel `name` of the loaded module. The context is current.
-    fn function(&self, name: &'static str) -> Result<sys::CUfunction> {
-        let mut state = self.state();
-        if let Some(function) = state.functions.get(name) {
-            return Ok(function.0);
-        }
-        let module = state.module.map_or(core::ptr::null_mut(), |module| module.0);
-        let text = CString::new(name).expect("names have no zero bytes");
-        // SAFETY: the module is loaded, or null, which the driver refuses.
-        let function = unsafe { result::module::get_function(module, text) }
-            .map_err(|error| explain("cuModuleGetFunction", error, 0))?;
-        state.functions.insert(name, Handle(function));
-        Ok(function)
+    /// The kernel `name` of the loaded module.
+    fn function(&self, name: &str) -> Result<sys::CUfunction> {
+        let function = self.state().functions.get(name).map(|function| function.0);
+        function.ok_or_else(|| {
+            let reason = format!("there is no kernel {name} in cuda/{}.cu", self.file);
+            Error::DeviceFailure { call: "cuModuleGetFunction", reason }
+        })
     }
 
     /// Unloads the module; the context is current and nothing of it runs.
@@ -200,6 +221,13 @@ pub(super) unsafe fn launch(
 mod tests {
     use super::*;
     use crate::device::cuda::tests::gpu;
+
+    #[test]
+    fn kernels_are_found_in_ptx() {
+        let source = ".version 8.0\n\n.visible .entry a_f32(\n\t.param .u64 a\n)\n{\n\tret;\n}\n\
+            .func b()\n{\n}\n.visible .entry c()\n{\n}\n";
+        assert_eq!(kernels(source).collect::<Vec<_>>(), ["a_f32", "c"]);
+    }
 
     #[test]
     fn gpu_errors_of_the_compiler_are_told() {

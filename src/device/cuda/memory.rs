@@ -1,7 +1,7 @@
 //! Device memory that belongs to a stream, and the pool that it comes from.
 
 use super::Cuda;
-use super::driver::{Context, Stream, explain};
+use super::driver::{Context, Relaxed, Stream, explain};
 use crate::{Element, Error, Result};
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -95,6 +95,7 @@ pub(super) fn free(context: &Context, stream: &Stream, start: CUdeviceptr) {
 
 /// Frees memory whose use is over. The context is current.
 pub(super) fn free_finished(start: CUdeviceptr) {
+    let _relaxed = Relaxed::enter();
     // SAFETY: as above.
     let _ = unsafe { result::free_sync(start) };
 }
@@ -189,9 +190,12 @@ impl<E: Element> CudaBuffer<E> {
                 let what = "memory for a captured graph, on a GPU without memory pools,".into();
                 return Err(Error::Unsupported { op: "Cuda", what });
             }
-            // SAFETY: the memory is plain numbers.
-            None => unsafe { result::malloc_sync(bytes) }
-                .map_err(|error| explain("cuMemAlloc", error, bytes))?,
+            None => {
+                let _relaxed = Relaxed::enter();
+                // SAFETY: the memory is plain numbers.
+                unsafe { result::malloc_sync(bytes) }
+                    .map_err(|error| explain("cuMemAlloc", error, bytes))?
+            }
         };
         Ok(buffer)
     }

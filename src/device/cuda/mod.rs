@@ -59,8 +59,8 @@
 //! the graph: `…_into` a matrix of before is the form that serves. Handles and operands must outlive the
 //! graph, since it keeps their addresses. Memory of before that is dropped meanwhile is freed with the
 //! first call after it; with the last handle on the GPU, if the last one on a borrowed stream goes meanwhile
-//! too. cuBLAS makes its handle with the first product on a stream, which a capture
-//! forbids: issue one before. Operands may be on other streams if these take part in the same capture.
+//! too. cuBLAS makes its handle with the first product on a stream, which is refused in a
+//! capture: issue one before. Operands may be on other streams if these take part in the same capture.
 //! Refused calls return [`Error::Unsupported`], and the capture goes on.
 //!
 //! | captured | refused, since the graph would read memory of the host later |
@@ -72,6 +72,13 @@
 //! | `spmm`, `spspmm`, `expand`, `compressed` | matrices from data of the host, `upload` |
 //!
 //! What waits, norms and searches, decompositions and solvers with them, cannot be captured.
+//!
+//! # Beside a capture
+//! While another stream is captured, here or by another library, in whatever mode and on whatever thread,
+//! handles may be made and dropped, matrices allocated and freed, and work issued on streams that take no
+//! part in it. What waits spoils a capture in CUDA's default, global mode, as every call does that waits. To
+//! drop the last handle on a GPU after a product spoils a capture in any mode, since cuBLAS waits for the
+//! whole GPU then; so it does if the last handle on a borrowed stream went while that was captured.
 //!
 //! # Reproducibility
 //! Operators have the same bits on every device. Results are the same bits from run to run on one model of
@@ -132,8 +139,9 @@ impl Cuda {
     /// GPU `ordinal` with a stream of its own.
     ///
     /// Retains the device's primary context, which frameworks share, and loads all kernels, so that
-    /// the first call of any can be captured in a graph: the driver loads none during a capture. It
-    /// compiles them for the GPU the first time, which takes seconds, and keeps them in its cache.
+    /// the first call of any can be captured in a graph, whatever `CUDA_MODULE_LOADING` says: the driver
+    /// may load none during a capture. It compiles them for the GPU the first time, which takes seconds,
+    /// and keeps them in its cache.
     ///
     /// With the feature `nvrtc`, the first handle of a process compiles the kernels from source for the
     /// compute capability of its GPU, ten seconds more; later ones use the same PTX. Operators have the
