@@ -23,8 +23,8 @@ use super::columns::{
     add, column_exponents, gather, products, scale_columns, scaled_columns, scatter,
 };
 use super::report::{
-    Convergence, Correctable, Journal, Observer, Residual, Solution, SolveProgress, State,
-    StopReason, norms, solve_by_corrections, tolerance_for,
+    Convergence, Correctable, Correction, Journal, Observer, Residual, Solution, SolveProgress,
+    State, StopReason, norms, solve_by_corrections, tolerance_for,
 };
 use crate::decomp::{explain_non_finite, far_exponent, scale_exactly};
 use crate::error::check_shape;
@@ -340,10 +340,9 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Correctable<T, 
     fn correct(
         &mut self,
         start: Mat<T, D>,
-        _: &[State],
         columns: &[usize],
         journal: &mut Journal<'_, '_>,
-    ) -> Result<(Mat<T, D>, Vec<Option<StopReason>>)> {
+    ) -> Result<Correction<T, D>> {
         let (device, (n, q)) = (self.a.device(), start.shape());
         let fields = if self.preconditioner.is_some() { 3 } else { 2 };
         let left = fields - 1;
@@ -430,6 +429,6 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Correctable<T, 
             add(r, &alpha, run.image.as_ref(), &mut run.spare)?;
         }
         scatter(run.step.as_ref(), &run.index, steps.as_mut())?;
-        Ok((steps, ended))
+        Ok(Correction { step: steps, ended })
     }
 }

@@ -24,8 +24,8 @@ use super::bidiagonal::{Run, roots};
 use super::columns::{column_exponents, gather, scaled_columns, scatter, sums};
 use super::preconditioner::checked_root;
 use super::report::{
-    Convergence, Correctable, Journal, Observer, Residual, Solution, SolveProgress, State,
-    StopReason, norms, solve_by_corrections, tolerance_for,
+    Convergence, Correctable, Correction, Journal, Observer, Residual, Solution, SolveProgress,
+    State, StopReason, norms, solve_by_corrections, tolerance_for,
 };
 use crate::decomp::{Turned, explain_non_finite, far_exponent, scale_exactly};
 use crate::error::check_shape;
@@ -346,10 +346,9 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Correctable<T, 
     fn correct(
         &mut self,
         start: Mat<T, D>,
-        _: &[State],
         columns: &[usize],
         journal: &mut Journal<'_, '_>,
-    ) -> Result<(Mat<T, D>, Vec<Option<StopReason>>)> {
+    ) -> Result<Correction<T, D>> {
         let (device, q) = (self.a.device(), columns.len());
         let k = start.nrows() - self.height();
         let mut run = Run::start(start, k)?;
@@ -394,6 +393,6 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Correctable<T, 
             None => steps,
             Some(_) => self.unprecondition(steps.as_ref(), &mut image)?.to_owned()?,
         };
-        Ok((steps, ended))
+        Ok(Correction { step: steps, ended })
     }
 }

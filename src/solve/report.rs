@@ -148,6 +148,13 @@ pub(super) struct Residual<T: Scalar, D: Device> {
     pub(super) states: Vec<State>,
 }
 
+/// What approximate solutions gain.
+pub(super) struct Correction<T: Scalar, D: Device> {
+    pub(super) step: Mat<T, D>,
+    /// The reason why no other correction should follow, if there is one.
+    pub(super) ended: Vec<Option<StopReason>>,
+}
+
 /// A linear problem for many right-hand sides with an iteration that corrects approximate solutions.
 pub(super) trait Correctable<T: Scalar, D: Device> {
     /// The residuals of `columns` at X, zero if there is no X.
@@ -157,14 +164,13 @@ pub(super) trait Correctable<T: Scalar, D: Device> {
         columns: &[usize],
     ) -> Result<Residual<T, D>>;
 
-    /// Corrections from there; and for every column the reason why no other correction should follow, if there is one.
+    /// Corrections from there.
     fn correct(
         &mut self,
         start: Mat<T, D>,
-        states: &[State],
         columns: &[usize],
         journal: &mut Journal<'_, '_>,
-    ) -> Result<(Mat<T, D>, Vec<Option<StopReason>>)>;
+    ) -> Result<Correction<T, D>>;
 }
 
 /// Corrections of X, zero before, until the residuals that are computed from X are those that were asked for, or do not
@@ -193,7 +199,7 @@ pub(super) fn solve_by_corrections<T: Scalar, D: Backend<T>>(
         if pending.is_empty() || journal.must_stop().is_some() {
             break;
         }
-        let (mut next, ended) = problem.correct(start, &states, &pending, journal)?;
+        let Correction { step: mut next, ended } = problem.correct(start, &pending, journal)?;
         let old = gather(x.as_ref(), &pending)?;
         device.axpby(T::one(), old.as_ref(), T::one(), next.as_mut())?;
         let found = problem.residual(Some(next.as_ref()), &pending)?;

@@ -94,6 +94,9 @@ fn conjugate_gradients_solve_to_the_tolerance<T: Scalar, D: Backend<T>>(place: &
     assert!(2 * iterations[5] < iterations[2] && iterations[5] <= 20, "{iterations:?}");
 }
 
+/// Solves for one right-hand side.
+type Solver<'a, T, D> = &'a dyn Fn(MatRef<'_, T, D>) -> Solution<T, D>;
+
 /// Right-hand sides of any scale, an eigenvector, zero: each has its own end, and the solution that it has alone.
 fn every_right_hand_side_stops_by_itself<T: Scalar, D: Backend<T>>(place: &Place<D>) {
     let (n, p) = (80, 6);
@@ -111,24 +114,23 @@ fn every_right_hand_side_stops_by_itself<T: Scalar, D: Backend<T>>(place: &Place
     let b = b.rounded::<T>();
     let (device, mu) = (place.device(), 2f64.powi(-6));
     let (mat, right) = (a.to_mat::<T, D>(device), b.to_mat::<T, D>(device));
-    let check =
-        |all: Solution<T, D>, limit: f64, alone: &dyn Fn(MatRef<'_, T, D>) -> Solution<T, D>| {
-            assert!(all.converged());
-            for j in 0..p {
-                let one = alone(right.columns(j..j + 1));
-                let x = Plain::of(all.x.columns(j..j + 1));
-                let gap = x.minus(&Plain::of(one.x.as_ref())).norm();
-                assert!(gap <= limit * x.norm(), "{j}: {gap:e} of {:e}", x.norm());
-                let (all, one) = (all.columns[j].iterations, one.columns[0].iterations);
-                assert!(all.abs_diff(one) <= 3 + one / 4, "{j}: {all} {one}");
-            }
-            assert_eq!((all.columns[1].iterations, all.columns[1].residual), (0, 0.0));
-            assert_eq!(Plain::of(all.x.columns(1..2)).norm(), 0.0);
-            assert!(4 * all.columns[4].iterations < all.columns[0].iterations);
-            assert!(all.products <= all.iterations() + 6);
-            let size = b.columns(2, 3).norm();
-            assert!((all.columns[2].residual / size - all.columns[2].relative).abs() < 1e-6);
-        };
+    let check = |all: Solution<T, D>, limit: f64, alone: Solver<'_, T, D>| {
+        assert!(all.converged());
+        for j in 0..p {
+            let one = alone(right.columns(j..j + 1));
+            let x = Plain::of(all.x.columns(j..j + 1));
+            let gap = x.minus(&Plain::of(one.x.as_ref())).norm();
+            assert!(gap <= limit * x.norm(), "{j}: {gap:e} of {:e}", x.norm());
+            let (all, one) = (all.columns[j].iterations, one.columns[0].iterations);
+            assert!(all.abs_diff(one) <= 3 + one / 4, "{j}: {all} {one}");
+        }
+        assert_eq!((all.columns[1].iterations, all.columns[1].residual), (0, 0.0));
+        assert_eq!(Plain::of(all.x.columns(1..2)).norm(), 0.0);
+        assert!(4 * all.columns[4].iterations < all.columns[0].iterations);
+        assert!(all.products <= all.iterations() + 6);
+        let size = b.columns(2, 3).norm();
+        assert!((all.columns[2].residual / size - all.columns[2].relative).abs() < 1e-6);
+    };
     let params = CgParams::default().shift(mu).tolerance(1e-5);
     check(cg(&mat, None, right.as_ref(), params).unwrap(), 2e-5 / mu, &|b| {
         cg(&mat, None, b, params).unwrap()
