@@ -103,7 +103,9 @@ pub struct PivotedQr<T: Scalar, D: Device = Cpu> {
     pub pivots: Vec<usize>,
     /// ‖A P − Q R‖_F: what the rank leaves out. For k = min(m, n) that is nothing but rounding.
     pub error: ErrorEstimate,
-    /// An estimate of ‖QᵀQ − I‖_F/√k: u·cond², for the condition of what the last pass of CholeskyQR met.
+    /// An estimate of ‖QᵀQ − I‖_F/√k: u·cond², for the condition of what the last pass of CholeskyQR met. Where Q was made
+    /// of reflectors, by [`bqrrp`](super::bqrrp()) or since A is not tall, nothing is measured: it is what the number b of
+    /// their blocks predicts, u·√(1 + 4b).
     pub orthogonality: f64,
 }
 

@@ -103,6 +103,8 @@ impl<T: Scalar, D: Backend<T>> RpCholesky<T, D> {
     /// The `rank` leading eigenpairs of F Fᵀ (fewer when its numerical rank is smaller), with the error that they leave
     /// of A. About 6nk² flops.
     ///
+    /// They are those of F as it stands: multiplying A by a power of 4 scales them exactly, by an odd power of 2 to rounding.
+    ///
     /// # Errors
     /// [`Error::InvalidArgument`] for more than there are pivots; [`Error::OutOfMemory`].
     pub fn into_eigenpairs(self, rank: usize) -> Result<Nystrom<T, D>> {

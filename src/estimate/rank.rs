@@ -50,6 +50,9 @@ impl RankParams {
 pub struct RankEstimate {
     /// How many singular values are above the threshold.
     pub rank: usize,
+    /// What they were held against: `rank_tolerance`·σ̂₁, or max(m, n)·u·σ̂₁ where that is more, since what lies below
+    /// may be rounding errors.
+    pub threshold: f64,
     /// Estimates of the leading singular values, falling; good to a factor of about 2 in their first quarter.
     pub values: Vec<f64>,
     /// Whether the search ended at `max_rank` with all values above the threshold, so that the rank may be larger.
@@ -59,6 +62,8 @@ pub struct RankEstimate {
 }
 
 /// How many singular values of A are above `rank_tolerance`·σ₁, from a sketch.
+///
+/// Values below max(m, n)·u·σ₁ do not count, however small the tolerance; [`RankEstimate::threshold`] says what decided.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a rank tolerance outside (0, 1);
@@ -98,14 +103,14 @@ pub fn numerical_rank<T: Scalar, D: Backend<T>>(
         device.axpby(T::one(), new.as_ref(), T::zero(), wider.as_mut().columns(known..width))?;
         y = wider;
         let values = sketched_values(op, &y, seed)?;
-        let threshold = rank_tolerance * values.first().copied().unwrap_or(0.0);
-        let noise = T::UNIT_ROUNDOFF * (m.max(n) as f64) * values.first().copied().unwrap_or(0.0);
-        let rank = values.iter().take_while(|&&value| value > threshold.max(noise)).count();
+        let noise = T::UNIT_ROUNDOFF * m.max(n) as f64;
+        let threshold = rank_tolerance.max(noise) * values.first().copied().unwrap_or(0.0);
+        let rank = values.iter().take_while(|&&value| value > threshold).count();
         // Twice as many columns as values above: the last of them is seen well.
         if 2 * rank <= width || width == widest {
             let limited = rank >= limit && limit < least;
             let rank = rank.min(limit);
-            return Ok(RankEstimate { rank, values, limited, products: width });
+            return Ok(RankEstimate { rank, threshold, values, limited, products: width });
         }
         width = (2 * width).min(widest);
     }

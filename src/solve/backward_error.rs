@@ -8,33 +8,34 @@
 //!
 //! ‖(AᵀA)^{-1/2} g‖/‖x‖ and ‖g‖/‖r‖ are bounds of it that cost nothing.
 
+use crate::scalar;
+use core::f64::consts::SQRT_2;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 
-/// ‖(FᵀF + μ²I)^{-1/2} g‖ for F of order k, upper or lower triangular, with ‖F‖_F = `norm`.
-///
-/// Where μ is below the rounding errors of FᵀF, a shifted Cholesky factorization comes first and the second one
-/// is that of what the first makes well conditioned. `None` where F is so close to singular that this is not
-/// positive definite either. 4k³/3 to 4k³ flops.
-pub(super) fn weighted_norm(
-    f: MatRef<'_, f64>,
-    upper: bool,
-    mu: f64,
-    norm: f64,
-    g: &[f64],
-) -> Option<f64> {
-    let k = f.nrows();
-    let mut g = Mat::from_fn(k, 1, |i, _| g[i]);
-    if k == 0 {
-        return Some(0.0);
-    }
-    let shift = 16.0 * k as f64 * f64::EPSILON * norm * norm;
-    let first = cholesky(gram(f, upper, mu * mu + if mu * mu < shift { shift } else { 0.0 }))?;
-    solve_lower_triangular_in_place(first.as_ref(), g.as_mut(), Par::Seq);
-    if mu * mu < shift {
+/// FᵀF + μ²I, factored.
+pub(super) struct Weight {
+    first: Mat<f64>,
+    /// Where μ is below the rounding errors of FᵀF: the factor of what the first one makes well conditioned.
+    second: Option<Mat<f64>>,
+}
+
+impl Weight {
+    /// For F of order k, upper or lower triangular, with ‖F‖_F = `norm`.
+    ///
+    /// Where μ is below the rounding errors of FᵀF, a shifted Cholesky factorization comes first and the second one
+    /// is that of what the first makes well conditioned. `None` where F is so close to singular that this is not
+    /// positive definite either. 4k³/3 to 4k³ flops.
+    pub(super) fn new(f: MatRef<'_, f64>, upper: bool, mu: f64, norm: f64) -> Option<Self> {
+        let k = f.nrows();
+        let shift = 16.0 * k as f64 * f64::EPSILON * norm * norm;
+        if mu * mu >= shift {
+            return Some(Self { first: cholesky(gram(f, upper, mu * mu))?, second: None });
+        }
+        let first = cholesky(gram(f, upper, mu * mu + shift))?;
         // [F; μI]·L⁻ᵀ, transposed: L⁻¹ Fᵀ and μ L⁻¹.
         let mut left = f.transpose().to_owned();
         solve_lower_triangular_in_place(first.as_ref(), left.as_mut(), Par::Seq);
@@ -45,10 +46,28 @@ pub(super) fn weighted_norm(
         for x in [&left, &right] {
             add_product(second.as_mut(), x.as_ref());
         }
-        let second = cholesky(second)?;
-        solve_lower_triangular_in_place(second.as_ref(), g.as_mut(), Par::Seq);
+        Some(Self { first, second: Some(cholesky(second)?) })
     }
-    Some(g.norm_l2())
+
+    /// ‖(FᵀF + μ²I)^{-1/2} g‖. 2k² flops at most.
+    pub(super) fn norm(&self, g: &[f64]) -> f64 {
+        let mut g = Mat::from_fn(g.len(), 1, |i, _| g[i]);
+        for factor in core::iter::once(&self.first).chain(&self.second) {
+            solve_lower_triangular_in_place(factor.as_ref(), g.as_mut(), Par::Seq);
+        }
+        g.norm_l2()
+    }
+}
+
+/// μ rounded down to a power of √2, so that right-hand sides can share a [`Weight`]. It makes an estimate larger,
+/// by a factor of √2 at most.
+pub(super) fn rounded_weight(mu: f64) -> f64 {
+    if mu == 0.0 {
+        return 0.0;
+    }
+    let e = scalar::exponent(mu);
+    let mantissa = scalar::scale_by_power(mu, -e);
+    scalar::scale_by_power(if mantissa < SQRT_2 { 1.0 } else { SQRT_2 }, e)
 }
 
 /// The lower triangle of FᵀF + shift·I.

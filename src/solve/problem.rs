@@ -1,6 +1,6 @@
 //! What an approximate solution of a least-squares problem leaves, and how good that makes it.
 
-use super::backward_error::weighted_norm;
+use super::backward_error::{Weight, rounded_weight};
 use super::cgls::normal_times;
 use super::columns::{column_exponents, scaled_columns, sums};
 use super::preconditioner::SketchPreconditioner;
@@ -131,18 +131,23 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Problem<'_, T, 
         }
         let (factor, upper) = self.n.factor()?;
         let coordinates = self.n.coordinates(state.gradient.as_ref())?.to_vec()?;
-        for (j, error) in errors.iter_mut().enumerate().filter(|(_, error)| **error > enough) {
-            let g: Vec<f64> = coordinates[j * k..(j + 1) * k]
-                .iter()
-                .map(|g| scale_by_power(g.to_f64(), -e))
-                .collect();
-            let mu = state.residual[j] / state.x[j];
-            let weighted = mu
-                .is_finite()
-                .then(|| weighted_norm(factor.as_ref(), upper, mu, norm, &g))
-                .flatten();
-            if let Some(weighted) = weighted {
-                *error = error.min(weighted / state.x[j] / norm);
+        let mut doubtful: Vec<(f64, usize)> = (0..errors.len())
+            .filter(|&j| errors[j] > enough)
+            .map(|j| (state.residual[j] / state.x[j], j))
+            .filter(|(mu, _)| mu.is_finite())
+            .map(|(mu, j)| (rounded_weight(mu), j))
+            .collect();
+        doubtful.sort_by(|(mu, _), (other, _)| mu.total_cmp(other));
+        for same in doubtful.chunk_by(|(mu, _), (other, _)| mu == other) {
+            let Some(weight) = Weight::new(factor.as_ref(), upper, same[0].0, norm) else {
+                continue;
+            };
+            for &(_, j) in same {
+                let g: Vec<f64> = coordinates[j * k..(j + 1) * k]
+                    .iter()
+                    .map(|g| scale_by_power(g.to_f64(), -e))
+                    .collect();
+                errors[j] = errors[j].min(weight.norm(&g) / state.x[j] / norm);
             }
         }
         Ok(errors)
@@ -158,8 +163,8 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
     /// [`Error::ShapeMismatch`] when A, B and X do not fit; [`Error::NonFinite`] for B; what A reports.
     ///
     /// # Cost
-    /// Two products with A, and up to 4k³ flops a column on the host where bounds that cost nothing are not
-    /// below 2u.
+    /// Two products with A; and where bounds that cost nothing are not below 2u, up to 4k³ flops on the host, once for
+    /// all columns whose ‖r‖/‖x‖ has the same power of √2 below it.
     pub fn backward_errors(
         &self,
         a: &(impl LinearOperator<T, D> + ?Sized),

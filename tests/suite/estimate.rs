@@ -322,7 +322,11 @@ fn ranks_are_found_where_the_spectrum_drops<T: Scalar, D: Backend<T>>(place: &Pl
         }
         let mat = with_spectrum(150, 120, &values[..rank], 3).to_mat::<T, D>(device);
         let tolerance = 200.0 * T::UNIT_ROUNDOFF;
-        assert_eq!(numerical_rank(&mat, RankParams::rank_tolerance(tolerance)).unwrap().rank, rank);
+        let found = numerical_rank(&mat, RankParams::rank_tolerance(tolerance)).unwrap();
+        assert_eq!((found.rank, found.threshold), (rank, tolerance * found.values[0]));
+        // Below rounding nothing counts, and the threshold says so.
+        let found = numerical_rank(&mat, RankParams::rank_tolerance(1e-30)).unwrap();
+        assert!(found.rank == rank && found.threshold >= T::UNIT_ROUNDOFF * found.values[0]);
     }
 }
 

@@ -1,13 +1,13 @@
 //! Defects found in other libraries (RandBLAS, RandLAPACK, Panther), each as a test that ours passes.
 //!
-//! Numbers are those of the study of each library. Not here, because the part they concern is not (yet)
-//! in this crate:
+//! Numbers are those of the study of each library. A mistake of one routine is looked for in all of ours that could make
+//! it: absolute tolerances, a leading dimension taken for a size, outputs that must be zeroed, input that is zero or NaN.
+//! Not here, because the part they concern is not (yet) in this crate, or because the language excludes them:
 //!
-//! * RandLAPACK 2 and 3: BQRRP; 4 and 5: ABRIK (block Lanczos); 8: REVD2. The same mistakes in an SVD
-//!   and in CQRRPT (absolute tolerances, a leading dimension taken for a size, outputs that must be zeroed,
-//!   input that is zero or NaN) are tested here.
-//! * RandBLAS 11: templates that fail to link; 12: leaks, which ownership excludes.
-//! * Panther 1–4, 10–12, 17–20, 22, 24: neural layers, attention, GPU kernels, tuner.
+//! * RandLAPACK 5: prints and work left in for debugging; 12: leaks and a global number of threads.
+//! * RandBLAS 11: templates that fail to link.
+//! * Panther 1–4, 10–12, 17–20, 22, 24: neural layers, attention, GPU kernels, tuner; 13: results whose device and type
+//!   are not the input's, which here do not compile.
 
 use crate::common::spectra::{geometric, harmonic, with_spectrum};
 use crate::common::{
@@ -15,7 +15,10 @@ use crate::common::{
     on_every_device, sketch, spectra,
 };
 use crate::decomp_checks::{check_svd, checked_rsvd};
-use randnla::decomp::{CqrrptParams, QbParams, RsvdParams, cqrrpt, qb, rsvd};
+use randnla::decomp::{
+    BqrrpParams, CqrrptParams, EighParams, NystromParams, QbParams, RpCholeskyParams, RsvdParams,
+    bqrrp, cqrrpt, eigh_randomized, nystrom, qb, rp_cholesky, rsvd,
+};
 use randnla::product::{PlanParams, ProductMethod, Samples, Sampling, plan_product, product};
 use randnla::random::{index, laso_row};
 use randnla::{Backend, Cpu, Csr, Error, Family, MatRef, Sketch};
@@ -187,9 +190,41 @@ fn randlapack_2_and_3_pivots_know_no_leading_dimension_and_no_scale<D: Backend<f
     let window = cqrrpt(window.rows(0..400), params).unwrap();
     assert_eq!(window.pivots, compact.pivots);
     assert!(compact.pivots[..10].iter().all(|p| p % 3 == 1), "{:?}", compact.pivots);
+    let blocks = BqrrpParams::default().block_size(12);
+    let qr = bqrrp(padded.to_mat::<f64, D>(device).rows(0..400), blocks).unwrap();
+    assert!(qr.pivots[..10].iter().all(|p| p % 3 == 1), "{:?}", qr.pivots);
+    assert_eq!(qr.pivots, bqrrp(a.to_mat::<f64, D>(device).as_ref(), blocks).unwrap().pivots);
     for scale in [1e-17, 1e-200] {
         let scaled = a.map(|x| x * scale).to_mat::<f64, D>(device);
         assert_eq!(cqrrpt(scaled.as_ref(), params).unwrap().rank(), 30, "×{scale:e}");
+        assert_eq!(bqrrp(scaled.as_ref(), blocks).unwrap().rank(), 30, "×{scale:e}");
+    }
+}
+
+/// Block Krylov passes ended after 2 of 12 iterations for A·1e−9, with a σ₁ that was 12 % too small (ABRIK).
+fn randlapack_4_krylov_passes_know_no_scale<D: Backend<f64>>(place: &Place<D>) {
+    let a = with_spectrum(80, 60, &harmonic(60), 3);
+    for scale in [1.0, 1e-9, 1e-12] {
+        let params = RsvdParams::rank(4).oversampling(0).krylov(true).power_passes(5);
+        let svd = rsvd(&a.map(|x| x * scale).to_mat::<f64, D>(place.device()), params).unwrap();
+        assert_eq!((svd.rank(), svd.passes), (4, 12), "×{scale:e}");
+        assert!((svd.s[0] / scale - 1.0).abs() < 1e-9, "×{scale:e}: {}", svd.s[0]);
+    }
+}
+
+/// The Nyström approximation of A = 0 failed in a Cholesky factorization (REVD2).
+fn randlapack_8_symmetric_zero_has_rank_0<D: Backend<f64>>(place: &Place<D>) {
+    let zero = Plain::zeros(40, 40).to_mat::<f64, D>(place.device());
+    let found = [
+        nystrom(&zero, NystromParams::rank(5)).map(|x| (x.rank(), x.error)),
+        nystrom(&zero, NystromParams::tolerance(0.1)).map(|x| (x.rank(), x.error)),
+        rp_cholesky(&zero, RpCholeskyParams::rank(5)).map(|x| (x.rank(), x.error)),
+        eigh_randomized(&zero, EighParams::rank(5)).map(|x| (x.rank(), x.error)),
+        eigh_randomized(&zero, EighParams::tolerance(0.1)).map(|x| (x.rank(), x.error)),
+    ];
+    for found in found {
+        let (rank, error) = found.unwrap();
+        assert_eq!((rank, error.absolute, error.relative), (0, 0.0, 0.0));
     }
 }
 
@@ -199,9 +234,15 @@ fn randlapack_6_pivoted_qr_of_zero_and_nan<D: Backend<f64>>(place: &Place<D>) {
     let params = CqrrptParams::default();
     let zero = cqrrpt(Plain::zeros(100, 8).to_mat::<f64, D>(device).as_ref(), params).unwrap();
     assert_eq!((zero.rank(), zero.r.shape(), zero.pivots), (0, (0, 8), (0..8).collect()));
+    let zero = Plain::zeros(100, 8).to_mat::<f64, D>(device);
+    let zero = bqrrp(zero.as_ref(), BqrrpParams::default()).unwrap();
+    assert_eq!((zero.rank(), zero.r.shape(), zero.pivots), (0, (0, 8), (0..8).collect()));
     let mut nan = Plain::from_fn(100, 8, |i, j| noise(1, i, j));
     nan.set(70, 5, f64::NAN);
-    let result = cqrrpt(nan.to_mat::<f64, D>(device).as_ref(), params);
+    let nan = nan.to_mat::<f64, D>(device);
+    let result = cqrrpt(nan.as_ref(), params);
+    assert!(matches!(result, Err(Error::NonFinite { row: 70, col: 5, .. })));
+    let result = bqrrp(nan.as_ref(), BqrrpParams::default());
     assert!(matches!(result, Err(Error::NonFinite { row: 70, col: 5, .. })));
 }
 
@@ -396,7 +437,9 @@ on_every_device! {
     randblas_10_samples_by_weight_stay_in_range,
     panther_9_products_tell_that_they_are_noise,
     randlapack_2_and_3_pivots_know_no_leading_dimension_and_no_scale,
+    randlapack_4_krylov_passes_know_no_scale,
     randlapack_6_pivoted_qr_of_zero_and_nan,
+    randlapack_8_symmetric_zero_has_rank_0,
     panther_6_rank_decisions_are_relative,
     panther_7_few_columns,
     randblas_double_operators_are_not_single_precision_samples,
