@@ -205,7 +205,9 @@ fn modes_of_threads() {
     let _alone = alone();
     assert_eq!(exchange(2), 0);
     for (name, call) in UNSAFE {
-        [0, 1].map(|mode| during(mode, name, call, 0));
+        for mode in [0, 1] {
+            during(mode, name, call, 0);
+        }
     }
     for (name, call, code) in CONFLICTS {
         during(0, name, call, code);

@@ -292,6 +292,29 @@ fn kernels_of_an_unloaded_module_were_waited_for() {
 }
 
 #[test]
+fn handles_of_cublas_work_on_one_stream_at_a_time() {
+    let _alone = alone();
+    let (x, two) = ([(); 2].map(|()| upload(&[2f64])), 2.0);
+    // SAFETY: all handles are valid, and the vectors have one entry.
+    unsafe {
+        let (h, streams) = (handle(|h| cublasCreate_v2(h)), [stream(), stream()]);
+        let twice = |k: usize| {
+            assert_eq!(cublasSetStream_v2(h, streams[k]), 0);
+            cublasDscal_v2(h, 1, &two, x[k], 1)
+        };
+        assert_eq!([twice(0), twice(0)], [0; 2]);
+        join(streams[1], streams[0]);
+        assert_eq!([twice(1), cuStreamSynchronize(streams[1]), twice(0)], [0; 3]);
+        assert_eq!(twice(1), 13);
+        assert!(last_fault().contains("another stream"), "{}", last_fault());
+        cuda_sim_reset_fault();
+        assert_eq!((cublasSetStream_v2(h, null_mut()), cublasDestroy_v2(h)), (0, 0));
+        assert_eq!(streams.map(|stream| cuStreamDestroy_v2(stream)), [0; 2]);
+    }
+    free(&x);
+}
+
+#[test]
 fn handles_of_cublas_go_before_their_streams() {
     let _alone = alone();
     // SAFETY: all handles are valid.

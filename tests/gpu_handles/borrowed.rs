@@ -62,6 +62,32 @@ pub fn borrowed_stream_left_with_work() -> Result<()> {
     Ok(())
 }
 
+/// Streams that come and go leave nothing behind: the next one has the handle of cuBLAS.
+pub fn streams_that_come_and_go() -> Result<()> {
+    let cuda = Cuda::new(0)?;
+    let (a, mut alive) = (host(16, 16)?, Vec::new());
+    let mut products = Vec::new();
+    for _ in 0..3 {
+        let stream = result::stream::create(result::stream::StreamKind::NonBlocking).unwrap();
+        // SAFETY: the stream is destroyed after the handle on it.
+        let borrowed = unsafe { cuda.on_stream(stream.cast())? };
+        let (x, mut y) = (a.to_device(&borrowed)?, Mat::<f64, Cuda>::zeros(&borrowed, 16, 16)?);
+        borrowed.gemm(1.0, x.as_ref(), x.as_ref(), 0.0, y.as_mut())?;
+        products.push(y.to_vec()?);
+        // Work that nobody has waited for.
+        borrowed.gram(x.as_ref(), y.as_mut())?;
+        drop((x, y, borrowed));
+        // SAFETY: nobody uses the stream any more.
+        unsafe { result::stream::destroy(stream).unwrap() };
+        alive.push(live());
+    }
+    assert!(alive.iter().all(|live| *live == alive[0]), "{alive:?}");
+    assert!(products.iter().all(|product| *product == products[0]));
+    drop(cuda);
+    result::ctx::synchronize().unwrap();
+    Ok(())
+}
+
 /// Memory that waits for the end of a capture is freed before the last handle on its stream goes, since
 /// another stream may have its address later.
 pub fn borrowed_stream_left_after_a_capture() -> Result<()> {

@@ -79,6 +79,7 @@ fn run(cuda: Cuda) -> Result<()> {
     handles_beside_a_capture(&cuda)?;
     borrowed_streams_are_waited_for_alone(&cuda)?;
     borrowed_stream_left_with_work()?;
+    streams_that_come_and_go()?;
     borrowed_stream_left_after_a_capture()?;
     borrowed_stream_left_in_a_capture()?;
     too_much_memory(&cuda)?;

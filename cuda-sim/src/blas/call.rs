@@ -52,16 +52,17 @@ pub struct Call {
     pub function: &'static str,
     /// What the math mode of the handle allows.
     pub precision: Precision,
+    handle: usize,
     stream: usize,
     device_pointers: bool,
 }
 
 impl Call {
     pub fn new(function: &'static str, handle: Handle) -> Result<Self, BlasStatus> {
-        let handle = look_up(handle)?;
-        let (stream, device_pointers) = (handle.stream, handle.device_pointers);
-        let precision = Precision::of_math_mode(handle.math_mode);
-        Ok(Self { function, precision, stream, device_pointers })
+        let settings = look_up(handle)?;
+        let (stream, device_pointers) = (settings.stream, settings.device_pointers);
+        let precision = Precision::of_math_mode(settings.math_mode);
+        Ok(Self { function, handle: handle as usize, precision, stream, device_pointers })
     }
 
     /// Whether results go to device memory.
@@ -94,11 +95,16 @@ impl Call {
         self,
         work: impl Fn(&mut Simulator) -> Result<(), Failure> + Send + Sync + 'static,
     ) -> Result<(), BlasStatus> {
-        let function = self.function;
+        let (function, handle, stream) = (self.function, self.handle, self.stream as Handle);
         let submitted = with_state(|s| {
+            // What a graph works in is its own.
+            let is_captured = s.capture_of(stream)?.is_some();
             s.enqueue(
-                self.stream as Handle,
+                stream,
                 Arc::new(move |device| {
+                    if !is_captured {
+                        device.uses_handle(handle, function)?;
+                    }
                     work(&mut device.sim).map_err(|Failure(message)| {
                         let message = format!("{function} {message}");
                         device.fail(Status::ILLEGAL_ADDRESS, message)

@@ -12,7 +12,7 @@ use crate::blas::BlasHandle;
 use crate::code::Program;
 use crate::exec::Shape;
 use crate::options::Options;
-use crate::order::{Front, Order};
+use crate::order::{Front, Operation, Order};
 use crate::simulator::{LaunchError, MemoryError, Simulator};
 use std::collections::{HashMap, HashSet};
 use std::ffi::c_int;
@@ -32,6 +32,8 @@ pub(crate) struct Device {
     pub pending: Vec<Pending>,
     /// By the handle of a module, the launches of its kernels: of each stream all up to one.
     pub launched: HashMap<usize, Front>,
+    /// By the handle of cuBLAS, its last call.
+    pub products: HashMap<usize, Operation>,
 }
 
 impl Device {
@@ -55,6 +57,19 @@ impl Device {
             }
             Err(LaunchError::Fault(diagnosis)) => {
                 Err(self.fail(Status::of(&diagnosis), diagnosis.to_string()))
+            }
+        }
+    }
+
+    /// A call of cuBLAS by a handle, which has memory to work in: an error if the one before may still run.
+    pub fn uses_handle(&mut self, handle: usize, function: &str) -> Result<(), Status> {
+        let before = self.products.insert(handle, self.sim.order.now());
+        match before.is_none_or(|before| self.sim.order.is_before(before)) {
+            true => Ok(()),
+            false => {
+                let message =
+                    format!("race: {function} while its handle may still work on another stream");
+                Err(self.fail(Status::LAUNCH_FAILED, message))
             }
         }
     }
@@ -136,6 +151,7 @@ impl State {
                 last_fault: String::new(),
                 pending: Vec::new(),
                 launched: HashMap::new(),
+                products: HashMap::new(),
             },
             options,
             is_initialised: false,
@@ -174,6 +190,7 @@ impl State {
         self.device.sticky = None;
         self.device.pending.clear();
         self.device.launched.clear();
+        self.device.products.clear();
         self.device.sim.order.finish_all();
     }
 

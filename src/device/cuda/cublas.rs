@@ -3,7 +3,7 @@
 //! cuBLAS wants one unit stride and positive leading dimensions, and counts in 32 bits; `product` packs and
 //! cuts what is otherwise.
 
-use super::driver::{Relaxed, Stream};
+use super::driver::{Event, Relaxed, Stream};
 use super::{Cuda, lock};
 use crate::{Error, Op, Result, Uplo};
 use core::ffi::{c_int, c_longlong};
@@ -78,6 +78,34 @@ impl Drop for Cublas {
     }
 }
 
+/// A handle whose stream is no longer used, and the end of what that was given. It works on one stream at a
+/// time: on two it would choose other memory to work in, and give other bits.
+pub(super) struct Idle {
+    cublas: Cublas,
+    end: Event,
+}
+
+impl Idle {
+    /// The handle after its work on `stream`; `alive` is any stream that lives on.
+    pub(super) fn after(cublas: Cublas, stream: &Stream, alive: &Stream) -> Result<Self> {
+        cublas.bind(alive)?;
+        Ok(Self { cublas, end: Event::record(stream)? })
+    }
+
+    /// Works on this stream from now on, which waits for the work before.
+    fn serve(self, stream: &Stream) -> Result<Cublas> {
+        let Self { cublas, end } = self;
+        let waits = stream.wait_event(&end);
+        end.destroy();
+        waits.and_then(|()| cublas.bind(stream)).map(|()| cublas)
+    }
+
+    /// Gives everything back. The context is current, and all work is done.
+    pub(super) fn destroy(self) {
+        self.end.destroy();
+    }
+}
+
 fn failed(call: &'static str, error: CublasError) -> Error {
     if error.0 == sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED {
         // cuBLAS does not tell how much it has not found.
@@ -125,8 +153,12 @@ impl Cuda {
             empty => {
                 // To make a handle is to allocate, and to do work that is none of the graph's.
                 self.refuse_capture(op, "the first product on a stream")?;
-                // What cuBLAS works in does not come from our pool.
-                empty.insert(self.again_after_trim(|| Cublas::new(self))?)
+                let idle = lock(&self.gpu.idle).pop();
+                empty.insert(match idle {
+                    Some(idle) => idle.serve(self.stream())?,
+                    // What cuBLAS works in does not come from our pool.
+                    None => self.again_after_trim(|| Cublas::new(self))?,
+                })
             }
         };
         call(handle.raw)

@@ -209,21 +209,23 @@ impl Drop for Current {
 /// mode a capture forbids them to all threads and is spoilt by them; it does not depend on those that are
 /// made here. What waits for the whole GPU conflicts with captures all the same. The context is current.
 #[must_use]
-pub(super) struct Relaxed(sys::CUstreamCaptureMode);
+pub(super) struct Relaxed(Option<sys::CUstreamCaptureMode>);
 
 impl Relaxed {
     pub(super) fn enter() -> Self {
         let mut mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         // SAFETY: exchanges one number. After a failure all is as before.
-        let _ = unsafe { sys::cuThreadExchangeStreamCaptureMode(&mut mode) };
-        Self(mode)
+        let done = unsafe { sys::cuThreadExchangeStreamCaptureMode(&mut mode) }.result();
+        Self(done.ok().map(|()| mode))
     }
 }
 
 impl Drop for Relaxed {
     fn drop(&mut self) {
-        // SAFETY: as above.
-        let _ = unsafe { sys::cuThreadExchangeStreamCaptureMode(&mut self.0) };
+        if let Some(before) = &mut self.0 {
+            // SAFETY: as above.
+            let _ = unsafe { sys::cuThreadExchangeStreamCaptureMode(before) };
+        }
     }
 }
 

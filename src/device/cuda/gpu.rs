@@ -1,13 +1,13 @@
 //! What all handles made from one share: the context, the kernels, and what is kept for later calls.
 
+use super::cublas::Idle;
 use super::driver::{Context, Relaxed, Stream};
 use super::launch::Module;
 use super::lock;
 use super::memory::Pool;
-use super::queue::Queue;
+use super::queue::{Lease, Queue};
 use super::transform::KeptTables;
 use crate::Result;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A GPU as the handles on it see it.
@@ -15,12 +15,12 @@ pub(super) struct Gpu {
     pub(super) context: Context,
     /// Where memory comes from, if the driver has pools.
     pub(super) pool: Option<Pool>,
-    /// Every stream that was used.
+    /// Every stream that is used, and those of which the end is not known.
     pub(super) queues: Mutex<Vec<Arc<Queue>>>,
+    /// Handles of cuBLAS that the next streams take.
+    pub(super) idle: Mutex<Vec<Idle>>,
     /// Waits for what borrowed streams had been given when their last handles went.
     ends: Stream,
-    /// Whether it could not wait for one.
-    is_end_unknown: AtomicBool,
     pub(super) tables: Mutex<KeptTables>,
     pub(super) blas: Module,
     pub(super) block_perm: Module,
@@ -49,9 +49,9 @@ impl Gpu {
         let mut gpu = Self {
             context,
             pool: None,
-            queues: Mutex::new(Vec::new()),
+            queues: Mutex::default(),
+            idle: Mutex::default(),
             ends,
-            is_end_unknown: AtomicBool::new(false),
             tables: Mutex::new(KeptTables::default()),
             blas: Module::new("blas"),
             block_perm: Module::new("block_perm"),
@@ -72,8 +72,9 @@ impl Gpu {
             if gpu.context.pools {
                 gpu.pool = Some(Pool::new(&gpu.context)?);
             }
-            gpu.queue(Stream::new()?)?
+            Arc::new(Queue::new(Stream::new()?))
         };
+        lock(&gpu.queues).push(queue.clone());
         Ok((gpu, queue))
     }
 
@@ -93,34 +94,58 @@ impl Gpu {
         ]
     }
 
-    /// What belongs to a stream, which is borrowed again if it is known.
-    pub(super) fn queue(&self, stream: Stream) -> Result<Arc<Queue>> {
+    /// What belongs to somebody else's stream, and its lease; a stream of ours needs none. The context is
+    /// current.
+    pub(super) fn borrow(
+        self: &Arc<Self>,
+        stream: Stream,
+    ) -> Result<(Arc<Queue>, Option<Arc<Lease>>)> {
         let mut queues = lock(&self.queues);
-        if let Some(known) = queues.iter().find(|known| known.stream.raw() == stream.raw()) {
-            // It may be a new stream under the address of one that was destroyed.
-            if let Some(cublas) = &*lock(&known.cublas) {
-                cublas.bind(&stream)?;
+        let known = queues.iter().find(|known| known.stream.raw() == stream.raw()).cloned();
+        let queue = match known {
+            Some(known) => {
+                // It may be a new stream under the address of one that was destroyed.
+                if let Some(cublas) = &*lock(&known.cublas) {
+                    cublas.bind(&stream)?;
+                }
+                known
             }
-            return Ok(known.clone());
-        }
-        let queue = Arc::new(Queue::new(stream));
-        queues.push(queue.clone());
-        Ok(queue)
+            None => {
+                let queue = Arc::new(Queue::new(stream));
+                queues.push(queue.clone());
+                queue
+            }
+        };
+        let lease = (!queue.stream.is_owned()).then(|| Lease::of(self, &queue));
+        Ok((queue, lease))
     }
 
-    /// Remembers to wait for what a borrowed stream has been given, before it is gone. Memory that waited
-    /// for the end of a capture is freed on it, or kept if it is still captured.
-    pub(super) fn wait_for_end(&self, queue: &Queue) {
+    /// The last handle on a borrowed stream goes: remembers to wait for what the stream has been given,
+    /// before it is gone, and lets the next stream have its handle of cuBLAS. Memory that waited for the end
+    /// of a capture is freed on it. If it is still captured, all stays as it is.
+    pub(super) fn end(&self, queue: &Arc<Queue>) {
         let Ok(_current) = self.context.enter() else { return };
+        let mut queues = lock(&self.queues);
+        if queue.is_leased() {
+            // It was borrowed again just now.
+            return;
+        }
         // An event in a stream that is captured would be one of the graph.
         let is_known = match queue.capture(&self.context) {
             Ok(None) => self.ends.wait_for(&queue.stream).is_ok(),
             _ => false,
         };
         if !is_known {
-            queue.keep_deferred();
-            self.is_end_unknown.store(true, Ordering::Release);
+            queue.lose_end();
         }
+        if queue.is_end_unknown() {
+            return;
+        }
+        queues.retain(|other| !Arc::ptr_eq(other, queue));
+        // One that fails is destroyed.
+        let cublas = lock(&queue.cublas).take();
+        let idle = cublas.and_then(|cublas| Idle::after(cublas, &queue.stream, &self.ends).ok());
+        lock(&self.idle).extend(idle);
     }
 }
 
@@ -131,15 +156,17 @@ impl Drop for Gpu {
         let queues = core::mem::take(&mut *lock(&self.queues));
         // What still runs needs the modules. Borrowed streams may be gone by now.
         let own = queues.iter().map(|queue| &queue.stream).filter(|stream| stream.is_owned());
-        let waited = match self.is_end_unknown.load(Ordering::Acquire) {
+        let waited = match queues.iter().any(|queue| queue.is_end_unknown()) {
             false => own.chain([&self.ends]).try_for_each(Stream::synchronize),
             true => self.context.synchronize(),
         };
+        let idle = core::mem::take(&mut *lock(&self.idle));
         // What may still be used is not taken away: it goes with the context. There is no one to be told.
         if waited.is_err() {
-            return;
+            return core::mem::forget((queues, idle));
         }
         lock(&self.tables).close();
+        idle.into_iter().for_each(Idle::destroy);
         queues.iter().for_each(|queue| queue.close(&self.ends));
         self.ends.destroy();
         self.modules().into_iter().for_each(Module::unload);

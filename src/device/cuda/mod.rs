@@ -25,8 +25,9 @@
 //! # Handles
 //! One [`Cuda::new`] a GPU and process is enough: each compiles the kernels for the GPU (the driver keeps
 //! what it compiled in a cache on disk), and has a stream and a pool of memory of its own. Clones are
-//! free, and so are further streams by [`Cuda::on_stream`], but for a handle of cuBLAS when the first
-//! product is issued on one; it is kept with everything else until the last clone, matrix and stream
+//! free, and so are further streams by [`Cuda::on_stream`], but for a handle of cuBLAS, megabytes, when the
+//! first product is issued on one; it serves the next stream when the last handle on this one is gone.
+//! Everything is kept until the last clone, matrix and stream
 //! handle is gone. Then what they have issued is waited for, on a borrowed stream what it had been given when
 //! the last handle on it went; the whole GPU, if cuBLAS was used, or if that stream was captured just then.
 //! Up to 512 MiB of freed memory are kept for what comes next; [`Cuda::trim`] gives them
@@ -180,8 +181,7 @@ impl Cuda {
     /// The stream must live, and outlive the handle, its clones and the matrices on them.
     pub unsafe fn on_stream(&self, stream: *mut c_void) -> Result<Self> {
         let _current = self.enter()?;
-        let queue = self.gpu.queue(Stream::borrowed(self.context(), stream)?)?;
-        let lease = (!queue.stream.is_owned()).then(|| Lease::of(&self.gpu, &queue));
+        let (queue, lease) = self.gpu.borrow(Stream::borrowed(self.context(), stream)?)?;
         Ok(Self { gpu: self.gpu.clone(), queue, _lease: lease })
     }
 

@@ -2,7 +2,8 @@
 //! capture.
 //!
 //! A handle of cuBLAS takes milliseconds and megabytes to make, and to destroy it waits for the whole GPU.
-//! So there is one for every stream that was ever used, as long as any handle on the GPU lives.
+//! So none is destroyed as long as any handle on the GPU lives: a borrowed stream leaves its own to the next
+//! stream. There are as many as streams were in use at one time.
 
 use super::cublas::Cublas;
 use super::driver::{Context, Stream};
@@ -10,6 +11,7 @@ use super::gpu::Gpu;
 use super::{lock, memory};
 use crate::Result;
 use cudarc::driver::sys::CUdeviceptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 /// A stream and what works on it.
@@ -24,6 +26,8 @@ pub(super) struct Queue {
     /// address may be a new one since, which does not wait for the work of the old one; so it is kept until
     /// all work is done.
     kept: Mutex<Vec<CUdeviceptr>>,
+    /// Whether it is a borrowed stream that was captured when its last handle went.
+    is_end_unknown: AtomicBool,
     /// What the handles on it share, if it is borrowed and there are any.
     lease: Mutex<Weak<Lease>>,
 }
@@ -35,6 +39,7 @@ impl Queue {
             cublas: Mutex::new(None),
             deferred: Mutex::default(),
             kept: Mutex::default(),
+            is_end_unknown: AtomicBool::new(false),
             lease: Mutex::default(),
         }
     }
@@ -62,10 +67,21 @@ impl Queue {
         }
     }
 
-    /// Keeps what waits for the end of a capture until all work is done.
-    pub(super) fn keep_deferred(&self) {
+    /// Whether there are handles on it, which is borrowed.
+    pub(super) fn is_leased(&self) -> bool {
+        lock(&self.lease).strong_count() > 0
+    }
+
+    /// The last handle goes while the stream is captured: keeps what waits for the end of the capture.
+    pub(super) fn lose_end(&self) {
         let mut deferred = core::mem::take(&mut *lock(&self.deferred));
         lock(&self.kept).append(&mut deferred);
+        self.is_end_unknown.store(true, Ordering::Release);
+    }
+
+    /// Whether only all work of the GPU is known to end after what the stream had been given.
+    pub(super) fn is_end_unknown(&self) -> bool {
+        self.is_end_unknown.load(Ordering::Acquire)
     }
 
     /// Gives everything back. The context is current, and all work is done; `alive` is any stream.
@@ -74,9 +90,8 @@ impl Queue {
             // A borrowed stream may be gone. A failure has no one to be told to.
             let _ = cublas.bind(alive);
         }
-        self.keep_deferred();
-        for start in lock(&self.kept).drain(..) {
-            memory::free_finished(start);
+        for waiting in [&self.deferred, &self.kept] {
+            lock(waiting).drain(..).for_each(memory::free_finished);
         }
         self.stream.destroy();
     }
@@ -103,6 +118,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.gpu.wait_for_end(&self.queue);
+        self.gpu.end(&self.queue);
     }
 }

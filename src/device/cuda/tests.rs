@@ -62,12 +62,17 @@ fn gpu_handles_on_one_stream_share_what_belongs_to_it() {
     let a = Mat::<f64, Cuda>::zeros(&first, 3, 3).unwrap();
     let mut c = Mat::<f64, Cuda>::zeros(&first, 3, 3).unwrap();
     first.gemm(1.0, a.as_ref(), a.as_ref(), 0.0, c.as_mut()).unwrap();
-    let made = lock(&first.queue.cublas).is_some();
-    drop((a, c, first));
     // CU_STREAM_LEGACY is another name of the default stream.
     let again = on(core::ptr::without_provenance_mut(1)).unwrap();
-    assert!(made && again.raw_stream().is_null() && lock(&again.queue.cublas).is_some());
+    assert!(again.raw_stream().is_null() && Arc::ptr_eq(&again.queue, &first.queue));
+    assert!(lock(&again.queue.cublas).is_some());
     assert_eq!(lock(&cuda.gpu.queues).len(), 2);
+    drop((a, c, first, again));
+    assert_eq!((lock(&cuda.gpu.queues).len(), lock(&cuda.gpu.idle).len()), (1, 1));
+    let again = on(core::ptr::null_mut()).unwrap();
+    let a = Mat::<f64, Cuda>::zeros(&again, 3, 3).unwrap();
+    again.gram(a.as_ref(), Mat::zeros(&again, 3, 3).unwrap().as_mut()).unwrap();
+    assert_eq!((lock(&cuda.gpu.queues).len(), lock(&cuda.gpu.idle).len()), (2, 0));
     let per_thread = on(core::ptr::without_provenance_mut(2));
     assert!(matches!(per_thread, Err(Error::InvalidArgument { argument: "stream", .. })));
 }
