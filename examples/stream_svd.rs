@@ -1,13 +1,14 @@
 //! The SVD of a matrix that arrives in pieces and is never stored: what an error costs in memory.
 //!
 //! ```text
-//! cargo run --release --example stream_svd [-- OUT [FILE]]      OUT: target/stream_svd
+//! cargo run --release --example stream_svd [-- OUT [FILE [TENSOR]]]      OUT: target/stream_svd
 //! ```
 //! The keys of an attention layer come token by token, a row each, in blocks of no particular size, to two workers that
 //! share nothing but a seed. Both keep sketches; their states are merged, and give singular triplets with an estimate of
 //! the error. Beside it for the same memory: the SVD that is updated block by block, which needs one worker to see
 //! all; and, with A in memory, `rsvd` of the rank that the stream chose, and the best that can be. Printed, and drawn in
-//! `stream_svd.svg`. FILE is a safetensors file; its first two-dimensional f32 tensor is taken.
+//! `stream_svd.svg`. FILE is a safetensors file; of it the
+//! two-dimensional f32 tensor of that name, or the first, is taken.
 
 #[path = "shared/chart.rs"]
 mod chart;
@@ -43,8 +44,11 @@ struct Row {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let out = PathBuf::from(args.next().unwrap_or("target/stream_svd".into()));
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/minilm-keys.safetensors");
-    let (entries, (m, n)) = first_matrix(Path::new(&args.next().unwrap_or(shipped.into())))?;
+    let shipped =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/minilm-activations.safetensors");
+    let file = args.next();
+    let name = if file.is_none() { Some("layer3.k".into()) } else { args.next() };
+    let Matrix { entries, m, n } = read(&PathBuf::from(file.unwrap_or(shipped.into())), name)?;
     std::fs::create_dir_all(&out)?;
     let cpu = Cpu::new();
     let a = MatRef::from_row_major(&cpu, &entries, m, n)?;
@@ -150,18 +154,30 @@ fn share_beyond(values: &[f64], rank: usize) -> f64 {
     energy(&values[rank.min(values.len())..]) / energy(values)
 }
 
-fn first_matrix(path: &Path) -> Result<(Vec<f32>, (usize, usize)), Box<dyn Error>> {
+/// A row-major matrix of a file.
+struct Matrix {
+    entries: Vec<f32>,
+    m: usize,
+    n: usize,
+}
+
+/// The tensor of that name, or the first that is a matrix.
+fn read(path: &Path, name: Option<String>) -> Result<Matrix, Box<dyn Error>> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let tensors = SafeTensors::deserialize(&bytes)?;
+    let asked = |found: &str| name.as_ref().is_none_or(|name| name == found);
     let mut matrices =
-        tensors.iter().filter_map(|(_, tensor)| match (tensor.dtype(), tensor.shape()) {
-            (Dtype::F32, &[m, n]) if m > 0 && n > 0 => {
-                let (words, _) = tensor.data().as_chunks();
-                Some((words.iter().map(|&word| f32::from_le_bytes(word)).collect(), (m, n)))
+        tensors.iter().filter(|(found, _)| asked(found)).filter_map(|(_, tensor)| {
+            match (tensor.dtype(), tensor.shape()) {
+                (Dtype::F32, &[m, n]) if m > 0 && n > 0 => {
+                    let (words, _) = tensor.data().as_chunks();
+                    let entries = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
+                    Some(Matrix { entries, m, n })
+                }
+                _ => None,
             }
-            _ => None,
         });
-    Ok(matrices.next().ok_or(format!("{}: no two-dimensional f32 tensor", path.display()))?)
+    Ok(matrices.next().ok_or(format!("{}: no such two-dimensional f32 tensor", path.display()))?)
 }
 
 fn draw(

@@ -26,7 +26,7 @@
 //! issue work, and can be captured in a graph; so can [`Samples::product_into`], whose draws were made before.
 //!
 //! # Errors
-//! Samples and sketches report [`ErrorKind::Expectation`](crate::decomp::ErrorKind::Expectation): the laws of the table
+//! Samples and sketches report [`ErrorKind::Expectation`]: the laws of the table
 //! hold for every A and B, all that they need but F is known once the weights are, and ‖C‖² is F + E‖C − AB‖² in the
 //! mean. Solved for the latter this is unbiased, costs one pass over C, and varies with ‖C‖² alone. Operators whose
 //! law is not a function of P, F and Σw² (BlockPerm-SJLT, windows), and those on sparse matrices, are

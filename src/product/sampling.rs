@@ -95,10 +95,7 @@ impl Sampling {
             Self::Norms | Self::TopAndRest => {
                 let sums = Sums::of(rest.iter().map(|&i| weight(i)));
                 let draw = |t| rest[sums.find(unit(word(seed, t)))];
-                (0..drawn)
-                    .map(|t| draw(t))
-                    .map(|i| (i, sums.total / (drawn as f64 * weight(i))))
-                    .collect()
+                (0..drawn).map(draw).map(|i| (i, sums.total / (drawn as f64 * weight(i)))).collect()
             }
             Self::Poisson => {
                 let rate = drawn as f64 / left;
