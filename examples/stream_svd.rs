@@ -150,7 +150,10 @@ fn share_beyond(values: &[f64], rank: usize) -> f64 {
     energy(&values[rank.min(values.len())..]) / energy(values)
 }
 
-fn first_matrix(path: &Path) -> Result<(Vec<f32>, (usize, usize)), Box<dyn Error>> {
+/// The entries in row-major order, and m and n.
+type Read = (Vec<f32>, (usize, usize));
+
+fn first_matrix(path: &Path) -> Result<Read, Box<dyn Error>> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let tensors = SafeTensors::deserialize(&bytes)?;
     let mut matrices =
