@@ -220,7 +220,7 @@ pub struct Clustering {
 /// ```
 /// use randnla::{Cpu, Mat, decomp::{ClusterParams, cluster_by_error}};
 /// let cpu = Cpu::new();
-/// // Two kinds of blocks, of rank 1 each.
+/// // Two kinds of blocks, of rank 2 each.
 /// let block = |kind: usize| Mat::from_fn(&cpu, 30, 4, move |i, j| ((1 + kind) * i) as f64 * 0.1 + (j + i % (2 + kind)) as f64);
 /// let blocks = [block(0)?, block(1)?, block(0)?, block(1)?];
 /// let views = blocks.each_ref().map(Mat::as_ref);

@@ -83,7 +83,7 @@ impl IncrementalParams {
 ///     println!("{} columns: error {:.1e}", svd.ncols(), svd.error(4).relative);
 /// }
 /// assert_eq!((svd.left(4).shape(), svd.singular_values().len()), ((300, 4), 9));
-/// assert!(svd.error(4).relative < 1e-3);
+/// assert!(svd.error(4).relative < 2e-2);
 /// # Ok::<(), randnla::Error>(())
 /// ```
 #[derive(Debug)]
