@@ -35,6 +35,7 @@
 //! | [`decomp`] | of symmetric matrices: [`nystrom`](decomp::nystrom()), [`rp_cholesky`](decomp::rp_cholesky()) from some columns of a kernel that is never formed, [`eigh_randomized`](decomp::eigh_randomized()) |
 //! | [`decomp`] | of streams: [`StreamingSvd`](decomp::StreamingSvd) reads A once, in any pieces; [`IncrementalSvd`](decomp::IncrementalSvd) appends columns |
 //! | [`solve`] | least squares: [`lstsq`](solve::lstsq()), backward stable, with its backward error; [`lsqr`](solve::lsqr()); (A + μI)x = b: [`cg`](solve::cg()), [`nystrom_pcg`](solve::nystrom_pcg()); their preconditioners |
+//! | [`product`] | approximate products: [`product()`](product::product()) by samples, sketches or of low rank, with its error; [`plan_product`](product::plan_product()) says what pays |
 //! | [`estimate`] | traces and diagonals with error bars, norms with bounds, numerical ranks, angles between subspaces, from products alone |
 //! | [`matrix`] | [`Mat`], its views [`MatRef`] and [`MatMut`] with any strides, [`Csr`], [`Csc`], N-dimensional views; conversions to faer and ndarray |
 //! | [`LinearOperator`] | what can be factored: every matrix above, and what you bring yourself |

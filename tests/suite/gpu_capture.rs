@@ -7,6 +7,7 @@ use crate::common::{FAMILIES, Plain, assert_same_bits, noise, sketch};
 use crate::entered::Entered;
 use cudarc::driver::{result, sys};
 use randnla::matrix::{TensorMut, TensorRef};
+use randnla::product::{ProductMethod, Samples, Sampling, product_into};
 use randnla::{
     AsOperand, Backend, Blas, Csr, Cuda, Device, Error, Family, Mat, MatMut, Op, Operand, Result,
     Scalar, Sketch, SparseKernels, TensorSketch, TransformKernels, Uplo,
@@ -177,6 +178,23 @@ fn prepared_operators_on_a_gpu_give_the_same_bits() {
             assert_same_bits(&what, &plain(got.unwrap()), &plain(expected.unwrap()));
         }
     }
+}
+
+/// Sketched products, and samples that were drawn before.
+#[test]
+fn approximate_products_are_captured() {
+    let Some(cuda) = gpu("captured approximate products") else { return };
+    let (a, b) = (matrix::<f64>(&cuda, 9, 40, 1), matrix::<f64>(&cuda, 40, 7, 2));
+    for s in [Sketch::gaussian(12, 40, 3), Sketch::sparse_stack(12, 40, 4, 3)] {
+        let method = ProductMethod::Sketch(s.unwrap());
+        same_captured::<f64>(&cuda, &format!("{method:?}"), (9, 7), |c| {
+            product_into(2.0, &a, &b, 0.5, c, method)
+        });
+    }
+    let samples = Samples::draw(a.as_ref(), b.as_ref(), Sampling::Systematic, 15, 3).unwrap();
+    same_captured::<f64>(&cuda, "samples", (9, 7), |c| {
+        samples.product_into(2.0, a.as_ref(), b.as_ref(), 0.5, c)
+    });
 }
 
 #[test]

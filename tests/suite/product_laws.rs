@@ -259,28 +259,32 @@ fn plans_predict_the_error_on_real_matrices() {
     let (q, k) = (real("minilm-activations", "layer3.q"), real("minilm-activations", "layer3.k"));
     let key = real("minilm-layer0", "encoder.layer.0.attention.self.key.weight");
     let wide = real("minilm-layer0", "encoder.layer.0.intermediate.dense.weight");
-    let some = x.rows(0..256);
     type Case<'a> = (&'a str, MatRef<'a, f32>, MatRef<'a, f32>, &'a [f64]);
     let products: [Case<'_>; 4] = [
-        ("XᵀX", x.transpose(), x.as_ref(), &[0.2, 0.5]),
+        ("XᵀX", x.transpose(), x.as_ref(), &[0.3, 0.5]),
         ("Q Kᵀ", q.as_ref(), k.rows(0..256).transpose(), &[0.1, 0.3]),
-        ("X Wᵀ, keys", some, key.transpose(), &[0.3, 0.5]),
-        ("X Wᵀ, wide", some, wide.transpose(), &[0.5]),
+        ("X Wᵀ, keys", x.as_ref(), key.transpose(), &[0.5]),
+        ("X Wᵀ, wide", x.as_ref(), wide.transpose(), &[0.5]),
     ];
     for (name, a, b, targets) in products {
         let exact = Plain::of(product(a, b, ProductMethod::Exact).unwrap().c.as_ref());
         for &target in targets {
-            let (mut good, mut reached) = (0, 0.0);
+            let (mut good, mut approximated, mut reached) = (0, 0.0, 0.0);
             for seed in 0..100 {
                 let plan = plan_product(a, b, PlanParams::target_error(target).seed(seed)).unwrap();
                 let what = format!("{name} to {target}, seed {seed}: {plan}");
-                assert_eq!(plan.reason, PlanReason::Cheapest, "{what}");
+                if plan.chosen.method == ProductMethod::Exact {
+                    // 8 vectors may find ‖AB‖ so small that nothing seems to pay: right, but no prediction.
+                    assert_eq!(plan.reason, PlanReason::NonePays, "{what}");
+                    continue;
+                }
                 let found = product(a, b, plan.chosen.method).unwrap();
                 let error = Plain::of(found.c.as_ref()).minus(&exact).norm();
                 good += u32::from((1.0 / 1.5..1.5).contains(&(plan.chosen.error / error)));
-                reached += (error / exact.norm()).powi(2) / 100.0;
+                (approximated, reached) =
+                    (approximated + 1.0, reached + (error / exact.norm()).powi(2));
             }
-            let reached = reached.sqrt();
+            let reached = f64::sqrt(reached / approximated);
             println!("{name} to {target}: {good} of 100 within 1.5, {reached:.3} reached");
             assert!(good >= 90, "{name} to {target}: {good} of 100 within a factor of 1.5");
             assert!(reached <= 1.2 * target, "{name} to {target}: {reached}");
