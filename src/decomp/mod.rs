@@ -83,7 +83,9 @@ pub(crate) use host::{
 };
 pub(crate) use pivoted::pivoted_qr;
 pub(crate) use psd::normalise;
-pub(crate) use transfer::{download, entries, gram_entries, inner, rounded, upload_columns};
+pub(crate) use transfer::{
+    column_dots, download, entries, gram_entries, inner, rounded, upload_columns,
+};
 pub(crate) use turned::Turned;
 
 use crate::error::check_share;
