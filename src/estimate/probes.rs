@@ -79,8 +79,8 @@ impl FrobeniusParams {
 /// nothing of the spectrum: P(estimate² ≤ δ‖A‖²) ≤ (δe^{1−δ})^{r/2} for δ < 1, and the same for ≥ and δ > 1.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for no probes, or a probability outside (0, 1); [`Error::NonFinite`] with the position;
-/// [`Error::Overflow`]; [`Error::OutOfMemory`].
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for no probes, or a probability outside (0, 1); [`Error::NonFinite`](crate::Error::NonFinite) with the position;
+/// [`Error::Overflow`](crate::Error::Overflow); [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 ///
 /// # Cost
 /// One pass over A with r columns.
