@@ -9,7 +9,9 @@ use core::fmt;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ErrorKind {
-    /// ‖A‖² − ‖B‖² = ‖A − QB‖² (Pythagoras), or tr(A) − tr(Â) for Â ⪯ A: exact but for rounding.
+    /// ‖A‖² − ‖B‖² = ‖A − QB‖² (Pythagoras), or tr(A) − tr(Â) for Â ⪯ A: exact but for rounding. Where the latter is below
+    /// what rounding adds to A − Â, that is told instead: u√n‖A‖_F for each eigenpair of [`nystrom`](super::nystrom()), u√n of the trace for
+    /// [`rp_cholesky`](super::rp_cholesky()).
     Identity,
     /// The norm of the difference itself, computed: exact but for rounding.
     Residual,

@@ -102,7 +102,7 @@ pub(crate) use nystrom::nystrom_until;
 pub(crate) use pivoted::pivoted_qr;
 pub(crate) use psd::normalise;
 pub(crate) use qb::qb_named;
-pub(crate) use transfer::{download, entries, inner, upload_columns};
+pub(crate) use transfer::{column_dots, download, entries, inner, upload_columns};
 pub(crate) use triangle::triangle;
 pub(crate) use turned::Turned;
 

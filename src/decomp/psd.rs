@@ -12,7 +12,7 @@ use super::basis::{Basis, scale_exactly};
 use super::estimate::probe_products;
 use super::explain_non_finite;
 use super::host::{cholesky, small_eigen, small_svd};
-use super::transfer::{inner, upload, upload_columns};
+use super::transfer::{column_dots, inner, upload, upload_columns};
 use crate::operator::{column_squares, norm_fro};
 use crate::{
     Backend, Error, LinearOperator, Mat, MatMut, MatRef, Op, Result, Scalar, Uplo, scalar,
@@ -178,14 +178,11 @@ impl<T: Scalar, D: Backend<T>> TraceProbes<T, D> {
         seed: u64,
         count: usize,
     ) -> Result<Self> {
-        let (n, device) = (a.shape().1, a.device());
+        let n = a.shape().1;
         let (omega, mut products) = probe_products(a, seed, count)?;
         explain_non_finite(op, a, products.as_ref())?;
         let exponent = normalise(&mut products.as_mut())?;
-        let mut forms = Mat::scratch(device, count, count)?;
-        let turned = omega.transpose();
-        device.gemm(T::one(), turned, products.as_ref(), T::zero(), forms.as_mut())?;
-        let sum: f64 = forms.as_ref().diagonal().to_vec()?.into_iter().map(T::to_f64).sum();
+        let sum: f64 = column_dots(omega.as_ref(), products.as_ref())?.into_iter().sum();
         let trace = scalar::scale_by_power(sum / count as f64, exponent);
         // |ω|·|Aω| a form, of which rounding takes its share.
         let size = norm_fro(products.as_ref())? / (count as f64).sqrt();

@@ -45,12 +45,13 @@ impl<T: Scalar, D: Backend<T>> Judge<T, D> {
         passes: &mut usize,
     ) -> Result<(usize, ErrorEstimate)> {
         let scaled = |x: f64| scalar::scale_by_power(x, -found.exponent);
+        // What rounding may have made of the eigenvalues, and what it adds to the nuclear norm of A − Â.
         let rounding = found.noise * (1.0 + found.values.len() as f64);
         if let Some(diagonal) = &self.diagonal {
             let trace: f64 = diagonal.iter().map(|&d| scaled(d)).sum();
             let noise = rounding + 8.0 * T::UNIT_ROUNDOFF * trace;
-            let left =
-                self.leftovers(trace, found.values.iter().copied(), noise, found.exponent)?;
+            let taken = found.values.iter().copied();
+            let left = self.leftovers(trace, taken, (noise, rounding), found.exponent)?;
             return Ok(self.choose(&left, Some(trace), |left| left, ErrorKind::Identity, found));
         }
         if self.probes.is_none() {
@@ -61,7 +62,7 @@ impl<T: Scalar, D: Backend<T>> Judge<T, D> {
         let shares = probes.shares(found.u.as_ref())?;
         let seen = found.values.iter().zip(&shares).map(|(value, share)| value * share);
         let noise = rounding + scaled(probes.noise);
-        let left = self.leftovers(scaled(probes.trace), seen, noise, found.exponent)?;
+        let left = self.leftovers(scaled(probes.trace), seen, (noise, rounding), found.exponent)?;
         self.tests += 1;
         let bound =
             matches!(self.target, Target::Tolerance(_)) || self.failure_probability.is_some();
@@ -79,12 +80,12 @@ impl<T: Scalar, D: Backend<T>> Judge<T, D> {
         Ok(self.choose(&left, None, above, kind, found))
     }
 
-    /// What the leading 0, 1, 2, … eigenpairs leave of the trace.
+    /// What the leading 0, 1, 2, … eigenpairs leave of the trace, `floor` at least.
     fn leftovers(
         &self,
         trace: f64,
         taken: impl Iterator<Item = f64>,
-        noise: f64,
+        (noise, floor): (f64, f64),
         exponent: i32,
     ) -> Result<Vec<f64>> {
         let mut left = vec![trace];
@@ -102,7 +103,7 @@ impl<T: Scalar, D: Backend<T>> Judge<T, D> {
                 limit: unscaled(16.0 * noise),
             });
         }
-        Ok(left.into_iter().map(|left| left.max(0.0)).collect())
+        Ok(left.into_iter().map(|left| left.max(floor)).collect())
     }
 
     /// The rank that was asked for, and what it leaves.

@@ -25,6 +25,22 @@ pub(crate) fn inner<T: Scalar, D: Backend<T>>(
     download(product.as_ref())
 }
 
+/// xⱼᵀyⱼ of every column, on the host: the diagonal of products of narrow blocks.
+pub(crate) fn column_dots<T: Scalar, D: Backend<T>>(
+    x: MatRef<'_, T, D>,
+    y: MatRef<'_, T, D>,
+) -> Result<Vec<f64>> {
+    /// Columns of a block: few, since all but the diagonal of the product is thrown away, and enough for its rate.
+    const BLOCK: usize = 32;
+    let mut dots = Vec::with_capacity(x.ncols());
+    for start in (0..x.ncols()).step_by(BLOCK) {
+        let columns = start..x.ncols().min(start + BLOCK);
+        let block = inner(x.columns(columns.clone()), y.columns(columns))?;
+        dots.extend((0..block.ncols()).map(|j| block[(j, j)]));
+    }
+    Ok(dots)
+}
+
 /// XᵀX on the host, column by column.
 pub(crate) fn gram_entries<T: Scalar, D: Backend<T>>(a: MatRef<'_, T, D>) -> Result<Vec<f64>> {
     let (device, n) = (a.device(), a.ncols());

@@ -13,8 +13,10 @@
 use super::probes::{times, vectors};
 use super::xtrace::xtrace;
 use super::{Estimate, mean_and_error};
-use crate::decomp::{Basis, Law, inner, project};
+use crate::decomp::{Basis, Law, column_dots, normalise, project};
 use crate::error::{check_least, check_shape};
+use crate::operator::norm_fro;
+use crate::scalar::scale_by_power;
 use crate::{Backend, LinearOperator, Mat, Result, Scalar};
 
 /// How [`trace`] estimates.
@@ -54,9 +56,10 @@ impl TraceParams {
     }
 }
 
-/// tr(A) of a square A, with its standard error. Unbiased whatever A; only [`LinearOperator::apply`] is called.
+/// tr(A) of a square A, with its standard error, that of rounding included. Unbiased whatever A; only [`LinearOperator::apply`] is called.
 ///
-/// Where the products span the range of A the value is exact but for rounding, and the error is that of rounding.
+/// Where the products span the range of A the value is exact but for rounding, and the error is that of rounding, u√n·‖A‖_F
+/// at most.
 ///
 /// # Errors
 /// [`Error::ShapeMismatch`](crate::Error::ShapeMismatch) unless A is square; [`Error::InvalidArgument`](crate::Error::InvalidArgument) for too few products;
@@ -95,8 +98,9 @@ fn hutchinson<T: Scalar, D: Backend<T>>(
     seed: u64,
 ) -> Result<Estimate> {
     let omega = vectors(a.device(), Law::Signs, seed, a.shape().0, 0..products)?;
-    let (value, standard_error) = mean_and_error(&forms(op, a, &omega)?);
-    Ok(Estimate { value, standard_error, products })
+    let forms = Forms::of(op, a, &omega)?;
+    let (value, error) = mean_and_error(&forms.values);
+    Ok(Estimate { value, standard_error: error.hypot(forms.rounding_of_mean()), products })
 }
 
 fn hutch_plus_plus<T: Scalar, D: Backend<T>>(
@@ -111,23 +115,42 @@ fn hutch_plus_plus<T: Scalar, D: Backend<T>>(
     let mut q = Basis::new(device, n, third.min(n))?;
     q.extend(op, y.as_mut(), 0.0)?;
     let q = q.into_mat();
-    let seen: f64 = forms(op, a, &q)?.into_iter().sum();
+    let seen = Forms::of(op, a, &q)?;
     let count = products - 2 * third;
     let mut rest = vectors(device, Law::Signs, seed, n, third..third + count)?;
     project(q.as_ref(), rest.as_mut())?;
-    let (left, standard_error) = mean_and_error(&forms(op, a, &rest)?);
-    Ok(Estimate { value: seen + left, standard_error, products: third + q.ncols() + count })
+    let left = Forms::of(op, a, &rest)?;
+    let (mean, error) = mean_and_error(&left.values);
+    let rounding = seen.rounding.hypot(left.rounding_of_mean());
+    Ok(Estimate {
+        value: seen.values.iter().sum::<f64>() + mean,
+        standard_error: error.hypot(rounding),
+        products: third + q.ncols() + count,
+    })
 }
 
-/// xᵀAx for every column.
-fn forms<T: Scalar, D: Backend<T>>(
-    op: &'static str,
-    a: &(impl LinearOperator<T, D> + ?Sized),
-    x: &Mat<T, D>,
-) -> Result<Vec<f64>> {
-    let mut y = times(op, a, x)?;
-    let exponent = crate::decomp::normalise(&mut y.as_mut())?;
-    let forms = inner(x.as_ref(), y.as_ref())?;
-    let unscaled = |j: usize| crate::scalar::scale_by_power(forms[(j, j)], exponent);
-    Ok((0..x.ncols()).map(unscaled).collect())
+/// xᵀAx for every column of X.
+struct Forms {
+    values: Vec<f64>,
+    /// u√n‖AX‖_F: what rounding may have made of the sum for orthonormal X, and of √count times the mean for signs.
+    rounding: f64,
+}
+
+impl Forms {
+    fn of<T: Scalar, D: Backend<T>>(
+        op: &'static str,
+        a: &(impl LinearOperator<T, D> + ?Sized),
+        x: &Mat<T, D>,
+    ) -> Result<Self> {
+        let mut y = times(op, a, x)?;
+        let exponent = normalise(&mut y.as_mut())?;
+        let unscaled = |x: f64| scale_by_power(x, exponent);
+        let values = column_dots(x.as_ref(), y.as_ref())?.into_iter().map(unscaled).collect();
+        let rounding = T::UNIT_ROUNDOFF * (x.nrows() as f64).sqrt() * norm_fro(y.as_ref())?;
+        Ok(Self { values, rounding: unscaled(rounding) })
+    }
+
+    fn rounding_of_mean(&self) -> f64 {
+        self.rounding / (self.values.len().max(1) as f64).sqrt()
+    }
 }

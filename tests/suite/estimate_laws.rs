@@ -62,6 +62,35 @@ fn matrices() -> [(Plain, &'static str); 4] {
     ]
 }
 
+/// Where samples do not spread, since the range is spanned or A is diagonal, the error of f32 is rounding, and is told. No
+/// law is needed: seeds are fixed.
+#[test]
+fn errors_of_rounding_are_told() {
+    let cpu = cpu();
+    for n in [40, 300] {
+        let spanned = symmetric(n, &[1.0, -0.7, 0.5, 0.3, 0.1], 6);
+        let diagonal = Plain::from_fn(n, n, |i, j| if i == j { noise(7, i, 0) } else { 0.0 });
+        for (a, method) in [
+            (&spanned, TraceMethod::HutchPlusPlus),
+            (&spanned, TraceMethod::XTrace),
+            (&diagonal, TraceMethod::Hutchinson),
+        ] {
+            let a = a.rounded::<f32>();
+            let mat = a.to_mat::<f32, Cpu>(&cpu);
+            let exact: f64 = (0..n).map(|i| a.get(i, i)).sum();
+            let rounding = f64::from(f32::EPSILON) / 2.0 * (n as f64).sqrt() * a.norm();
+            for seed in 0..30 {
+                let params = TraceParams::products(24).method(method).seed(seed);
+                let found = trace(&mat, params).unwrap();
+                let gap = (found.value - exact).abs();
+                let told =
+                    gap <= 3.0 * found.standard_error && found.standard_error <= 3.0 * rounding;
+                assert!(told, "n = {n}, {method:?}, {seed}: {gap:e}, {found:?}, {rounding:e}");
+            }
+        }
+    }
+}
+
 #[test]
 fn traces_are_unbiased_and_their_errors_honest() {
     let cpu = cpu();
