@@ -4,6 +4,9 @@
 //! A process loads the driver once and the simulator reads its settings once, so every scenario runs
 //! in a process of its own: this program again, with other variables.
 
+#[path = "shared/gpu.rs"]
+mod shared;
+
 use cudarc::driver::{result, sys};
 use randnla::decomp::{RsvdParams, rsvd};
 use randnla::{
@@ -62,22 +65,22 @@ fn gpu_bad_machines_are_clear_errors_and_leak_nothing() {
         let (out, err) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{}:\n{out}\n{err}", scenario.name);
+        for skipped in err.lines().filter_map(|line| line.strip_prefix("SKIPPED ")) {
+            shared::skipped("gpu_bad_input", skipped);
+        }
     }
 }
 
 /// Whether the simulator is the driver; says so where it is not.
 fn simulator_is_there() -> bool {
-    match Cuda::new(0) {
-        Ok(_) if simulated::<unsafe extern "C" fn()>(b"cuda_sim_reset_fault\0").is_some() => true,
-        Ok(_) => {
-            eprintln!("SKIPPED gpu_bad_input: bad machines are simulated, this is a real GPU");
+    let simulates = || simulated::<unsafe extern "C" fn()>(b"cuda_sim_reset_fault\0").is_some();
+    match shared::gpu("gpu_bad_input, but for the missing driver") {
+        Some(_) if simulates() => true,
+        Some(_) => {
+            shared::skipped("gpu_bad_input", "bad machines are simulated, this is a real GPU");
             false
         }
-        Err(error) => {
-            assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {error}");
-            eprintln!("SKIPPED gpu_bad_input, but for the missing driver: {error}");
-            false
-        }
+        None => false,
     }
 }
 
@@ -147,7 +150,7 @@ fn host(rows: usize, cols: usize) -> Mat<f64> {
 
 fn no_driver() {
     match Cuda::new(0) {
-        Ok(_) => eprintln!("SKIPPED no driver: this machine has one"),
+        Ok(_) => shared::skipped("no driver", "this machine has one"),
         failed => is_unavailable(failed, &["no CUDA driver", "libcuda"]),
     }
 }
@@ -167,7 +170,7 @@ fn no_gpu() {
 #[cfg(feature = "nvrtc")]
 fn no_nvrtc() {
     match Cuda::new(0) {
-        Ok(_) => eprintln!("SKIPPED no NVRTC: this machine has one elsewhere"),
+        Ok(_) => shared::skipped("no NVRTC", "this machine has one elsewhere"),
         failed => is_unavailable(failed, &["no NVRTC", "libnvrtc"]),
     }
 }

@@ -5,10 +5,13 @@
 //! both ways of each choice are taken. `tests/README.md` lists the choices and the few that need more
 //! memory than an interpreter can fill.
 
+#[path = "shared/gpu.rs"]
+mod shared;
+
 use randnla::decomp::{QbParams, RsvdParams, qb, rsvd};
 use randnla::{
-    Blas, Cpu, Csr, Cuda, Error, Mat, MatMut, MatRef, Op, Result, Sketch, SketchKernels,
-    SparseKernels, TransformKernels,
+    Blas, Cpu, Csr, Cuda, Mat, MatMut, MatRef, Op, Result, Sketch, SketchKernels, SparseKernels,
+    TransformKernels,
 };
 use std::collections::BTreeMap;
 
@@ -52,25 +55,17 @@ fn takes(what: &str, expected: &[(&str, u64)], call: impl FnOnce() -> Result<()>
 
 #[test]
 fn gpu_branches_are_taken() {
-    match Cuda::new(0) {
-        Ok(_) if launches().is_none() => {
-            eprintln!("SKIPPED gpu_branches: a real driver counts no launches");
-        }
-        Ok(cuda) => {
-            copies(&cuda).unwrap();
-            products(&cuda).unwrap();
-            norms(&cuda).unwrap();
-            dense(&cuda).unwrap();
-            sparse(&cuda).unwrap();
-            sorting(&cuda).unwrap();
-            transforms(&cuda).unwrap();
-        }
-        Err(Error::DeviceUnavailable { reason }) => {
-            assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
-            eprintln!("SKIPPED gpu_branches: {reason}");
-        }
-        Err(error) => panic!("{error}"),
+    let Some(cuda) = shared::gpu("gpu_branches") else { return };
+    if launches().is_none() {
+        return shared::skipped("gpu_branches", "a real driver counts no launches");
     }
+    copies(&cuda).unwrap();
+    products(&cuda).unwrap();
+    norms(&cuda).unwrap();
+    dense(&cuda).unwrap();
+    sparse(&cuda).unwrap();
+    sorting(&cuda).unwrap();
+    transforms(&cuda).unwrap();
 }
 
 /// A column-major m×n matrix.

@@ -3,8 +3,11 @@
 //! them, and an offset that is cut to 32 bits ends outside of all of them. One test in a process of its own,
 //! since an allocation of another would change the distance.
 
+#[path = "shared/gpu.rs"]
+mod shared;
+
 use randnla::{
-    Blas, BlockPermParams, Csr, Cuda, Device, Error, Half, HalfKernels, MatMut, MatRef, Op, Result,
+    Blas, BlockPermParams, Csr, Cuda, Device, Half, HalfKernels, MatMut, MatRef, Op, Result,
     Scalar, Sketch, SketchBackend, SketchKernels, SparseKernels, Storage, StorageKernels,
     TransformKernels, bf16, f16,
 };
@@ -126,23 +129,14 @@ fn same<T: Storage, U: Storage>(
 
 #[test]
 fn gpu_far_strides_are_followed() {
-    let cuda = match Cuda::new(0) {
-        Ok(cuda) => cuda,
-        Err(Error::DeviceUnavailable { reason }) => {
-            assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
-            eprintln!("SKIPPED gpu_far: {reason}");
-            return;
-        }
-        Err(error) => panic!("{error}"),
-    };
+    let Some(cuda) = shared::gpu("gpu_far") else { return };
     // SAFETY: a driver is loaded; the symbol is only looked for.
     let simulated = unsafe {
         let driver = cudarc::driver::sys::culib();
         driver.get::<*const ()>(b"cuda_sim_stats\0").is_ok()
     };
     if !simulated {
-        eprintln!("SKIPPED gpu_far: a real driver puts allocations where it likes");
-        return;
+        return shared::skipped("gpu_far", "a real driver puts allocations where it likes");
     }
     copies(&cuda);
     operators(&cuda);

@@ -44,7 +44,7 @@ pub struct Sizes {
     m: usize,
     n: usize,
     /// Columns of A next to which cuBLAS is measured.
-    columns: [usize; 3],
+    columns: [usize; 5],
     /// Rows of a sparse A, with [`STORED`] entries each.
     sparse_rows: usize,
     /// Rows and columns of what is decomposed, and the rank.
@@ -57,12 +57,18 @@ impl Sizes {
         d: 1024,
         m: 1 << 16,
         n: 1024,
-        columns: [4, 64, 1024],
+        columns: [4, 16, 32, 64, 1024],
         sparse_rows: 1 << 20,
         square: (4096, 64),
     };
-    pub const SMALL: Self =
-        Self { d: 24, m: 256, n: 20, columns: [4, 16, 70], sparse_rows: 300, square: (60, 5) };
+    pub const SMALL: Self = Self {
+        d: 24,
+        m: 256,
+        n: 20,
+        columns: [4, 16, 17, 32, 70],
+        sparse_rows: 300,
+        square: (60, 5),
+    };
 }
 
 /// How an operator is made from d and m.

@@ -152,7 +152,7 @@ impl Bench {
                 if value <= bound {
                     continue;
                 }
-                let known = EXCEPTIONS.iter().position(|e| e.covers(&row.shown, figure));
+                let known = EXCEPTIONS.iter().position(|e| e.covers(job, &row.shown, figure));
                 let bound = known.map_or(bound, |at| {
                     used[at] = true;
                     EXCEPTIONS[at].most
@@ -188,9 +188,10 @@ impl Bench {
             }
         }
         text += "\nBeyond the bounds, the most that is allowed instead, and why:\n";
-        for Exception { kernel, class, figure, most, why } in EXCEPTIONS {
+        for Exception { kernel, job, class, figure, most, why } in EXCEPTIONS {
             let (class, figure) = (class.name(), figure.name());
-            let _ = writeln!(text, "  {kernel}, {class}: {figure} {most}, since {why}.");
+            let of = if job.is_empty() { String::new() } else { format!(" of {job}") };
+            let _ = writeln!(text, "  {kernel}{of}, {class}: {figure} {most}, since {why}.");
         }
         text
     }
@@ -226,10 +227,11 @@ impl Row {
 }
 
 impl Exception {
-    fn covers(&self, shown: &Shown, figure: Figure) -> bool {
+    fn covers(&self, job: &Job, shown: &Shown, figure: Figure) -> bool {
         let types = |rest: &str| rest.split('_').all(|part| TYPES.contains(&part));
         let is_named = shown.kernel.strip_prefix(self.kernel).is_some_and(types);
-        is_named && self.class == shown.class && self.figure == figure
+        let is_meant = is_named && job.what.contains(self.job);
+        is_meant && self.class == shown.class && self.figure == figure
     }
 }
 

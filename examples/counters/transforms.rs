@@ -77,7 +77,9 @@ where
             _ => (Sketch::srct(d, LONG, 1)?, "cosine"),
         };
         let (a, mut c) = (columns::<T>(&cuda, LONG, cols)?, columns::<T>(&cuda, d, cols)?);
-        let passes = kernel(format!("{stem}_{name}"), Class::TwoPass, 2 * cols * LONG * s);
+        // Of the rows on one side only the sampled ones are there.
+        let ends = cols * (LONG + d) * s;
+        let passes = kernel(format!("{stem}_{name}"), Class::TwoPass, ends);
         // Signs, a bit a row; places of the sampled ones are as far from each other as those.
         let drawn = kernel("draw", Class::Scatter, LONG / 8 + d * (32 + 32));
         let mut shown = vec![passes, drawn];
@@ -94,7 +96,7 @@ where
         })?;
         if family == Family::Srht {
             let (y, mut x) = (columns::<T>(&cuda, d, cols)?, columns::<T>(&cuda, LONG, cols)?);
-            let passes = kernel(format!("{stem}_{name}"), Class::TwoPass, 2 * cols * LONG * s);
+            let passes = kernel(format!("{stem}_{name}"), Class::TwoPass, ends);
             let what = format!("Sᵀ·Y, {family:?} {d}×{LONG}, {cols} columns {name}");
             bench.job(what, peer, [passes], |cuda| {
                 cuda.mix_times(&sketch, Op::Trans, one, y.as_ref(), zero, x.as_mut())
@@ -134,7 +136,11 @@ where
         let mut a = matrix::<T>(&cuda, (n, cols), by_rows)?;
         // What is kept from the first call on.
         cuda.dct(Op::NoTrans, a.as_mut())?;
-        let shown = [kernel(format!("cosine_{name}"), class, 2 * n * cols * s + tables)];
+        let ends = 2 * n * cols * s;
+        let mut shown = vec![kernel(format!("cosine_{name}"), class, ends + tables)];
+        if class == Class::Shared {
+            shown.push(kernel(format!("cosine_{name}"), Class::Streaming, ends));
+        }
         let peer = (number, Peer::Product([n, cols, n]));
         let what = format!("cosine transform, {n}×{cols}{} {name}", layout(by_rows));
         bench.job(what, peer, shown, |cuda| cuda.dct(Op::NoTrans, a.as_mut()))?;
@@ -153,7 +159,10 @@ where
         let mut c = columns::<T>(&cuda, d, cols)?;
         let shown = if d == SHORT {
             // Two factors read, one spectrum written and read, C written, and twice the roots a block.
-            vec![kernel(format!("convolve_{name}"), Class::Shared, cols * d * (3 + 4 + 4) * s)]
+            vec![
+                kernel(format!("convolve_{name}"), Class::Shared, cols * d * (3 + 4 + 4) * s),
+                kernel(format!("convolve_{name}"), Class::Streaming, cols * d * 3 * s),
+            ]
         } else {
             // Complex numbers up to where the product of the columns ends.
             let folded = cols * ((2 * d - 1) * 2 + d) * s;

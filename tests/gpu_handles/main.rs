@@ -3,6 +3,8 @@
 
 mod borrowed;
 mod captures;
+#[path = "../shared/gpu.rs"]
+mod shared;
 
 use borrowed::*;
 use captures::*;
@@ -23,18 +25,11 @@ fn live() -> Option<[usize; 2]> {
 
 #[test]
 fn handles_join_capture_and_leave_nothing_behind() {
-    match Cuda::new(0) {
-        Ok(cuda) => {
-            // The calls to the driver in these tests need a context, as those of a framework do.
-            let _current = Primary::enter();
-            run(cuda).unwrap();
-        }
-        Err(Error::DeviceUnavailable { reason }) => {
-            assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
-            eprintln!("SKIPPED gpu_handles: {reason}");
-            return;
-        }
-        Err(error) => panic!("{error}"),
+    let Some(cuda) = shared::gpu("gpu_handles") else { return };
+    {
+        // The calls to the driver in these tests need a context, as those of a framework do.
+        let _current = Primary::enter();
+        run(cuda).unwrap();
     }
     assert!(live().is_none_or(|live| live == [0, 0]), "{:?} alive", live());
 }

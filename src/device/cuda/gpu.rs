@@ -161,15 +161,17 @@ impl Drop for Gpu {
             true => self.context.synchronize(),
         };
         let idle = core::mem::take(&mut *lock(&self.idle));
-        // What may still be used is not taken away: it goes with the context. There is no one to be told.
-        if waited.is_err() {
-            return core::mem::forget((queues, idle));
+        if waited.is_ok() {
+            lock(&self.tables).close();
+            idle.into_iter().for_each(Idle::destroy);
+            queues.iter().for_each(|queue| queue.close(&self.ends));
+            self.modules().into_iter().for_each(Module::unload);
+        } else {
+            // What may still be used is not taken away: it goes with the context.
+            core::mem::forget((queues, idle));
         }
-        lock(&self.tables).close();
-        idle.into_iter().for_each(Idle::destroy);
-        queues.iter().for_each(|queue| queue.close(&self.ends));
+        // These live on as far as they are used.
         self.ends.destroy();
-        self.modules().into_iter().for_each(Module::unload);
         if let Some(pool) = self.pool.take() {
             pool.destroy();
         }

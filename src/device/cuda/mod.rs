@@ -64,6 +64,11 @@
 //! capture: issue one before. Operands may be on other streams if these take part in the same capture.
 //! Refused calls return [`Error::Unsupported`], and the capture goes on.
 //!
+//! A matrix made while a graph is captured is memory of the graph, and lives as long: drop it before the graph
+//! is destroyed. Products may allocate in the graph too, what cuBLAS works in. A graph with memory of its own
+//! has one instantiation at a time, cannot be cloned, and may be refused as part of another graph; these are
+//! CUDA's rules.
+//!
 //! | captured | refused, since the graph would read memory of the host later |
 //! |---|---|
 //! | `apply…` and `apply…_into` of every family on dense, CSR and CSC matrices, [`TensorSketch`](crate::TensorSketch), `sketch_axis`, `prepare`, `to_csr`, but for Haar | unprepared Haar: S is made on the host; prepare it before |

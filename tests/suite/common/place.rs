@@ -6,11 +6,15 @@
 //! set.
 
 use super::cuts::{Share, Sizes};
-use randnla::{Backend, Cpu};
 #[cfg(feature = "cuda")]
-use randnla::{Cuda, Error};
+use randnla::Cuda;
+use randnla::{Backend, Cpu};
 use std::fmt::Debug;
 use std::sync::OnceLock;
+
+#[cfg(feature = "cuda")]
+#[path = "../../shared/gpu.rs"]
+mod shared;
 
 /// Every kernel in both scalar types.
 pub trait Backends: Backend<f32> + Backend<f64> {}
@@ -75,15 +79,8 @@ pub fn cpu() -> &'static Place<Cpu> {
 /// A GPU with a stream of this test's own, or `None` where no GPU is at hand.
 #[cfg(feature = "cuda")]
 pub fn gpu(test: &str) -> Option<Place<Cuda>> {
-    match Cuda::new(0) {
-        Ok(cuda) => Some(Place { handles: vec![cuda], interpreted: is_simulated() }),
-        Err(Error::DeviceUnavailable { reason }) => {
-            assert!(std::env::var_os("RNLA_REQUIRE_GPU").is_none(), "no GPU: {reason}");
-            eprintln!("SKIPPED {test}: {reason}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
+    let handles = vec![shared::gpu(test)?];
+    Some(Place { handles, interpreted: is_simulated() })
 }
 
 /// The handle alone, for tests of what only a GPU has.
