@@ -178,7 +178,7 @@ pub fn product<T: Scalar, D: Backend<T>>(
 /// use randnla::product::{ProductMethod, product_into};
 /// use randnla::{Cpu, Mat, Sketch};
 /// let (a, b) = (Mat::from_fn(&Cpu::new(), 3, 90, |_, _| 1.0)?, Mat::from_fn(&Cpu::new(), 90, 2, |_, _| 1.0)?);
-/// let mut c = Mat::identity(&Cpu::new(), 3)?;
+/// let mut c = Mat::<f64>::identity(&Cpu::new(), 3)?;
 /// let method = ProductMethod::Sketch(Sketch::srht(128, 90, 7)?); // as many rows as its transform: exact
 /// product_into(0.5, &a, &b, 2.0, c.as_mut().columns(0..2), method)?;
 /// assert!((c.get(0, 0) - 47.0).abs() < 1e-12 && c.get(2, 2) == 1.0);

@@ -77,9 +77,21 @@ pub fn cpu() -> &'static Place<Cpu> {
 }
 
 /// A GPU with a stream of this test's own, or `None` where no GPU is at hand.
+///
+/// Handles of all tests are of one GPU that stays: its end destroys handles of cuBLAS, which waits for the whole device
+/// and so spoils what another test captures. The streams stay too.
 #[cfg(feature = "cuda")]
 pub fn gpu(test: &str) -> Option<Place<Cuda>> {
-    let handles = vec![shared::gpu(test)?];
+    use cudarc::driver::result::stream;
+    static GPU: OnceLock<Option<Cuda>> = OnceLock::new();
+    let Some(gpu) = GPU.get_or_init(|| shared::gpu(test)) else {
+        // Says so for this test too.
+        return shared::gpu(test).map(|_| unreachable!("there was no GPU"));
+    };
+    let _entered = crate::entered::Entered::new();
+    let stream = stream::create(stream::StreamKind::NonBlocking).unwrap();
+    // SAFETY: the stream is not destroyed.
+    let handles = vec![unsafe { gpu.on_stream(stream.cast()) }.unwrap()];
     Some(Place { handles, interpreted: is_simulated() })
 }
 
