@@ -123,8 +123,8 @@ impl<T: Scalar, D: Device> PivotedQr<T, D> {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for parameters out of range; [`Error::NonFinite`] with the position;
-/// [`Error::Overflow`] when the sketch leaves the range of T; [`Error::OutOfMemory`]. A of deficient rank,
-/// zero or empty is no error.
+/// [`Error::Overflow`] when the sketch leaves the range of T; [`Error::NoConvergence`] when the operator has lost a direction of A so
+/// that no pass makes Q orthonormal; [`Error::OutOfMemory`]. A of deficient rank, zero or empty is no error.
 ///
 /// # Cost
 /// 3mk² + 2mk(n − k) + 2ζmn flops on long columns, γn³ on the sketch, n³ on the host; memory for Q, and for the columns
@@ -169,7 +169,7 @@ impl<T: Scalar, D: Device> InPlaceQr<T, D> {
 /// [`cqrrpt`] with Q over A: its leading k columns become Q, the others are left with nothing useful. The same bits.
 ///
 /// # Errors
-/// As [`cqrrpt`]; A is as it was, except after [`Error::OutOfMemory`] and what the device reports.
+/// As [`cqrrpt`]; A is as it was, except after [`Error::NoConvergence`], [`Error::OutOfMemory`] and what the device reports.
 ///
 /// # Cost
 /// That of [`cqrrpt`], and 4mn entries moved by the permutation. Memory for 128 columns and the sketch, instead of that for Q; A that is

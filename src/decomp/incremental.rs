@@ -11,7 +11,7 @@
 //! # The certificate
 //! What a step cuts off has its rows in the row space of its K, orthogonal to those that are kept, so the parts cut off at
 //! different steps are orthogonal to each other, and ‖M − M̂‖²_F is the sum of their squares: the error is known exactly, at
-//! any level, and without M. As ‖M̂‖²_F = Σσ̂ᵢ², it is also ‖M‖²_F − Σσ̂ᵢ², and as cutting only takes energy away,
+//! any level, and without M, but for residuals of a column below 16u√(w + b) of its length, which count as rounding. As ‖M̂‖²_F = Σσ̂ᵢ², it is also ‖M‖²_F − Σσ̂ᵢ², and as cutting only takes energy away,
 //! σ̂ᵢ ≤ σᵢ(M).
 //!
 //! Cost for a block of b columns: 6m(w + b)(w + b) flops on long columns for w = r + p, 2nw² for right vectors, O((w + b)³) on the host; memory for

@@ -253,22 +253,23 @@ fn search<T: Scalar, D: Backend<T>>(
 }
 
 /// The eigenpairs of the plain Nyström approximation of a test matrix of `width` columns, without power passes, doubled up to
-/// `limit` columns until `content` with the eigenvectors and the eigenvalues.
+/// `limit` columns until `content` with the eigenvectors, the eigenvalues, and whether there are fewer than columns: the
+/// others are 0 to rounding. All three are returned.
 pub(crate) fn nystrom_until<T: Scalar, D: Backend<T>>(
     op: &'static str,
     a: &(impl LinearOperator<T, D> + ?Sized),
     seed: u64,
     (width, limit): (usize, usize),
-    mut content: impl FnMut(MatRef<'_, T, D>, &[T]) -> Result<bool>,
-) -> Result<(Mat<T, D>, Vec<T>)> {
+    mut content: impl FnMut(MatRef<'_, T, D>, &[T], bool) -> Result<bool>,
+) -> Result<(Mat<T, D>, Vec<T>, bool)> {
     let params = NystromParams::rank(width).power_passes(0).seed(seed);
     let mut go_on = |_: &Progress| ControlFlow::Continue(());
     let (found, _) = search(op, a, &params, (width, limit), &mut go_on, |found, _| {
         let values = found.leading(found.values.len());
-        Ok((0.0, content(found.u.as_ref(), &values)?))
+        Ok((0.0, content(found.u.as_ref(), &values, found.deficient)?))
     })?;
     let values = found.leading(found.values.len());
-    Ok((found.u, values))
+    Ok((found.u, values, found.deficient))
 }
 
 /// The subspace and what A makes of it.

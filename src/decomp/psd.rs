@@ -33,11 +33,14 @@ pub(super) struct Spectral<T: Scalar, D: Backend<T>> {
     pub(super) noise: f64,
     /// The power of two that was taken out of A.
     pub(super) exponent: i32,
+    /// Whether eigenvalues of the test matrix are missing, which are noise.
+    pub(super) deficient: bool,
 }
 
 impl<T: Scalar, D: Backend<T>> Spectral<T, D> {
     fn empty(device: &D, n: usize) -> Result<Self> {
-        Ok(Self { u: Mat::scratch(device, n, 0)?, values: Vec::new(), noise: 0.0, exponent: 0 })
+        let u = Mat::scratch(device, n, 0)?;
+        Ok(Self { u, values: Vec::new(), noise: 0.0, exponent: 0, deficient: true })
     }
 
     /// The leading k eigenvalues of A itself.
@@ -113,7 +116,7 @@ pub(super) fn spectral<T: Scalar, D: Backend<T>>(
     let mut u = Mat::scratch(&device, n, k)?;
     let w = upload_columns::<T, D>(&device, small.u.as_ref(), k)?;
     device.gemm(T::one(), q.as_ref(), w.as_ref(), T::zero(), u.as_mut())?;
-    Ok(Spectral { u, values: values[..k].to_vec(), noise, exponent })
+    Ok(Spectral { u, values: values[..k].to_vec(), noise, exponent, deficient: k < l })
 }
 
 /// (XᵀY + YᵀX)/2 on the host, column by column; an error when it is far from both.

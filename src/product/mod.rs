@@ -111,7 +111,8 @@ pub struct Product<T: Scalar, D: Device = Cpu> {
 /// # Errors
 /// [`Error::ShapeMismatch`] unless A has as many columns as B rows, and S as many; [`Error::DeviceMismatch`];
 /// [`Error::InvalidArgument`] for a sample of no terms; [`Error::Unsupported`] for samples of sparse matrices and the exact
-/// product of one in compressed rows with one in compressed columns; [`Error::OutOfMemory`].
+/// product of one in compressed rows with one in compressed columns; [`Error::OutOfMemory`]. `LowRank` also returns what
+/// [`qb`](crate::decomp::qb()) does: [`Error::NonFinite`] with a position in A or B, [`Error::Overflow`], [`Error::NoConvergence`].
 ///
 /// # Cost
 /// That of the method (see the [module](self)), a pass over A and B for weights, one over C for its norm. Synchronises.

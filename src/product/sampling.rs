@@ -28,7 +28,7 @@ pub enum Sampling {
     /// a standard deviation of at most √c.
     Poisson,
     /// The same πᵢ, at equal distances along a random order of the terms: exactly c of them, or all that have a weight.
-    /// About (1 − ρ)(W² − F′)/(c′ − ρ) with ρ = c′Σ′w²/W², the share of the terms that is taken. The default: it is as
+    /// About (1 − ρ)(W² − F′)/(c′ − ρ) with ρ = c′Σ′w²/W², the share of the terms that is taken. The one to take: it is as
     /// good as Poisson where terms are orthogonal, and better where they add up.
     ///
     /// The formula is that for large populations: off by 5 % where 8 of 50 uneven terms were drawn, by 1 % where 36 of

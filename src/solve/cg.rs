@@ -26,7 +26,7 @@ use super::report::{
     Convergence, Correctable, Correction, Journal, Observer, Residual, Solution, SolveProgress,
     State, StopReason, norms, solve_by_corrections, tolerance_for,
 };
-use crate::decomp::{explain_non_finite, far_exponent, scale_exactly};
+use crate::decomp::{Turned, explain_non_finite, far_exponent, scale_exactly};
 use crate::error::check_shape;
 use crate::scalar::scale_by_power;
 use crate::{Backend, Device, Error, LinearOperator, Mat, MatMut, MatRef, Result, Scalar};
@@ -125,6 +125,8 @@ pub(super) fn conjugate_gradients<T: Scalar, D: Backend<T>>(
 ) -> Result<Solution<T, D>> {
     let (n, p, device) = (a.shape().0, b.ncols(), a.device());
     check_shape(op, "a", a.shape(), (n, n))?;
+    let turned = Turned::new(a)?;
+    let a = &turned;
     check_shape(op, "b", b.shape(), (n, p))?;
     if let Some(m) = preconditioner {
         check_shape(op, "preconditioner", m.shape(), (n, n))?;
@@ -394,7 +396,7 @@ impl<T: Scalar, D: Backend<T>, A: LinearOperator<T, D> + ?Sized> Correctable<T, 
                     Some(None)
                 } else if gamma <= 0.0 {
                     Some(Some(StopReason::IndefinitePreconditioner))
-                } else if uw <= T::UNIT_ROUNDOFF * self.largest * uu {
+                } else if uw <= 0.0 {
                     Some(Some(StopReason::Indefinite))
                 } else {
                     halt.map(Some)

@@ -84,6 +84,8 @@ impl NystromPreconditionerParams {
 pub struct NystromPreconditioner<T: Scalar, D: Device = Cpu> {
     u: Mat<T, D>,
     values: Vec<T>,
+    /// λ_l, 0 where the rank is below l.
+    last: f64,
     /// (λ_l + μ)/(λᵢ + μ) − 1.
     factors: Vec<T>,
     shift: f64,
@@ -127,6 +129,9 @@ impl<T: Scalar, D: Backend<T>> NystromPreconditioner<T, D> {
             None if shift == 0.0 => {
                 return Err(Error::invalid(op, "shift", 0, "above 0, or a rank"));
             }
+            None if params.max_rank == Some(0) => {
+                return Err(Error::invalid(op, "max_rank", 0, "at least 1"));
+            }
             None if params.block_size == 0 => {
                 return Err(Error::invalid(op, "block_size", 0, "at least 1"));
             }
@@ -140,25 +145,32 @@ impl<T: Scalar, D: Backend<T>> NystromPreconditioner<T, D> {
             norm_spectral(&Remainder { a, u, values }, accuracy)
         };
         let mut remainder = None;
-        let (u, values) = nystrom_until(op, a, params.seed, (width, limit), |u, values| {
-            remainder = None;
-            let last = values.last().map_or(0.0, |value| value.to_f64());
-            if params.rank.is_some() || last > shift {
-                return Ok(params.rank.is_some());
-            }
-            let found = measure(u, values)?;
-            let content = found.value <= shift;
-            remainder = Some(found);
-            Ok(content)
-        })?;
+        // λ_l, which is 0 where there is no l-th one.
+        let smallest = |values: &[T], deficient: bool| match values.last() {
+            Some(value) if !deficient => value.to_f64(),
+            _ => 0.0,
+        };
+        let sizes = (width, limit);
+        let (u, values, deficient) =
+            nystrom_until(op, a, params.seed, sizes, |u, values, deficient| {
+                remainder = None;
+                let last = smallest(values, deficient);
+                if params.rank.is_some() || last > shift {
+                    return Ok(params.rank.is_some());
+                }
+                let found = measure(u, values)?;
+                let content = found.value <= shift;
+                remainder = Some(found);
+                Ok(content)
+            })?;
         let remainder = match remainder {
             Some(remainder) => remainder,
             None => measure(u.as_ref(), &values)?,
         };
-        let last = values.last().map_or(0.0, |value| value.to_f64());
+        let last = smallest(&values, deficient);
         let factor = |&value: &T| T::from_f64((last - value.to_f64()) / (value.to_f64() + shift));
         let factors = values.iter().map(factor).collect();
-        Ok(Self { u, values, factors, shift, remainder })
+        Ok(Self { u, values, last, factors, shift, remainder })
     }
 
     /// k: eigenpairs, l or the numerical rank of A where that is smaller.
@@ -187,8 +199,7 @@ impl<T: Scalar, D: Backend<T>> NystromPreconditioner<T, D> {
         if self.shift == 0.0 {
             return f64::INFINITY;
         }
-        let last = self.values.last().map_or(0.0, |value| value.to_f64());
-        1.0 + (last + self.remainder.upper) / self.shift
+        1.0 + (self.last + self.remainder.upper) / self.shift
     }
 }
 

@@ -160,7 +160,7 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
     /// problem for A + E, within a factor of about 2. Of a backward stable method it is some u.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when A, B and X do not fit; [`Error::NonFinite`] for B; what A reports.
+    /// [`Error::ShapeMismatch`] when A, B and X do not fit; [`Error::DeviceMismatch`]; [`Error::NonFinite`] for B; what A reports.
     ///
     /// # Cost
     /// Two products with A; and where bounds that cost nothing are not below 2u, up to 4k³ flops on the host, once for
@@ -181,6 +181,11 @@ impl<T: Scalar, D: Backend<T>> SketchPreconditioner<T, D> {
         for (argument, got, expected) in shapes {
             if got != expected {
                 return Err(Error::ShapeMismatch { op, argument, got, expected });
+            }
+        }
+        for (argument, device) in [("a", a.device()), ("b", b.device()), ("x", x.device())] {
+            if !LinearOperator::device(self).is_compatible(device) {
+                return Err(Error::DeviceMismatch { op, argument });
             }
         }
         let exponents = column_exponents(op, b)?;

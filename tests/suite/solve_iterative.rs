@@ -455,7 +455,7 @@ on_every_device! {
 }
 
 /// The theorem of Frangella, Tropp and Udell: with l = 2⌈1.5·d⌉ + 1 columns the condition number is below 28 in
-/// expectation. It is an exact one here, of dense matrices; seeds are fixed, and of 40 the largest is below 6. Iterations are
+/// expectation. It is an exact one here, of dense matrices; seeds are fixed. Iterations are
 /// those that the theory of conjugate gradients allows: for the residual, 2√κ(A + μI)·((√κ − 1)/(√κ + 1))^k ≤ tolerance.
 #[test]
 fn nystrom_makes_the_condition_a_constant() {

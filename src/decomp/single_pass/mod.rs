@@ -11,7 +11,8 @@
 //!
 //! so blocks may come in any order, overlap, and be taken back, and sketches of parts add up to the sketch of the
 //! sum. Then Â = Q C Pᵀ, and its leading singular triplets come from the SVD of C. Both pseudo-inverses are least-squares
-//! problems of condition (1 + √(k/s))/(1 − √(k/s)), solved by a QR factorization: no tolerance decides on anything.
+//! problems of condition (1 + √(k/s))/(1 − √(k/s)), solved by a QR factorization, without a tolerance.
+//! Singular values below 2u·max(m, n)·σ₁ are not returned, as by [`rsvd`](super::rsvd()).
 //!
 //! # How good it is
 //! For Gaussian operators and s ≥ k + 2, with τⱼ² = Σ_{i ≥ j} σᵢ² the best error of rank j − 1,
