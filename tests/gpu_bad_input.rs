@@ -4,7 +4,7 @@
 //! A process loads the driver once and the simulator reads its settings once, so every scenario runs
 //! in a process of its own: this program again, with other variables.
 
-#[path = "shared/gpu.rs"]
+#[path = "hardware/gpu.rs"]
 mod shared;
 
 use cudarc::driver::{result, sys};

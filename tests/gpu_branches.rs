@@ -5,7 +5,7 @@
 //! both ways of each choice are taken. `tests/README.md` lists the choices and the few that need more
 //! memory than an interpreter can fill.
 
-#[path = "shared/gpu.rs"]
+#[path = "hardware/gpu.rs"]
 mod shared;
 
 use randnla::decomp::{QbParams, RsvdParams, qb, rsvd};

@@ -3,7 +3,7 @@
 //! them, and an offset that is cut to 32 bits ends outside of all of them. One test in a process of its own,
 //! since an allocation of another would change the distance.
 
-#[path = "shared/gpu.rs"]
+#[path = "hardware/gpu.rs"]
 mod shared;
 
 use randnla::{

@@ -3,7 +3,7 @@
 
 mod borrowed;
 mod captures;
-#[path = "../shared/gpu.rs"]
+#[path = "../hardware/gpu.rs"]
 mod shared;
 
 use borrowed::*;

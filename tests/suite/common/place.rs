@@ -13,7 +13,7 @@ use std::fmt::Debug;
 use std::sync::OnceLock;
 
 #[cfg(feature = "cuda")]
-#[path = "../../shared/gpu.rs"]
+#[path = "../../hardware/gpu.rs"]
 mod shared;
 
 /// Every kernel in both scalar types.
