@@ -175,3 +175,15 @@ on_every_device! {
     in_place_gives_the_same_bits: f32 f64,
     blocks_are_told_and_can_be_the_last,
 }
+
+/// A column whose squares are below the range of `f64` is one like any other.
+#[test]
+fn a_column_of_tiny_length_is_equilibrated() {
+    let cpu = randnla::Cpu::new();
+    let entry =
+        |i: usize, j: usize| ((i * (j + 2)) as f64).sin() * if j == 2 { 1e-170 } else { 1.0 };
+    let a = randnla::Mat::<f64>::from_fn(&cpu, 400, 4, entry).unwrap();
+    let params = randnla::decomp::RandomizedCholeskyQrParams::default();
+    let qr = randnla::decomp::randomized_cholesky_qr(a.as_ref(), params).unwrap();
+    assert!(qr.orthogonality < 1e-13 && qr.r.get(2, 2) > 0.0);
+}

@@ -558,3 +558,32 @@ fn products_are_counted() {
     assert_eq!(counting.1.get(), found.products);
     assert!(found.products <= found.iterations() + 3, "{found:?}");
 }
+
+/// A right-hand side in a direction that A takes 10²⁰ times shorter than another's converges as it does alone.
+#[test]
+fn right_hand_sides_of_far_scales_do_not_meet() {
+    let cpu = Cpu::new();
+    let diagonal = [1e20, 1.0];
+    let entry = |i: usize, j: usize| if i == j { diagonal[i] } else { 0.0 };
+    let a = Mat::<f64>::from_fn(&cpu, 2, 2, entry).unwrap();
+    let b = Mat::<f64>::identity(&cpu, 2).unwrap();
+    let found = cg(&a, None, b.as_ref(), CgParams::default()).unwrap();
+    assert!(found.converged(), "{:?}", found.columns);
+    assert!((found.x.get(0, 0) * 1e20 - 1.0).abs() < 1e-12 && found.x.get(1, 1) == 1.0);
+}
+
+/// A of rank 20: beyond it there is nothing, so the preconditioned matrix is the identity to the rounding errors
+/// of A over μ.
+#[test]
+fn a_preconditioner_of_deficient_rank_knows_all_of_the_matrix() {
+    let cpu = Cpu::new();
+    let n = 300;
+    let wave = |i: usize, j: usize| ((i * (j + 3) + j * j) as f64).sin();
+    let f = Mat::<f64>::from_fn(&cpu, n, 20, wave).unwrap();
+    let mut a = Mat::scratch(&cpu, n, n).unwrap();
+    randnla::Blas::gemm(&cpu, 1.0, f.as_ref(), f.transpose(), 0.0, a.as_mut()).unwrap();
+    let params = NystromPreconditionerParams::new(1e-6);
+    let p = NystromPreconditioner::new(&a, params).unwrap();
+    assert_eq!(p.rank(), 20);
+    assert!(p.condition() < 1.1, "{:e}", p.condition());
+}
